@@ -1,0 +1,46 @@
+# Every compiled folder gets the same warnings, the same floating-point rules and the same test form.
+
+option(SOBRE_WERROR "Treat warnings as errors" ON)
+set(SOBRE_SANITIZE "" CACHE STRING "Sanitizers, for example address,undefined or thread")
+
+add_library(sobre_options INTERFACE)
+target_include_directories(sobre_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(sobre_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual
+  -fno-omit-frame-pointer -fstack-protector-strong
+  # One decision, bit for bit, on every machine: no contraction into fused multiply-add.
+  -ffp-contract=off)
+if(SOBRE_WERROR)
+  target_compile_options(sobre_options INTERFACE -Werror)
+endif()
+if(SOBRE_SANITIZE)
+  target_compile_options(sobre_options INTERFACE -fsanitize=${SOBRE_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(sobre_options INTERFACE -fsanitize=${SOBRE_SANITIZE})
+endif()
+
+# sobre_library(NAME SOURCES … USES …): one folder, one target.
+function(sobre_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;USES;PRIVATE_USES" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC ${ARG_USES} PRIVATE sobre_options ${ARG_PRIVATE_USES})
+  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
+endfunction()
+
+# sobre_tests(NAME SOURCES … USES …): the *_test.cc files beside a folder's sources, as one program.
+function(sobre_tests name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;USES" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_USES} sobre_options GTest::gtest_main GTest::gmock)
+  include(GoogleTest)
+  gtest_discover_tests(${name} PROPERTIES TIMEOUT 120 DISCOVERY_TIMEOUT 60)
+endfunction()
+
+# sobre_embed(TARGET SYMBOL FILES …): adds the files to the target as `const EmbeddedFile SYMBOL[]`.
+function(sobre_embed target symbol)
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/${symbol}.cc)
+  list(TRANSFORM ARGN PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ OUTPUT_VARIABLE files)
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DNAME=${symbol} "-DFILES=${files}" -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${files} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
+  target_sources(${target} PRIVATE ${out})
+endfunction()

@@ -1,0 +1,75 @@
+#include "scoring/catalog.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sobre {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Catalog, EmbeddedRowsAreThere) {
+  const Catalog& catalog = Catalog::Embedded();
+  EXPECT_EQ(catalog.version().size(), 16U);
+  ASSERT_NE(catalog.Grid("FR"), nullptr);
+  EXPECT_DOUBLE_EQ(catalog.Grid("FR")->intensity.value.value(), 56.039);
+  EXPECT_THAT(catalog.Grid("FR")->intensity.source, HasSubstr("2023"));
+  EXPECT_EQ(catalog.Grid("XX"), nullptr);
+}
+
+TEST(Catalog, OneRegionNameIsTwoPlaces) {
+  const Catalog& catalog = Catalog::Embedded();
+  EXPECT_EQ(catalog.ZoneOf("aws", "eu-west-2"), "GB");
+  EXPECT_EQ(catalog.ZoneOf("outscale", "eu-west-2"), "FR");
+  EXPECT_EQ(catalog.ZoneOf("ovhcloud", "GRA9"), "FR");
+  EXPECT_FALSE(catalog.ZoneOf("ovhcloud", "BHS5"));
+  EXPECT_FALSE(catalog.ZoneOf("", "eu-west-2"));
+}
+
+TEST(Catalog, EveryRegionsZoneHasAnIntensity) {
+  const Catalog& catalog = Catalog::Embedded();
+  for (const auto& [provider, region] :
+       {std::pair("gcp", "europe-north1"), std::pair("azure", "westeurope"), std::pair("scaleway", "pl-waw")}) {
+    const auto zone = catalog.ZoneOf(provider, region);
+    ASSERT_TRUE(zone) << region;
+    EXPECT_NE(catalog.Grid(*zone), nullptr) << *zone;
+  }
+}
+
+TEST(Catalog, FallsFromRegionToProviderToWorld) {
+  const Catalog& catalog = Catalog::Embedded();
+  EXPECT_DOUBLE_EQ(catalog.PueOf("aws", "eu-central-1").value.value(), 1.35);
+  EXPECT_TRUE(catalog.PueOf("aws", "eu-central-1").exact);
+  EXPECT_DOUBLE_EQ(catalog.PueOf("aws", "eu-west-3").value.value(), 1.135);
+  EXPECT_FALSE(catalog.PueOf("aws", "eu-west-3").exact);
+  EXPECT_DOUBLE_EQ(catalog.PueOf("nobody", "").value.value(), 1.56);
+  EXPECT_DOUBLE_EQ(catalog.CpuOf("gcp").value.full.value(), 4.26);
+  EXPECT_FALSE(catalog.CpuOf("nobody").exact);
+}
+
+TEST(Catalog, FindsAcceleratorsByWholeWords) {
+  const Catalog& catalog = Catalog::Embedded();
+  ASSERT_TRUE(catalog.GpuOf("NVIDIA-A100-SXM4-80GB"));
+  EXPECT_DOUBLE_EQ(catalog.GpuOf("NVIDIA-A100-SXM4-80GB")->value.full.value(), 407);
+  EXPECT_DOUBLE_EQ(catalog.GpuOf("NVIDIA A10G")->value.full.value(), 153);
+  EXPECT_FALSE(catalog.GpuOf("NVIDIA-T400-4GB"));
+  EXPECT_FALSE(catalog.GpuOf(""));
+}
+
+TEST(Catalog, ABadRowIsNamedByFileAndLine) {
+  const auto load = [](std::string_view bytes) {
+    const EmbeddedFile file{"grid.csv", bytes};
+    return Catalog::Load({&file, 1}).status().message();
+  };
+  const std::string header = "zone,name,gco2e_per_kwh,year,method,source,licence\n";
+  EXPECT_THAT(load(header + "FR,France,fifty,2023,average,x,MIT\n"), HasSubstr("grid.csv:2: column 'gco2e_per_kwh': 'fifty'"));
+  EXPECT_THAT(load(header + "FR,France,56,2023,average,x,MIT\nDE,Germany\n"), HasSubstr("grid.csv:3: 2 columns"));
+  EXPECT_THAT(load(header + "FR,France,56,2023,average,x,\n"), HasSubstr("column 'licence' is empty"));
+  EXPECT_THAT(load("zone,year\nFR,2023\n"), HasSubstr("no column 'gco2e_per_kwh'"));
+  EXPECT_THAT(load(""), HasSubstr("empty"));
+  const EmbeddedFile stranger{"prices.csv", "a\n"};
+  EXPECT_THAT(Catalog::Load({&stranger, 1}).status().message(), HasSubstr("no file of the catalogue"));
+}
+
+}  // namespace
+}  // namespace sobre

@@ -1,0 +1,178 @@
+#include "scoring/explain.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/text.h"
+
+namespace sobre {
+namespace {
+
+const NodeRecord* RecordOf(const Candidate& candidate, const Snapshot& snapshot) {
+  if (candidate.node == Snapshot::kUnknownNode) return nullptr;
+  return &snapshot.nodes()[static_cast<std::size_t>(candidate.node)];
+}
+
+std::string Place(const NodeFacts& node) {
+  std::string place = node.provider;
+  if (!node.region.empty()) place += (place.empty() ? "" : " ") + node.region;
+  return place;
+}
+
+std::string PerUnit(double per_hour, const Decision& decision, const char* unit) {
+  return FormatSignificant(per_hour / decision.units.value(), 3) + " " + unit;
+}
+
+// " n % fewer grams than …" of the candidate against the mean of those whose grams are known.
+std::string AgainstTheMean(const Candidate& candidate, const Decision& decision) {
+  double sum = 0;
+  std::int64_t count = 0;
+  for (const Candidate& c : decision.candidates) {
+    if (!c.grams_known) continue;
+    sum += c.grams.value();
+    ++count;
+  }
+  if (!candidate.grams_known || count < 2 || sum <= 0) return {};
+  const double change = (candidate.grams.value() / (sum / static_cast<double>(count)) - 1) * 100;
+  return "; " + FormatSignificant(std::abs(change), 2) + " % " + (change <= 0 ? "fewer" : "more") +
+         " grams than the mean of " + std::to_string(count) + " candidates";
+}
+
+std::string Percent(Fraction fraction) { return FormatSignificant(fraction.value() * 100, 3) + " %"; }
+
+void Pad(std::string& line, std::string_view text, std::size_t width) {
+  line += text;
+  // Width in characters: continuation bytes take no column.
+  const auto columns = static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  line.append(width > columns ? width - columns : 0, ' ');
+  line += "  ";
+}
+
+}  // namespace
+
+std::vector<std::string> Notes(const DecisionRequest& request, const Decision& decision,
+                               const Snapshot& snapshot) {
+  std::vector<std::string> notes = request.problems;
+  if (!decision.ranked_by) {
+    notes.emplace_back("nothing is known of any candidate: all score 0");
+  } else if (*decision.ranked_by != decision.policy.objective) {
+    notes.push_back("objective " + std::string(ToString(decision.policy.objective)) + " could not be followed, as " +
+                    (*decision.ranked_by == Objective::kCarbon ? "no price is known" : "no grid intensity is known") +
+                    "; ranked by " + std::string(ToString(*decision.ranked_by)));
+  }
+  if (decision.policy.unit == FunctionalUnit::kRequest && decision.unit == FunctionalUnit::kPodHour) {
+    notes.emplace_back("no rate of requests is known: counted per pod-hour");
+  }
+  if (decision.unknown_candidates > 0 && decision.ranked_by) {
+    notes.push_back(std::to_string(decision.unknown_candidates) + " of " +
+                    std::to_string(decision.candidates.size()) + " candidates are unknown and score 0");
+  }
+  notes.insert(notes.end(), snapshot.notes().begin(), snapshot.notes().end());
+  return notes;
+}
+
+std::string DescribeCandidate(const Candidate& candidate, const Decision& decision,
+                              const Snapshot& snapshot) {
+  const NodeRecord* record = RecordOf(candidate, snapshot);
+  if (record == nullptr) return "unknown node: score 0";
+  std::string text = record->facts->name;
+  const std::string place = Place(*record->facts);
+  if (!place.empty()) text += " (" + place + ")";
+  text += ": score " + std::to_string(candidate.score) + ", ";
+  text += candidate.grams_known ? PerUnit(candidate.grams.value(), decision, "gCO2e") : "unknown carbon";
+  text += " and ";
+  text += candidate.euros_known ? PerUnit(candidate.euros.value(), decision, "EUR") : "unknown price";
+  text += " per " + std::string(ToString(decision.unit));
+  return text;
+}
+
+std::string Reason(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot) {
+  if (RecordOf(candidate, snapshot) == nullptr) return "node not known to Sobre";
+  if (!decision.ranked_by) return "nothing is known of any candidate";
+  const bool is_best = decision.best && candidate.score == decision.candidates[*decision.best].score;
+  switch (*decision.ranked_by) {
+    case Objective::kCarbon:
+      if (!candidate.grams_known) return "its carbon is unknown";
+      return (is_best ? "fewest grams" : "not the fewest grams") + AgainstTheMean(candidate, decision);
+    case Objective::kCost:
+      if (!candidate.euros_known) return "its price is unknown";
+      return is_best ? "cheapest" : "not the cheapest";
+    case Objective::kPriced:
+      if (!candidate.grams_known || !candidate.euros_known) return "its carbon or its price is unknown";
+      return (is_best ? "cheapest" : "not the cheapest") + std::string(" with carbon at ") +
+             FormatSignificant(decision.policy.carbon_price.value(), 4) + " EUR/t" +
+             AgainstTheMean(candidate, decision);
+    case Objective::kBalanced: break;
+  }
+  if (!candidate.grams_known || !candidate.euros_known) return "its carbon or its price is unknown";
+  const auto affordable = std::count_if(decision.candidates.begin(), decision.candidates.end(),
+                                        [](const Candidate& c) { return c.within_tolerance; });
+  if (!candidate.within_tolerance) {
+    return "costs over " + Percent(decision.policy.cost_tolerance) + " more than the cheapest" +
+           AgainstTheMean(candidate, decision);
+  }
+  return (is_best ? "cleanest of the " : "not the cleanest of the ") + std::to_string(affordable) +
+         " that cost at most " + Percent(decision.policy.cost_tolerance) + " more than the cheapest" +
+         AgainstTheMean(candidate, decision);
+}
+
+std::string ExplainText(const DecisionRequest& request, const Decision& decision,
+                        const Snapshot& snapshot) {
+  std::string text = "Pod " + request.pod.namespace_name + "/" + request.pod.name + " at " +
+                     FormatTime(decision.time) + ": objective " +
+                     std::string(ToString(decision.policy.objective)) + ", per " +
+                     std::string(ToString(decision.unit)) + ", placement ledger, " +
+                     std::string(ToString(decision.intensity_basis)) + " grid intensity, catalogue " +
+                     snapshot.catalog_version() + "\n\n";
+  std::vector<std::size_t> order(decision.candidates.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return decision.candidates[a].score > decision.candidates[b].score;
+  });
+  std::size_t name_width = 4;
+  for (const Candidate& c : decision.candidates) {
+    if (const NodeRecord* record = RecordOf(c, snapshot)) {
+      name_width = std::max(name_width, record->facts->name.size());
+    }
+  }
+  const auto add_row = [&](std::string_view score, std::string_view node, std::string_view place,
+                           std::string_view watts, std::string_view intensity, std::string_view grams,
+                           std::string_view euros, std::string_view power) {
+    std::string line;
+    Pad(line, score, 5);
+    Pad(line, node, name_width);
+    Pad(line, place, 22);
+    Pad(line, watts, 8);
+    Pad(line, intensity, 6);
+    Pad(line, grams, 10);
+    Pad(line, euros, 10);
+    line += power;
+    text += line + "\n";
+  };
+  add_row("score", "node", "place", "added W", "g/kWh", "gCO2e", "EUR", "power from");
+  for (const std::size_t i : order) {
+    const Candidate& c = decision.candidates[i];
+    const NodeRecord* record = RecordOf(c, snapshot);
+    if (record == nullptr) {
+      add_row(std::to_string(c.score), "?", "unknown node", "?", "?", "?", "?", "");
+      continue;
+    }
+    const auto& intensity = decision.intensity_basis == IntensityBasis::kLive ? record->live_intensity
+                                                                              : record->catalog_intensity;
+    add_row(std::to_string(c.score), record->facts->name, Place(*record->facts),
+            FormatSignificant(c.added_power.value(), 3),
+            intensity ? FormatSignificant(intensity->value.value(), 3) : "?",
+            c.grams_known ? FormatSignificant(c.grams.value() / decision.units.value(), 3) : "?",
+            c.euros_known ? FormatSignificant(c.euros.value() / decision.units.value(), 3) : "?",
+            ToString(record->power_basis));
+  }
+  if (decision.best) {
+    text += "\nBest: " + DescribeCandidate(decision.candidates[*decision.best], decision, snapshot) + "; " +
+            Reason(decision.candidates[*decision.best], decision, snapshot) + ".\n";
+  }
+  for (const std::string& note : Notes(request, decision, snapshot)) text += "Note: " + note + ".\n";
+  return text;
+}
+
+}  // namespace sobre

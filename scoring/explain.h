@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "scoring/decide.h"
+
+// A decision in words. Pure functions; none of them belongs on the decision path.
+namespace sobre {
+
+// What is worth knowing beyond the figures: annotations that could not be followed, what was
+// missing, stale or assumed, and what was ranked on instead.
+std::vector<std::string> Notes(const DecisionRequest& request, const Decision& decision,
+                               const Snapshot& snapshot);
+
+// "fr-par-1 (scaleway fr-par): score 10, 0.0182 gCO2e and 0.0021 EUR per request"
+std::string DescribeCandidate(const Candidate& candidate, const Decision& decision,
+                              const Snapshot& snapshot);
+
+// Why the candidate scored what it did, in one sentence: "cleanest of the 4 that cost at most 10 % more than
+// the cheapest; 86 % fewer grams than the mean of 24 candidates".
+std::string Reason(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot);
+
+// The whole decision as a text table, best first, with notes.
+std::string ExplainText(const DecisionRequest& request, const Decision& decision,
+                        const Snapshot& snapshot);
+
+}  // namespace sobre

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "scoring/decide.h"
+#include "scoring/snapshot.h"
+
+// A small world for tests, built a sentence at a time:
+//   TestWorld().Node("a", "scaleway", "fr-par").Price("a", 0.1).Snapshot()
+namespace sobre {
+
+class TestWorld {
+ public:
+  static constexpr Timestamp kTime = std::chrono::sys_days(std::chrono::year(2026) / 11 / 23);
+
+  TestWorld& Node(std::string name, std::string provider, std::string region, Resources allocatable = Standard()) {
+    NodeFacts facts;
+    facts.name = std::move(name);
+    facts.provider = std::move(provider);
+    facts.region = std::move(region);
+    facts.allocatable = allocatable;
+    return Node(std::move(facts));
+  }
+  TestWorld& Node(NodeFacts facts) {
+    input_.nodes.push_back(std::make_shared<const NodeFacts>(std::move(facts)));
+    return *this;
+  }
+  TestWorld& Price(std::string node, double euros_per_hour, Duration age = Duration(0)) {
+    return See(Signal::kNodePrice, std::move(node), euros_per_hour, age);
+  }
+  TestWorld& Power(std::string node, double watts, double utilization) {
+    See(Signal::kNodePower, node, watts);
+    return See(Signal::kNodeCpuUtilization, std::move(node), utilization);
+  }
+  TestWorld& See(Signal signal, std::string node, double value, Duration age = Duration(0)) {
+    Observation seen;
+    seen.signal = signal;
+    seen.node = std::move(node);
+    seen.value = value;
+    seen.time = input_.time - age;
+    seen.source = "test";
+    input_.observations.push_back(std::move(seen));
+    return *this;
+  }
+  TestWorld& Grid(std::string provider, std::string region, double grams_per_kwh, Duration age = Duration(0)) {
+    See(Signal::kGridIntensity, "", grams_per_kwh, age);
+    input_.observations.back().provider = std::move(provider);
+    input_.observations.back().region = std::move(region);
+    return *this;
+  }
+  TestWorld& GridZone(std::string zone, double grams_per_kwh) {
+    See(Signal::kGridIntensity, "", grams_per_kwh);
+    input_.observations.back().zone = std::move(zone);
+    return *this;
+  }
+  SnapshotInput& input() { return input_; }
+  [[nodiscard]] std::shared_ptr<const sobre::Snapshot> Snapshot() const { return sobre::Snapshot::Build(input_); }
+
+  // 8 vCPU, 32 GiB.
+  static Resources Standard() { return {8000, 32LL << 30, 0}; }
+
+ private:
+  static SnapshotInput Start() {
+    SnapshotInput input;
+    input.time = kTime;
+    return input;
+  }
+  SnapshotInput input_ = Start();
+};
+
+// The decision for a pod of 2 vCPU and 4 GiB over the named candidates, in their order.
+inline Decision DecideFor(const Snapshot& snapshot, const std::vector<std::string>& names, const Policy& policy = {},
+                          Resources requests = {2000, 4LL << 30, 0}) {
+  DecisionRequest request{{"shop", "web-1", "uid-1", requests, {}}, policy, {}};
+  std::vector<std::int32_t> nodes;
+  nodes.reserve(names.size());
+  for (const std::string& name : names) nodes.push_back(snapshot.Find(name));
+  Decision decision;
+  Decide(request, snapshot, nodes, decision);
+  return decision;
+}
+
+}  // namespace sobre
