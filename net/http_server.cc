@@ -1,0 +1,490 @@
+#include "net/http_server.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <httplib.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/json_writer.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace sobre {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kMaxHeaderBytes = 64U << 10;
+constexpr std::size_t kReadBufferBytes = 64U << 10;
+constexpr std::size_t kCoalesceBytes = 16U << 10;
+// What is still read, and thrown away, of a refused request: closing on unread bytes would make the
+// kernel reset the connection and take the answer with it.
+constexpr std::size_t kLingerBytes = 256U << 20;
+constexpr Duration kLinger = std::chrono::seconds(2);
+
+bool WaitFor(int fd, short events, Clock::time_point deadline) {
+  while (true) {
+    const auto left = std::chrono::ceil<Duration>(deadline - Clock::now()).count();
+    if (left <= 0) return false;
+    pollfd waiting{fd, events, 0};
+    const int ready = ::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
+    if (ready > 0) return true;
+    if (ready < 0 && errno != EINTR) return false;
+  }
+}
+
+// One client's connection as cpp-httplib's stream: buffered both ways, with a deadline by request.
+class Connection final : public httplib::Stream {
+ public:
+  Connection(int fd, Duration timeout) : fd_(fd), timeout_(timeout), in_(kReadBufferBytes) {}
+
+  void BeginRequest() {
+    deadline_ = Clock::now() + timeout_;
+    header_bytes_left_ = kMaxHeaderBytes;
+    in_header_ = true;
+    close_after_ = false;
+  }
+  // From here on the body's own limit counts.
+  void EndHeader() { in_header_ = false; }
+  void CloseAfterAnswer() { close_after_ = true; }
+  [[nodiscard]] bool close_after() const { return close_after_; }
+  [[nodiscard]] bool has_buffered() const { return in_begin_ < in_end_; }
+
+  bool is_readable() const override { return has_buffered() || WaitFor(fd_, POLLIN, deadline_); }
+  bool is_writable() const override { return WaitFor(fd_, POLLOUT, deadline_); }
+
+  ssize_t read(char* out, std::size_t size) override {
+    if (in_header_) {
+      if (header_bytes_left_ < size) return -1;
+      header_bytes_left_ -= size;
+    }
+    if (!has_buffered()) {
+      const ssize_t got = Receive(in_.data(), in_.size());
+      if (got <= 0) return got;
+      in_begin_ = 0;
+      in_end_ = static_cast<std::size_t>(got);
+    }
+    const std::size_t taken = std::min(size, in_end_ - in_begin_);
+    std::memcpy(out, in_.data() + in_begin_, taken);
+    in_begin_ += taken;
+    return static_cast<ssize_t>(taken);
+  }
+
+  // Small pieces (the header) wait for the next, so that an answer leaves in one system call.
+  ssize_t write(const char* data, std::size_t size) override {
+    if (size <= kCoalesceBytes) {
+      out_.append(data, size);
+      if (out_.size() > kCoalesceBytes && !Flush()) return -1;
+      return static_cast<ssize_t>(size);
+    }
+    if (!Send(data, size)) return -1;
+    return static_cast<ssize_t>(size);
+  }
+  bool Flush() { return Send(nullptr, 0); }
+
+  void get_remote_ip_and_port(std::string& ip, int& port) const override { Name(::getpeername, ip, port); }
+  void get_local_ip_and_port(std::string& ip, int& port) const override { Name(::getsockname, ip, port); }
+  socket_t socket() const override { return fd_; }
+
+  // Says that no more will come, and reads off what the client is still sending.
+  void Linger() {
+    ::shutdown(fd_, SHUT_WR);
+    deadline_ = Clock::now() + kLinger;
+    std::size_t left = kLingerBytes;
+    while (left > 0) {
+      const ssize_t got = Receive(in_.data(), in_.size());
+      if (got <= 0) return;
+      left -= std::min(left, static_cast<std::size_t>(got));
+    }
+  }
+
+ private:
+  ssize_t Receive(char* out, std::size_t size) {
+    while (true) {
+      const ssize_t got = ::recv(fd_, out, size, MSG_DONTWAIT);
+      if (got >= 0) return got;
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN && errno != EWOULDBLOCK) return -1;
+      if (!WaitFor(fd_, POLLIN, deadline_)) return -1;
+    }
+  }
+
+  // What waits in out_, then `data`.
+  bool Send(const char* data, std::size_t size) {
+    std::array<iovec, 2> parts = {iovec{out_.data(), out_.size()}, iovec{const_cast<char*>(data), size}};
+    std::size_t first = 0;
+    while (true) {
+      while (first < parts.size() && parts[first].iov_len == 0) ++first;
+      if (first == parts.size()) break;
+      msghdr message{};
+      message.msg_iov = parts.data() + first;
+      message.msg_iovlen = parts.size() - first;
+      ssize_t sent = ::sendmsg(fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (sent < 0) {
+        if (errno == EINTR) continue;
+        if ((errno != EAGAIN && errno != EWOULDBLOCK) || !WaitFor(fd_, POLLOUT, deadline_)) return false;
+        continue;
+      }
+      for (std::size_t i = first; i < parts.size() && sent > 0; ++i) {
+        const std::size_t taken = std::min(parts[i].iov_len, static_cast<std::size_t>(sent));
+        parts[i].iov_base = static_cast<char*>(parts[i].iov_base) + taken;
+        parts[i].iov_len -= taken;
+        sent -= static_cast<ssize_t>(taken);
+      }
+    }
+    out_.clear();
+    return true;
+  }
+
+  template <class NameCall>
+  void Name(NameCall call, std::string& ip, int& port) const {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    if (call(fd_, reinterpret_cast<sockaddr*>(&address), &length) != 0) return;
+    if (address.ss_family == AF_INET) {
+      const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address);
+      ::inet_ntop(AF_INET, &v4->sin_addr, text.data(), text.size());
+      port = ntohs(v4->sin_port);
+    } else if (address.ss_family == AF_INET6) {
+      const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address);
+      ::inet_ntop(AF_INET6, &v6->sin6_addr, text.data(), text.size());
+      port = ntohs(v6->sin6_port);
+    }
+    ip = text.data();
+  }
+
+  int fd_;
+  Duration timeout_;
+  std::vector<char> in_;
+  std::size_t in_begin_ = 0;
+  std::size_t in_end_ = 0;
+  std::string out_;
+  Clock::time_point deadline_;
+  std::size_t header_bytes_left_ = 0;
+  bool in_header_ = false;
+  bool close_after_ = false;
+};
+
+// The connection that this thread serves; set around each request, for the handlers below.
+thread_local Connection* current_connection = nullptr;
+// Set while a connection over the bound is turned away.
+thread_local bool turning_away = false;
+
+// A thread a connection, made as they are needed, never more than the bound.
+class ConnectionThreads final : public httplib::TaskQueue {
+ public:
+  explicit ConnectionThreads(int limit) : limit_(static_cast<std::size_t>(limit)) {}
+
+  void enqueue(std::function<void()> task) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (idle_ > tasks_.size() || threads_.size() < limit_) {
+        tasks_.push_back(std::move(task));
+        if (idle_ < tasks_.size()) threads_.emplace_back([this] { Work(); });
+        wake_.notify_one();
+        return;
+      }
+    }
+    turning_away = true;
+    task();
+    turning_away = false;
+  }
+
+  void shutdown() override {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+ private:
+  void Work() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      ++idle_;
+      wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+      --idle_;
+      if (tasks_.empty()) return;
+      const std::function<void()> task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task();
+      lock.lock();
+    }
+  }
+
+  const std::size_t limit_;
+  std::mutex mutex_;  // guards all below
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> tasks_;
+  std::vector<std::thread> threads_;
+  std::size_t idle_ = 0;
+  bool stopping_ = false;
+};
+
+void SetResponse(HttpResponse&& from, httplib::Response& to) {
+  to.status = from.status;
+  to.body.swap(from.body);
+  to.set_header("Content-Type", std::string(from.content_type));
+}
+
+}  // namespace
+
+void HttpResponse::Fail(int error_status, std::string_view message) {
+  status = error_status;
+  content_type = "application/json";
+  body.clear();
+  JsonWriter(body).BeginObject().Key("error").Value(message).EndObject();
+  body += '\n';
+}
+
+// cpp-httplib parses requests and formats answers; the connection's life is ours: the library's own
+// loop sleeps between requests, cannot be told to stop while a client idles, and leaves an unread body to be
+// taken for the next request.
+class HttpServer::Impl final : public httplib::Server {
+ public:
+  explicit Impl(HttpServer::Options options) : options_(std::move(options)), stop_event_(::eventfd(0, EFD_CLOEXEC)) {
+    set_payload_max_length(options_.max_body_bytes);
+    set_tcp_nodelay(true);
+    set_keep_alive_timeout(options_.idle_timeout.count() / 1000);
+    set_keep_alive_max_count(std::size_t{1} << 40);
+    set_address_family(AF_UNSPEC);
+    // One listener an address: a second program on the same port is an error, not a partner.
+    set_socket_options([](socket_t fd) {
+      const int yes = 1;
+      ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    });
+    new_task_queue = [this] { return new ConnectionThreads(options_.max_connections); };
+    set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+      return Admit(request, response) ? HandlerResponse::Unhandled : HandlerResponse::Handled;
+    });
+    Get(".*", [this](const httplib::Request& request, httplib::Response& response) {
+      Serve(*Find("GET", request.path), request.path, {}, response);
+    });
+    Post(".*", [this](const httplib::Request& request, httplib::Response& response,
+                      const httplib::ContentReader& reader) { ReadAndServe(request, response, reader); });
+    set_exception_handler([](const httplib::Request& request, httplib::Response& response, std::exception_ptr error) {
+      std::string what = "unknown";
+      try {
+        std::rethrow_exception(std::move(error));
+      } catch (const std::exception& e) {
+        what = e.what();
+      } catch (...) {
+      }
+      Log(LogLevel::kError, "request handler failed", {{"path", request.path}, {"error", what}});
+      Refuse(500, "internal error; it is in the log", response);
+    });
+    set_error_handler([](const httplib::Request&, httplib::Response& response) {
+      // The library's own refusals, such as a request line that cannot be read.
+      if (current_connection != nullptr) current_connection->CloseAfterAnswer();
+      if (response.body.empty()) Refuse(response.status, "bad request", response);
+    });
+  }
+
+  ~Impl() override {
+    Shutdown();
+    ::close(stop_event_);
+  }
+
+  void Route(std::string_view method, std::string path, HttpServer::Handler handler) {
+    routes_[std::move(path)].emplace(method, std::move(handler));
+  }
+
+  Status Begin() {
+    const std::size_t colon = options_.address.rfind(':');
+    const auto port = colon == std::string::npos ? std::nullopt : ParseInteger(options_.address.substr(colon + 1));
+    if (!port || *port < 0 || *port > 65535) {
+      return Status::Invalid("listen address '" + Printable(options_.address) + "': expected host:port");
+    }
+    std::string host = options_.address.substr(0, colon);
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+    if (host.empty()) host = "0.0.0.0";
+    port_ = *port == 0 ? bind_to_any_port(host) : bind_to_port(host, static_cast<int>(*port)) ? static_cast<int>(*port) : -1;
+    if (port_ < 0) {
+      return Status::Unavailable("cannot listen on " + Printable(options_.address) +
+                                 ": the port is taken or the address is not this machine's");
+    }
+    listener_ = std::thread([this] { listen_after_bind(); });
+    // stop() does nothing before the loop runs.
+    while (!is_running()) std::this_thread::sleep_for(Duration(1));
+    return Status::Ok();
+  }
+
+  [[nodiscard]] int bound_port() const { return port_; }
+  void BeginDrain() { draining_ = true; }
+
+  void Shutdown() {
+    if (!listener_.joinable()) return;
+    draining_ = true;
+    const std::uint64_t one = 1;
+    if (::write(stop_event_, &one, sizeof one) < 0) Log(LogLevel::kError, "cannot wake connections");
+    stop();
+    listener_.join();
+  }
+
+ private:
+  using Methods = std::map<std::string, HttpServer::Handler, std::less<>>;
+
+  static void Refuse(int status, std::string_view message, httplib::Response& response) {
+    HttpResponse refusal;
+    refusal.Fail(status, message);
+    SetResponse(std::move(refusal), response);
+  }
+
+  const HttpServer::Handler* Find(std::string_view method, const std::string& path) const {
+    const auto route = routes_.find(path);
+    if (route == routes_.end()) return nullptr;
+    const auto handler = route->second.find(method == "HEAD" ? "GET" : method);
+    return handler == route->second.end() ? nullptr : &handler->second;
+  }
+
+  // False: the answer is a refusal. A body that will not be read costs the connection.
+  bool Admit(const httplib::Request& request, httplib::Response& response) const {
+    current_connection->EndHeader();
+    const bool has_body = request.has_header("Transfer-Encoding") ||
+                          (request.has_header("Content-Length") && request.get_header_value("Content-Length") != "0");
+    const auto refuse = [&](int status, const std::string& message) {
+      Refuse(status, message, response);
+      if (has_body || request.method != "GET") {
+        current_connection->CloseAfterAnswer();
+        response.set_header("Connection", "close");
+      }
+      return false;
+    };
+    if (draining_) response.set_header("Connection", "close");
+    const auto route = routes_.find(request.path);
+    if (route == routes_.end()) return refuse(404, "no such path: " + Printable(request.path));
+    if (Find(request.method, request.path) == nullptr) {
+      std::string allowed;
+      for (const auto& [method, handler] : route->second) allowed += (allowed.empty() ? "" : ", ") + method;
+      response.set_header("Allow", allowed);
+      return refuse(405, "method " + Printable(request.method, 16) + " is not for " + Printable(request.path) + "; use " + allowed);
+    }
+    if (request.method != "POST") {
+      return has_body ? refuse(400, "a " + Printable(request.method, 16) + " has no body here") : true;
+    }
+    if (request.has_header("Transfer-Encoding")) {
+      return refuse(411, "Transfer-Encoding is not accepted; send Content-Length");
+    }
+    if (request.get_header_value_count("Content-Length") != 1) {
+      return refuse(411, "exactly one Content-Length is required");
+    }
+    const auto length = ParseInteger(request.get_header_value("Content-Length"));
+    if (!length || *length < 0) return refuse(400, "Content-Length is no number");
+    if (static_cast<std::uint64_t>(*length) > options_.max_body_bytes) {
+      return refuse(413, "the body has " + std::to_string(*length) + " bytes; the limit is " +
+                             std::to_string(options_.max_body_bytes));
+    }
+    const std::string type = ToLower(request.get_header_value("Content-Type"));
+    if (Trim(std::string_view(type).substr(0, type.find(';'))) != "application/json") {
+      return refuse(415, "Content-Type must be application/json");
+    }
+    if (request.has_header("Content-Encoding")) return refuse(415, "Content-Encoding is not accepted");
+    return true;
+  }
+
+  void ReadAndServe(const httplib::Request& request, httplib::Response& response,
+                    const httplib::ContentReader& reader) const {
+    // Kept between the requests of a thread: a large body is allocated once.
+    thread_local std::string body;
+    const auto length = static_cast<std::size_t>(*ParseInteger(request.get_header_value("Content-Length")));
+    body.clear();
+    body.reserve(length + kBodyPadding);
+    const bool whole = length == 0 || reader([&](const char* data, std::size_t size) {
+                         if (body.size() + size > length) return false;
+                         body.append(data, size);
+                         return true;
+                       });
+    if (!whole || body.size() != length) {
+      current_connection->CloseAfterAnswer();
+      Refuse(400, "the body ended or stalled before its Content-Length", response);
+      return;
+    }
+    body.append(kBodyPadding, '\0');
+    Serve(*Find("POST", request.path), request.path, std::string_view(body).substr(0, length), response);
+  }
+
+  static void Serve(const HttpServer::Handler& handler, std::string_view path, std::string_view body, httplib::Response& to) {
+    HttpResponse response;
+    handler({path, body}, response);
+    SetResponse(std::move(response), to);
+  }
+
+  // cpp-httplib hands each accepted socket here; a thread of ConnectionThreads runs it.
+  bool process_and_close_socket(socket_t fd) override {
+    if (turning_away) {
+      constexpr std::string_view kBusy =
+          "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+      [[maybe_unused]] const ssize_t sent = ::send(fd, kBusy.data(), kBusy.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    } else {
+      ServeConnection(fd);
+    }
+    ::shutdown(fd, SHUT_RDWR);
+    ::close(fd);
+    return true;
+  }
+
+  void ServeConnection(int fd) {
+    Connection connection(fd, options_.request_timeout);
+    current_connection = &connection;
+    while (connection.has_buffered() || WaitForRequest(fd)) {
+      connection.BeginRequest();
+      bool closed_by_client = false;
+      const bool served = process_request(connection, draining_, closed_by_client, nullptr);
+      const bool flushed = connection.Flush();
+      if (!served || !flushed || closed_by_client || draining_) break;
+      if (connection.close_after()) {
+        connection.Linger();
+        break;
+      }
+    }
+    current_connection = nullptr;
+  }
+
+  // False when the client has been idle for too long, or the server stops and nothing has come.
+  [[nodiscard]] bool WaitForRequest(int fd) const {
+    std::array<pollfd, 2> waiting = {pollfd{fd, POLLIN, 0}, pollfd{stop_event_, POLLIN, 0}};
+    const int ready = ::poll(waiting.data(), waiting.size(), static_cast<int>(options_.idle_timeout.count()));
+    return ready > 0 && waiting[0].revents != 0;
+  }
+
+  const HttpServer::Options options_;
+  const int stop_event_;
+  std::map<std::string, Methods, std::less<>> routes_;  // fixed before Begin()
+  std::thread listener_;
+  int port_ = -1;
+  std::atomic<bool> draining_ = false;
+};
+
+HttpServer::HttpServer(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+HttpServer::~HttpServer() = default;
+
+void HttpServer::Handle(std::string_view method, std::string path, Handler handler) {
+  impl_->Route(method, std::move(path), std::move(handler));
+}
+Status HttpServer::Start() { return impl_->Begin(); }
+int HttpServer::port() const { return impl_->bound_port(); }
+void HttpServer::Drain() { impl_->BeginDrain(); }
+void HttpServer::Stop() { impl_->Shutdown(); }
+
+}  // namespace sobre

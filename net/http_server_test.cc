@@ -1,0 +1,231 @@
+#include "net/http_server.h"
+
+#include <atomic>
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace sobre {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+// A client that sends exactly the bytes it is told.
+class RawClient {
+ public:
+  explicit RawClient(int port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const timeval patience{5, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+  ~RawClient() { ::close(fd_); }
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+
+  [[nodiscard]] bool connected() const { return connected_; }
+  bool Send(const std::string& bytes) {
+    std::size_t sent = 0;
+    while (sent < bytes.size()) {
+      const ssize_t n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+      if (n <= 0) return false;
+      sent += static_cast<std::size_t>(n);
+    }
+    return true;
+  }
+  // One answer: its header and the body that Content-Length promises; what came if the peer closes.
+  std::string Answer() {
+    std::string bytes;
+    while (true) {
+      const std::size_t end = bytes.find("\r\n\r\n");
+      if (end != std::string::npos) {
+        const std::size_t at = bytes.find("Content-Length: ");
+        const std::size_t length = at == std::string::npos ? 0 : std::stoul(bytes.substr(at + 16));
+        if (bytes.size() >= end + 4 + length) return bytes;
+      }
+      std::array<char, 65536> buffer;
+      const ssize_t n = ::recv(fd_, buffer.data(), buffer.size(), 0);
+      if (n <= 0) return bytes;
+      bytes.append(buffer.data(), static_cast<std::size_t>(n));
+    }
+  }
+  bool ClosedByPeer() {
+    char byte = 0;
+    return ::recv(fd_, &byte, 1, 0) == 0;
+  }
+
+ private:
+  int fd_;
+  bool connected_ = false;
+};
+
+std::string Post(const std::string& body, const std::string& path = "/echo", const std::string& type = "application/json") {
+  return "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: " + type +
+         "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+class HttpServerTest : public ::testing::Test {
+ protected:
+  void StartWith(HttpServer::Options options) {
+    server_ = std::make_unique<HttpServer>(std::move(options));
+    server_->Handle("POST", "/echo", [](const HttpRequest& q, HttpResponse& r) { r.body = q.body; });
+    server_->Handle("GET", "/hello", [](const HttpRequest&, HttpResponse& r) { r.body = "hello"; });
+    server_->Handle("GET", "/throw", [](const HttpRequest&, HttpResponse&) { throw std::runtime_error("boom"); });
+    server_->Handle("GET", "/slow", [this](const HttpRequest&, HttpResponse& r) {
+      in_slow_ = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      r.body = "done";
+    });
+    ASSERT_TRUE(server_->Start().ok());
+  }
+  void SetUp() override { StartWith({.max_body_bytes = 1000}); }
+  // The next request on a new connection is always served.
+  void ExpectAlive() const {
+    RawClient client(server_->port());
+    ASSERT_TRUE(client.Send(Post("alive")));
+    EXPECT_THAT(client.Answer(), HasSubstr("alive"));
+  }
+  std::string Ask(const std::string& bytes) const {
+    RawClient client(server_->port());
+    client.Send(bytes);
+    return client.Answer();
+  }
+
+  std::unique_ptr<HttpServer> server_;
+  std::atomic<bool> in_slow_ = false;
+};
+
+TEST_F(HttpServerTest, KeepsAConnectionForManyRequests) {
+  RawClient client(server_->port());
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(client.Send(Post("n" + std::to_string(i))));
+    EXPECT_THAT(client.Answer(), HasSubstr("\r\n\r\nn" + std::to_string(i)));
+  }
+  ASSERT_TRUE(client.Send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
+  EXPECT_THAT(client.Answer(), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpServerTest, ServesPipelinedRequests) {
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.Send(Post("first") + Post("second")));
+  std::string both = client.Answer();
+  if (both.find("second") == std::string::npos) both += client.Answer();
+  EXPECT_THAT(both, HasSubstr("first"));
+  EXPECT_THAT(both, HasSubstr("second"));
+}
+
+TEST_F(HttpServerTest, RefusesWithTheRightStatus) {
+  const std::string chunked =
+      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+  const std::string no_length = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\r\n";
+  const std::string two_lengths =
+      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd";
+  const std::string negative =
+      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: -3\r\n\r\n";
+  EXPECT_THAT(Ask(chunked), StartsWith("HTTP/1.1 411"));
+  EXPECT_THAT(Ask(no_length), StartsWith("HTTP/1.1 411"));
+  EXPECT_THAT(Ask(two_lengths), StartsWith("HTTP/1.1 411"));
+  EXPECT_THAT(Ask(negative), StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(Ask(Post(std::string(1001, 'x'))), StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(Ask(Post("a", "/echo", "text/plain")), StartsWith("HTTP/1.1 415"));
+  EXPECT_THAT(Ask(Post("a", "/nowhere")), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(Ask("PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"), StartsWith("HTTP/1.1 405"));
+  const std::string wrong_method = Ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(wrong_method, StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(wrong_method, HasSubstr("Allow: POST"));
+  EXPECT_THAT(wrong_method, HasSubstr("{\"error\":\"method GET is not for /echo; use POST\"}"));
+  EXPECT_THAT(Ask("NONSENSE\r\n\r\n"), StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(Ask("GET /throw HTTP/1.1\r\nHost: x\r\n\r\n"), StartsWith("HTTP/1.1 500"));
+  ExpectAlive();
+}
+
+TEST_F(HttpServerTest, ALargeRefusedBodyStillGetsItsAnswer) {
+  RawClient client(server_->port());
+  client.Send(Post(std::string(8U << 20, 'x')));
+  EXPECT_THAT(client.Answer(), StartsWith("HTTP/1.1 413"));
+}
+
+TEST_F(HttpServerTest, AnUnreadBodyIsNeverTakenForARequest) {
+  RawClient client(server_->port());
+  const std::string smuggled = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
+  ASSERT_TRUE(client.Send(Post(smuggled, "/nowhere")));
+  EXPECT_THAT(client.Answer(), StartsWith("HTTP/1.1 404"));
+  EXPECT_TRUE(client.ClosedByPeer());
+}
+
+TEST_F(HttpServerTest, AnEndlessHeaderIsCutOff) {
+  RawClient client(server_->port());
+  std::string header = "GET /hello HTTP/1.1\r\n";
+  for (int i = 0; i < 5000; ++i) header += "X-" + std::to_string(i) + ": aaaaaaaaaaaaaaaaaaaaaaaa\r\n";
+  client.Send(header + "\r\n");
+  EXPECT_THAT(client.Answer(), Not(HasSubstr("200 OK")));
+  ExpectAlive();
+}
+
+TEST_F(HttpServerTest, TurnsAwayConnectionsOverTheBound) {
+  StartWith({.max_connections = 2});
+  RawClient a(server_->port());
+  RawClient b(server_->port());
+  ASSERT_TRUE(a.Send(Post("a")));
+  EXPECT_THAT(a.Answer(), HasSubstr("200"));
+  ASSERT_TRUE(b.Send(Post("b")));
+  EXPECT_THAT(b.Answer(), HasSubstr("200"));
+  RawClient c(server_->port());
+  EXPECT_THAT(c.Answer(), StartsWith("HTTP/1.1 503"));
+  ASSERT_TRUE(a.Send(Post("again")));
+  EXPECT_THAT(a.Answer(), HasSubstr("again"));
+}
+
+TEST_F(HttpServerTest, AStalledRequestIsGivenUp) {
+  StartWith({.request_timeout = std::chrono::milliseconds(200)});
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.Send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\nabc"));
+  EXPECT_THAT(client.Answer(), AnyOf(IsEmpty(), StartsWith("HTTP/1.1 400")));
+  ExpectAlive();
+}
+
+TEST_F(HttpServerTest, StopsInOrder) {
+  RawClient idle(server_->port());
+  ASSERT_TRUE(idle.Send(Post("x")));
+  EXPECT_THAT(idle.Answer(), HasSubstr("200"));
+  RawClient busy(server_->port());
+  ASSERT_TRUE(busy.Send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"));
+  while (!in_slow_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  server_->Stop();
+  const std::string answer = busy.Answer();
+  EXPECT_THAT(answer, HasSubstr("done"));
+  EXPECT_TRUE(idle.ClosedByPeer());
+  EXPECT_FALSE(RawClient(server_->port()).connected());
+}
+
+TEST_F(HttpServerTest, WhileDrainingAnswersCloseTheirConnections) {
+  server_->Drain();
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.Send(Post("x")));
+  EXPECT_THAT(client.Answer(), HasSubstr("Connection: close"));
+  EXPECT_TRUE(client.ClosedByPeer());
+}
+
+TEST(HttpServer, SaysWhyItCannotListen) {
+  HttpServer first({.address = "127.0.0.1:0"});
+  ASSERT_TRUE(first.Start().ok());
+  HttpServer second({.address = "127.0.0.1:" + std::to_string(first.port())});
+  EXPECT_THAT(second.Start().message(), HasSubstr("cannot listen on 127.0.0.1:"));
+  EXPECT_THAT(HttpServer({.address = "nonsense"}).Start().message(), HasSubstr("expected host:port"));
+}
+
+}  // namespace
+}  // namespace sobre
