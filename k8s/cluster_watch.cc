@@ -1,0 +1,145 @@
+#include "k8s/cluster_watch.h"
+
+#include "base/log.h"
+#include "k8s/objects.h"
+#include "proto/k8s/objects.pb.h"
+
+namespace sobre {
+namespace {
+
+enum Collections { kNodes, kNamespaces, kPods };
+constexpr const char* kPaths[] = {"/api/v1/nodes", "/api/v1/namespaces", "/api/v1/pods"};
+
+template <class Message>
+bool Parse(std::string_view raw, Message& message) {
+  return message.ParseFromArray(raw.data(), static_cast<int>(raw.size()));
+}
+
+template <class Map>
+void KeepSeen(Map& map, const std::unordered_set<std::string>& seen) {
+  std::erase_if(map, [&](const auto& entry) { return !seen.contains(entry.first); });
+}
+
+}  // namespace
+
+ClusterWatch::ClusterWatch(const ApiAccess& access, std::string default_provider, std::function<void()> on_change)
+    : default_provider_(std::move(default_provider)), on_change_(std::move(on_change)) {
+  for (const int collection : {kNodes, kNamespaces, kPods}) {
+    Reflector::Options options;
+    options.path = kPaths[collection];
+    // Finished pods are of no interest, and there may be many.
+    if (collection == kPods) options.query = "fieldSelector=status.phase!%3DSucceeded%2Cstatus.phase!%3DFailed";
+    reflectors_.push_back(std::make_unique<Reflector>(access, options, CallbacksFor(collection)));
+  }
+}
+
+ClusterWatch::~ClusterWatch() = default;
+
+ClusterView ClusterWatch::View() const {
+  const std::lock_guard lock(mutex_);
+  ClusterView view;
+  view.listed = true;
+  view.nodes.reserve(nodes_.size());
+  for (const auto& [name, node] : nodes_) view.nodes.push_back(node);
+  view.namespaces = namespaces_;
+  view.watched_pods = static_cast<std::int64_t>(pods_.size());
+  view.bindings = bindings_;
+  for (const Progress& progress : progress_) {
+    view.listed &= progress.listed;
+    if (!progress.problem.empty()) view.problems.push_back("kubernetes: " + progress.problem);
+  }
+  return view;
+}
+
+Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
+  Progress& progress = progress_[collection];
+  Reflector::Callbacks callbacks;
+  callbacks.on_list = [this, &progress] {
+    const std::lock_guard lock(mutex_);
+    progress.listing = true;
+    progress.seen.clear();
+  };
+  callbacks.on_object = [this, collection](std::string_view raw) {
+    const std::lock_guard lock(mutex_);
+    switch (collection) {
+      case kNodes: TakeNode(raw); break;
+      case kNamespaces: TakeNamespace(raw); break;
+      default: TakePod(raw);
+    }
+    if (collection != kPods && !progress_[collection].listing) on_change_();
+  };
+  callbacks.on_deleted = [this, collection](std::string_view raw) {
+    k8s::wire::Namespace object;  // metadata stands first in every kind
+    if (!Parse(raw, object)) return;
+    const std::lock_guard lock(mutex_);
+    switch (collection) {
+      case kNodes: nodes_.erase(object.metadata().name()); break;
+      case kNamespaces: namespaces_.erase(object.metadata().name()); break;
+      default: pods_.erase(object.metadata().uid());
+    }
+    if (collection != kPods) on_change_();
+  };
+  callbacks.on_listed = [this, collection, &progress] {
+    const std::lock_guard lock(mutex_);
+    switch (collection) {
+      case kNodes: KeepSeen(nodes_, progress.seen); break;
+      case kNamespaces: KeepSeen(namespaces_, progress.seen); break;
+      default: KeepSeen(pods_, progress.seen);
+    }
+    progress.seen.clear();
+    progress.listing = false;
+    progress.listed = true;
+    on_change_();
+  };
+  callbacks.on_problem = [this, &progress](const Status& status) {
+    const std::lock_guard lock(mutex_);
+    if (progress.problem == status.message()) return;
+    // Once by failure, not once by attempt.
+    if (!status.ok() && progress.problem.empty()) {
+      Log(LogLevel::kWarning, "API server: trying again", {{"error", status.message()}});
+    }
+    if (status.ok()) Log(LogLevel::kInfo, "API server: well again");
+    progress.problem = status.message();
+    on_change_();
+  };
+  return callbacks;
+}
+
+void ClusterWatch::TakeNode(std::string_view raw) {
+  k8s::wire::Node wire;
+  if (!Parse(raw, wire)) return;
+  auto node = std::make_shared<NodeFacts>();
+  node->name = wire.metadata().name();
+  node->provider = default_provider_;
+  ApplyProviderId(wire.spec().provider_id(), *node);
+  for (const auto& [key, value] : wire.metadata().labels()) ApplyNodeLabel(key, value, *node);
+  for (const auto& [name, quantity] : wire.status().allocatable()) ApplyResource(name, quantity.string(), node->allocatable);
+  if (progress_[kNodes].listing) progress_[kNodes].seen.insert(node->name);
+  nodes_[node->name] = std::move(node);
+}
+
+void ClusterWatch::TakeNamespace(std::string_view raw) {
+  k8s::wire::Namespace wire;
+  if (!Parse(raw, wire)) return;
+  Annotations annotations;
+  for (const auto& [key, value] : wire.metadata().annotations()) ApplyAnnotation(key, value, annotations);
+  if (annotations.empty()) {
+    namespaces_.erase(wire.metadata().name());
+    return;
+  }
+  if (progress_[kNamespaces].listing) progress_[kNamespaces].seen.insert(wire.metadata().name());
+  namespaces_[wire.metadata().name()] = std::move(annotations);
+}
+
+void ClusterWatch::TakePod(std::string_view raw) {
+  k8s::wire::Pod wire;
+  if (!Parse(raw, wire)) return;
+  const std::string& uid = wire.metadata().uid();
+  const bool bound = !wire.spec().node_name().empty();
+  const auto [entry, added] = pods_.emplace(uid, bound);
+  if (bound && progress_[kPods].listed && (added || !entry->second)) ++bindings_;
+  entry->second = bound;
+  if (progress_[kPods].listing) progress_[kPods].seen.insert(uid);
+}
+
+}  // namespace sobre

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "k8s/kubeconfig.h"
+#include "k8s/reflector.h"
+#include "scoring/cluster.h"
+
+namespace sobre {
+
+// What the cluster looked like at one moment. Nodes are shared, not copied.
+struct ClusterView {
+  std::vector<std::shared_ptr<const NodeFacts>> nodes;
+  // Namespaces that say something under our prefix.
+  std::map<std::string, Annotations, std::less<>> namespaces;
+  std::vector<std::string> problems;
+  bool listed = false;  // all collections were read once
+  std::int64_t watched_pods = 0;
+  std::int64_t bindings = 0;  // pods seen to get a node since the start
+};
+
+// Nodes, namespaces and pods of a live cluster, watched. Keeps of each only what decisions need, so
+// that its memory is bounded by the number of objects, not by their size. Thread-safe.
+class ClusterWatch {
+ public:
+  // `default_provider` serves nodes whose provider neither a label nor the provider id tells.
+  // `on_change` is called from the watch threads after any change; it must be quick.
+  ClusterWatch(const ApiAccess& access, std::string default_provider, std::function<void()> on_change);
+  ~ClusterWatch();
+  [[nodiscard]] ClusterView View() const;
+
+ private:
+  Reflector::Callbacks CallbacksFor(int collection);
+  void TakeNode(std::string_view raw);
+  void TakeNamespace(std::string_view raw);
+  void TakePod(std::string_view raw);
+
+  const std::string default_provider_;
+  const std::function<void()> on_change_;
+  mutable std::mutex mutex_;  // guards all below but the reflectors
+  std::map<std::string, std::shared_ptr<const NodeFacts>, std::less<>> nodes_;
+  std::map<std::string, Annotations, std::less<>> namespaces_;
+  // By uid: whether it has a node.
+  std::unordered_map<std::string, bool> pods_;
+  std::int64_t bindings_ = 0;
+  struct Progress {
+    bool listing = false;
+    bool listed = false;
+    std::unordered_set<std::string> seen;  // during a list: what is still there
+    std::string problem;
+  };
+  Progress progress_[3];
+  std::vector<std::unique_ptr<Reflector>> reflectors_;
+};
+
+}  // namespace sobre

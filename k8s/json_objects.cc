@@ -1,0 +1,289 @@
+#include "k8s/json_objects.h"
+
+#include <algorithm>
+
+#include <simdjson.h>
+
+#include "base/text.h"
+#include "k8s/objects.h"
+#include "net/http_server.h"
+
+namespace sobre {
+namespace {
+
+namespace od = simdjson::ondemand;
+static_assert(kBodyPadding >= simdjson::SIMDJSON_PADDING);
+
+// Thrown inside this file alone, by the helpers below and by simdjson; the entry points turn it
+// into a Status.
+struct Malformed {
+  std::string message;
+};
+
+od::parser& ThreadParser() {
+  thread_local od::parser parser;
+  return parser;
+}
+
+bool IsNull(od::value& value) { return value.is_null(); }
+
+template <class Take>
+void ForEachField(od::object object, const Take& take) {
+  for (od::field field : object) {
+    const std::string_view key = field.unescaped_key();
+    take(key, field.value());
+  }
+}
+
+template <class Take>
+void ForEachField(od::value value, const Take& take) {
+  if (!IsNull(value)) ForEachField(od::object(value.get_object()), take);
+}
+
+template <class Take>
+void ForEachElement(od::value value, const Take& take) {
+  if (IsNull(value)) return;
+  for (od::value element : value.get_array()) take(element);
+}
+
+std::string_view TextOf(od::value value) {
+  if (IsNull(value)) return {};
+  return value.get_string();
+}
+
+// A quantity is a string, or a number where somebody wrote one.
+std::string QuantityOf(od::value value) {
+  if (value.type() == od::json_type::string) return std::string(std::string_view(value.get_string()));
+  const std::string_view raw = value.raw_json_token();
+  return std::string(Trim(raw));
+}
+
+void ReadResources(od::value value, Resources& resources) {
+  ForEachField(value, [&](std::string_view name, od::value quantity) {
+    const std::string key(name);
+    ApplyResource(key, QuantityOf(quantity), resources);
+  });
+}
+
+struct Container {
+  Resources requests;
+  bool sidecar = false;
+};
+
+Container ReadContainer(od::value value) {
+  Container container;
+  ForEachField(value, [&](std::string_view key, od::value field) {
+    if (key == "resources") {
+      ForEachField(field, [&](std::string_view kind, od::value amounts) {
+        if (kind == "requests") ReadResources(amounts, container.requests);
+      });
+    } else if (key == "restartPolicy") {
+      container.sidecar = TextOf(field) == "Always";
+    }
+  });
+  return container;
+}
+
+Resources operator+(Resources a, const Resources& b) {
+  return {a.millicpu + b.millicpu, a.memory_bytes + b.memory_bytes, a.gpus + b.gpus};
+}
+Resources Max(const Resources& a, const Resources& b) {
+  return {std::max(a.millicpu, b.millicpu), std::max(a.memory_bytes, b.memory_bytes), std::max(a.gpus, b.gpus)};
+}
+
+// As kube-scheduler counts: containers and sidecars run together; an init container runs beside the
+// sidecars that were started before it.
+void ReadPodSpec(od::value spec, PodFacts& pod) {
+  Resources running;
+  Resources sidecars;
+  Resources starting;
+  Resources overhead;
+  ForEachField(spec, [&](std::string_view key, od::value field) {
+    if (key == "containers") {
+      ForEachElement(field, [&](od::value c) { running = running + ReadContainer(c).requests; });
+    } else if (key == "initContainers") {
+      ForEachElement(field, [&](od::value c) {
+        const Container init = ReadContainer(c);
+        if (init.sidecar) sidecars = sidecars + init.requests;
+        starting = Max(starting, init.sidecar ? sidecars : sidecars + init.requests);
+      });
+    } else if (key == "overhead") {
+      ReadResources(field, overhead);
+    }
+  });
+  pod.requests = Max(running + sidecars, starting) + overhead;
+}
+
+PodFacts ReadPod(od::object object) {
+  PodFacts pod;
+  ForEachField(object, [&](std::string_view key, od::value field) {
+    if (key == "metadata") {
+      ForEachField(field, [&](std::string_view name, od::value meta) {
+        if (name == "name") {
+          pod.name = TextOf(meta);
+        } else if (name == "namespace") {
+          pod.namespace_name = TextOf(meta);
+        } else if (name == "uid") {
+          pod.uid = TextOf(meta);
+        } else if (name == "annotations") {
+          ForEachField(meta, [&](std::string_view annotation, od::value text) {
+            if (!annotation.starts_with(kAnnotationPrefix)) return;
+            const std::string annotation_key(annotation);
+            ApplyAnnotation(annotation_key, TextOf(text), pod.annotations);
+          });
+        }
+      });
+    } else if (key == "spec") {
+      ReadPodSpec(field, pod);
+    }
+  });
+  return pod;
+}
+
+NodeFacts ReadNode(od::object object) {
+  NodeFacts node;
+  std::string provider_id;
+  std::vector<std::pair<std::string, std::string>> labels;
+  ForEachField(object, [&](std::string_view key, od::value field) {
+    if (key == "metadata") {
+      ForEachField(field, [&](std::string_view name, od::value meta) {
+        if (name == "name") {
+          node.name = TextOf(meta);
+        } else if (name == "labels") {
+          ForEachField(meta, [&](std::string_view label, od::value text) {
+            std::string label_key(label);
+            labels.emplace_back(std::move(label_key), TextOf(text));
+          });
+        }
+      });
+    } else if (key == "spec") {
+      ForEachField(field, [&](std::string_view name, od::value spec) {
+        if (name == "providerID") provider_id = TextOf(spec);
+      });
+    } else if (key == "status") {
+      ForEachField(field, [&](std::string_view name, od::value status) {
+        if (name == "allocatable") ReadResources(status, node.allocatable);
+      });
+    }
+  });
+  ApplyProviderId(provider_id, node);
+  for (const auto& [label, text] : labels) ApplyNodeLabel(label, text, node);
+  if (node.name.empty()) throw Malformed{"a node without metadata.name"};
+  return node;
+}
+
+// Runs `read` on the parsed document; what it throws becomes a Status.
+template <class Read>
+Status WithDocument(std::string_view json, const Read& read) {
+  try {
+    od::document document = ThreadParser().iterate(
+        simdjson::padded_string_view(json.data(), json.size(), json.size() + kBodyPadding));
+    read(document);
+    if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return Status::Invalid("not valid JSON: more text after the end");
+    return Status::Ok();
+  } catch (const simdjson::simdjson_error& error) {
+    const bool type = error.error() == simdjson::INCORRECT_TYPE;
+    return Status::Invalid(std::string(type ? "JSON of an unexpected type: " : "not valid JSON: ") + error.what());
+  } catch (const Malformed& error) {
+    return Status::Invalid(error.message);
+  }
+}
+
+void ReadWholeNodes(od::value list, ExtenderArgs& args) {
+  ForEachField(list, [&](std::string_view key, od::value items) {
+    if (!EqualsIgnoreCase(key, "items")) return;
+    ForEachElement(items, [&](od::value node) {
+      od::object object = node.get_object();
+      const std::string_view text = object.raw_json();
+      object.reset();
+      args.node_texts.push_back(text);
+      std::string_view name;
+      for (od::field field : object) {
+        if (std::string_view(field.unescaped_key()) != "metadata") continue;
+        ForEachField(field.value(), [&](std::string_view inner, od::value meta) {
+          if (inner == "name") name = TextOf(meta);
+        });
+        break;
+      }
+      if (name.empty()) throw Malformed{"Nodes: a node without metadata.name"};
+      args.names.push_back(name);
+    });
+  });
+}
+
+}  // namespace
+
+std::string Padded(std::string_view text) {
+  std::string padded(text);
+  padded.reserve(text.size() + kBodyPadding);
+  return padded;
+}
+
+Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
+  args.pod = {};
+  args.whole_nodes = false;
+  args.names.clear();
+  args.node_texts.clear();
+  bool has_pod = false;
+  bool has_names = false;
+  const Status status = WithDocument(body, [&](od::document& root) {
+    ForEachField(od::object(root.get_object()), [&](std::string_view key, od::value field) {
+      if (IsNull(field)) return;
+      if (EqualsIgnoreCase(key, "Pod")) {
+        args.pod = ReadPod(field.get_object());
+        has_pod = true;
+      } else if (EqualsIgnoreCase(key, "NodeNames")) {
+        has_names = true;
+        ForEachElement(field, [&](od::value name) { args.names.push_back(TextOf(name)); });
+      } else if (EqualsIgnoreCase(key, "Nodes")) {
+        args.whole_nodes = true;
+        ReadWholeNodes(field, args);
+      }
+    });
+  });
+  if (!status.ok()) return status;
+  if (!has_pod) return Status::Invalid("no Pod in the request");
+  if (has_names && args.whole_nodes) return Status::Invalid("both Nodes and NodeNames; send one of them");
+  if (!has_names && !args.whole_nodes) return Status::Invalid("neither Nodes nor NodeNames in the request");
+  return Status::Ok();
+}
+
+Result<PodFacts> ParsePod(std::string_view json) {
+  PodFacts pod;
+  if (const Status status = WithDocument(json, [&](od::document& root) { pod = ReadPod(root.get_object()); }); !status.ok()) return status;
+  if (pod.name.empty()) return Status::Invalid("a pod without metadata.name");
+  if (pod.namespace_name.empty()) pod.namespace_name = "default";
+  return pod;
+}
+
+Result<NodeFacts> ParseNode(std::string_view json) {
+  NodeFacts node;
+  if (const Status status = WithDocument(json, [&](od::document& root) { node = ReadNode(root.get_object()); }); !status.ok()) return status;
+  return node;
+}
+
+Result<std::vector<NodeFacts>> ParseNodes(std::string_view json) {
+  std::vector<NodeFacts> nodes;
+  bool is_list = false;
+  const auto read_items = [&](od::array items) {
+    is_list = true;
+    for (od::value node : items) nodes.push_back(ReadNode(node.get_object()));
+  };
+  const Status status = WithDocument(json, [&](od::document& root) {
+    if (root.type() == od::json_type::array) {
+      read_items(root.get_array());
+      return;
+    }
+    ForEachField(od::object(root.get_object()), [&](std::string_view key, od::value field) {
+      if (key == "items") read_items(field.get_array());
+    });
+  });
+  if (!status.ok()) return status;
+  if (is_list) return nodes;
+  Result<NodeFacts> node = ParseNode(json);
+  if (!node.ok()) return node.status();
+  nodes.push_back(*std::move(node));
+  return nodes;
+}
+
+}  // namespace sobre

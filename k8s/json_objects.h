@@ -1,0 +1,37 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "scoring/cluster.h"
+
+// Kubernetes objects as JSON: what `kubectl get -o json` prints and what kube-scheduler sends.
+// Every text must be followed by at least 64 readable bytes (kBodyPadding). Thread-safe.
+namespace sobre {
+
+// What kube-scheduler asks an extender. The views point into `body`'s parse and live until the next
+// ParseExtenderArgs() on the same thread.
+struct ExtenderArgs {
+  PodFacts pod;
+  // nodeCacheCapable: true sends names alone, false whole nodes.
+  bool whole_nodes = false;
+  std::vector<std::string_view> names;
+  // With whole nodes: each as its JSON text, and what it says of itself.
+  std::vector<std::string_view> node_texts;
+};
+// Replaces `args`, whose buffers are reused. Field names are matched without regard to case, as Go does.
+Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args);
+
+// A node, or a pod, or the one in a list of them.
+Result<PodFacts> ParsePod(std::string_view json);
+Result<NodeFacts> ParseNode(std::string_view json);
+// A NodeList, a List of nodes, a bare array or a single node.
+Result<std::vector<NodeFacts>> ParseNodes(std::string_view json);
+
+// `text` with the padding that the functions above need.
+std::string Padded(std::string_view text);
+
+}  // namespace sobre

@@ -1,0 +1,103 @@
+#include "k8s/json_objects.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sobre {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr const char* kPod = R"({"metadata":{"name":"web-1","namespace":"shop","uid":"u-1",
+  "annotations":{"sobre.dev/objective":"carbon","other/x":"y"}},
+  "spec":{"initContainers":[{"name":"i","resources":{"requests":{"cpu":"3"}}},
+                            {"name":"s","restartPolicy":"Always","resources":{"requests":{"cpu":"250m"}}}],
+          "containers":[{"name":"a","resources":{"requests":{"cpu":"1500m","memory":"1Gi","nvidia.com/gpu":"1"}}},
+                        {"name":"b","resources":{"requests":{"cpu":1}}},{"name":"c"}],
+          "overhead":{"cpu":"10m"}}})";
+constexpr const char* kNode = R"({"kind":"Node","metadata":{"name":"n1","labels":{
+  "topology.kubernetes.io/region":"fr-par","node.kubernetes.io/instance-type":"PRO2-S"}},
+  "spec":{"providerID":"scaleway://instance/fr-par-1/abc"},
+  "status":{"allocatable":{"cpu":"7910m","memory":"32886628Ki","nvidia.com/gpu":"2"}}})";
+
+ExtenderArgs Parse(const std::string& json, Status* status) {
+  static std::string kept;  // the views point into it
+  kept = Padded(json);
+  ExtenderArgs args;
+  *status = ParseExtenderArgs(kept, args);
+  return args;
+}
+
+TEST(JsonObjects, ReadsAPodAsTheSchedulerCountsIt) {
+  const auto pod = ParsePod(Padded(kPod));
+  ASSERT_TRUE(pod.ok()) << pod.status().message();
+  EXPECT_EQ(pod->namespace_name, "shop");
+  EXPECT_EQ(pod->uid, "u-1");
+  EXPECT_EQ(pod->requests.millicpu, 3010) << "the init container outweighs 2.75, plus the overhead";
+  EXPECT_EQ(pod->requests.memory_bytes, 1LL << 30);
+  EXPECT_EQ(pod->requests.gpus, 1);
+  ASSERT_EQ(pod->annotations.size(), 1U);
+  EXPECT_EQ(pod->annotations[0].key, "objective");
+}
+
+TEST(JsonObjects, ReadsNodesInEveryWrapping) {
+  for (const std::string& text : {std::string(kNode), "[" + std::string(kNode) + "]",
+                                  R"({"kind":"List","items":[)" + std::string(kNode) + "]}"}) {
+    const auto nodes = ParseNodes(Padded(text));
+    ASSERT_TRUE(nodes.ok()) << nodes.status().message();
+    ASSERT_EQ(nodes->size(), 1U);
+    const NodeFacts& node = nodes->front();
+    EXPECT_EQ(node.name, "n1");
+    EXPECT_EQ(node.provider, "scaleway");
+    EXPECT_EQ(node.region, "fr-par");
+    EXPECT_EQ(node.allocatable.millicpu, 7910);
+    EXPECT_EQ(node.allocatable.gpus, 2);
+  }
+}
+
+TEST(JsonObjects, ALabelNamesTheProviderOverItsId) {
+  const auto node = ParseNode(Padded(R"({"metadata":{"name":"o","labels":{"sobre.dev/provider":"outscale"}},"spec":{"providerID":"aws:///eu-west-2a/i-1"}})"));
+  EXPECT_EQ(node->provider, "outscale");
+}
+
+TEST(ExtenderArgs, ReadsNames) {
+  Status status;
+  const ExtenderArgs args = Parse(std::string(R"({"Pod":)") + kPod + R"(,"Nodes":null,"NodeNames":["a","b"]})", &status);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_FALSE(args.whole_nodes);
+  EXPECT_THAT(args.names, ElementsAre("a", "b"));
+  EXPECT_EQ(args.pod.name, "web-1");
+}
+
+TEST(ExtenderArgs, ReadsWholeNodesAndKeepsTheirText) {
+  Status status;
+  const ExtenderArgs args = Parse(std::string(R"({"pod":)") + kPod + R"(,"nodes":{"metadata":{},"items":[)" + kNode + "," + kNode + R"(]},"nodenames":null})", &status);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_TRUE(args.whole_nodes);
+  EXPECT_THAT(args.names, ElementsAre("n1", "n1"));
+  EXPECT_EQ(args.node_texts[0], kNode);
+}
+
+TEST(ExtenderArgs, SaysWhatIsWrong) {
+  const auto error = [](const std::string& json) {
+    Status status;
+    Parse(json, &status);
+    return status.message();
+  };
+  EXPECT_THAT(error("{"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(error(""), HasSubstr("not valid JSON"));
+  EXPECT_THAT(error("{\"Pod\":{},\"NodeNames\":[\"a\"]} x"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(error("[]"), HasSubstr("unexpected type"));
+  EXPECT_THAT(error(R"({"Pod":[],"NodeNames":[]})"), HasSubstr("unexpected type"));
+  EXPECT_THAT(error(R"({"Pod":{},"NodeNames":[1]})"), HasSubstr("unexpected type"));
+  EXPECT_THAT(error(R"({"NodeNames":[]})"), HasSubstr("no Pod"));
+  EXPECT_THAT(error(R"({"Pod":{}})"), HasSubstr("neither Nodes nor NodeNames"));
+  EXPECT_THAT(error(R"({"Pod":{},"Nodes":{"items":[{}]}})"), HasSubstr("without metadata.name"));
+  EXPECT_THAT(error(R"({"Pod":{},"Nodes":{"items":[]},"NodeNames":[]})"), HasSubstr("both"));
+  EXPECT_THAT(error(R"({"Pod":{},"NodeNames":[]})"), IsEmpty());
+}
+
+}  // namespace
+}  // namespace sobre

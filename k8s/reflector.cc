@@ -1,0 +1,172 @@
+#include "k8s/reflector.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "k8s/watch_frames.h"
+#include "net/http_client.h"
+#include "proto/k8s/objects.pb.h"
+
+namespace sobre {
+namespace {
+
+constexpr const char* kAccept = "Accept: application/vnd.kubernetes.protobuf";
+// The server ends a watch after this and we begin the next: old connections do not pile up.
+constexpr int kWatchSeconds = 300;
+// Bookmarks come about once a minute; a connection silent for longer than the watch is dead.
+constexpr Duration kSilence = std::chrono::seconds(kWatchSeconds + 30);
+
+std::string UrlEncode(std::string_view text) {
+  constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.') {
+      out += c;
+    } else {
+      out += {'%', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return out;
+}
+
+std::uint64_t NextRandom(std::uint64_t& state) {
+  state += 0x9E3779B97F4A7C15ULL;
+  std::uint64_t z = state;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+  return z ^ (z >> 31);
+}
+
+Status FromReply(const HttpReply& reply, const std::string& url) {
+  std::string message = url + ": status " + std::to_string(reply.status);
+  if (const Result<std::string> raw = Unwrap(reply.body); raw.ok()) {
+    k8s::wire::Status status;
+    if (status.ParseFromString(*raw)) message += ", " + Printable(status.message(), 300);
+  }
+  if (reply.status == 410) return Status::Gone(message);
+  if (reply.status == 401 || reply.status == 403) return Status::Denied(message);
+  return Status::Unavailable(message);
+}
+
+}  // namespace
+
+Reflector::Reflector(ApiAccess access, Options options, Callbacks callbacks)
+    : access_(std::move(access)),
+      options_(std::move(options)),
+      callbacks_(std::move(callbacks)),
+      jitter_state_(static_cast<std::uint64_t>(Now().time_since_epoch().count()) ^
+                    std::hash<std::string>()(options_.path)),
+      thread_([this] { Run(); }) {}
+
+Reflector::~Reflector() {
+  stop_ = true;
+  {
+    // Under the lock, so that a sleeper cannot miss the call between its check and its wait.
+    const std::lock_guard lock(sleep_mutex_);
+  }
+  sleep_wake_.notify_all();
+  thread_.join();
+}
+
+void Reflector::Run() {
+  Duration backoff = options_.backoff_least;
+  while (!stop_) {
+    const bool listing = resource_version_.empty();
+    const Status status = listing ? List() : Watch();
+    if (stop_) return;
+    if (status.ok()) {
+      callbacks_.on_problem(Status::Ok());
+      backoff = options_.backoff_least;
+      continue;
+    }
+    if (status.code() == ErrorCode::kGone) {
+      resource_version_.clear();
+      // A server that says so at every turn must not be asked without a pause.
+      if (!listing) continue;
+    }
+    callbacks_.on_problem(status);
+    Sleep(backoff / 2 + Duration(static_cast<std::int64_t>(NextRandom(jitter_state_) %
+                                                           static_cast<std::uint64_t>(backoff.count()))));
+    backoff = std::min(backoff * 2, options_.backoff_most);
+  }
+}
+
+Status Reflector::List() {
+  HttpClient client(access_.tls);
+  const Result<std::vector<std::string>> headers = access_.Headers();
+  if (!headers.ok()) return headers.status();
+  HttpCall call;
+  call.headers = *headers;
+  call.headers.emplace_back(kAccept);
+  call.timeout = std::chrono::seconds(60);
+  std::string next;
+  callbacks_.on_list();
+  do {
+    call.url = access_.server + options_.path + "?limit=" + std::to_string(options_.page_size);
+    if (!options_.query.empty()) call.url += "&" + options_.query;
+    if (!next.empty()) call.url += "&continue=" + UrlEncode(next);
+    const Result<HttpReply> reply = client.Fetch(call);
+    if (!reply.ok()) return reply.status();
+    if (reply->status != 200) return FromReply(*reply, access_.server + options_.path);
+    const Result<std::string> raw = Unwrap(reply->body);
+    if (!raw.ok()) return raw.status().WithContext(access_.server + options_.path);
+    k8s::wire::List list;
+    if (!list.ParseFromString(*raw)) return Status::Invalid(call.url + ": broken list");
+    for (const std::string& item : list.items()) callbacks_.on_object(item);
+    next = list.metadata().continue_();
+    if (next.empty()) resource_version_ = list.metadata().resource_version();
+  } while (!next.empty() && !stop_);
+  if (resource_version_.empty()) return Status::Invalid(options_.path + ": a list without resourceVersion");
+  callbacks_.on_listed();
+  return Status::Ok();
+}
+
+Status Reflector::Watch() {
+  HttpClient client(access_.tls);
+  const Result<std::vector<std::string>> headers = access_.Headers();
+  if (!headers.ok()) return headers.status();
+  HttpCall call;
+  call.headers = *headers;
+  call.headers.push_back(std::string(kAccept) + ";stream=watch");
+  call.timeout = Duration(0);
+  call.url = access_.server + options_.path + "?watch=1&allowWatchBookmarks=true&timeoutSeconds=" +
+             std::to_string(kWatchSeconds) + "&resourceVersion=" + UrlEncode(resource_version_);
+  if (!options_.query.empty()) call.url += "&" + options_.query;
+  WatchFrames frames;
+  Status status;
+  const auto on_event = [this](std::string_view type, std::string_view raw) {
+    if (type == "ERROR") {
+      k8s::wire::Status error;
+      if (!error.ParseFromArray(raw.data(), static_cast<int>(raw.size()))) return Status::Invalid("broken watch error");
+      const std::string message = options_.path + ": watch: " + Printable(error.message(), 300);
+      return error.code() == 410 ? Status::Gone(message) : Status::Unavailable(message);
+    }
+    // Every object begins with its metadata, whatever its kind.
+    k8s::wire::Namespace object;
+    if (!object.ParseFromArray(raw.data(), static_cast<int>(raw.size()))) return Status::Invalid("broken watch object");
+    if (type == "DELETED") {
+      callbacks_.on_deleted(raw);
+    } else if (type != "BOOKMARK") {
+      callbacks_.on_object(raw);
+    }
+    resource_version_ = object.metadata().resource_version();
+    callbacks_.on_problem(Status::Ok());
+    return Status::Ok();
+  };
+  const Result<HttpReply> reply = client.Stream(call, kSilence, stop_, [&](std::string_view bytes) {
+    status = frames.Feed(bytes, on_event);
+    return status.ok();
+  });
+  if (!status.ok()) return status;
+  if (!reply.ok()) return reply.status();
+  if (reply->status != 200 && !stop_) return FromReply(*reply, access_.server + options_.path);
+  return Status::Ok();
+}
+
+void Reflector::Sleep(Duration duration) {
+  std::unique_lock lock(sleep_mutex_);
+  sleep_wake_.wait_for(lock, duration, [this] { return stop_.load(); });
+}
+
+}  // namespace sobre
