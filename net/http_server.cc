@@ -396,8 +396,8 @@ class HttpServer::Impl final : public httplib::Server {
                              std::to_string(options_.max_body_bytes));
     }
     const std::string type = ToLower(request.get_header_value("Content-Type"));
-    if (Trim(std::string_view(type).substr(0, type.find(';'))) != "application/json") {
-      return refuse(415, "Content-Type must be application/json");
+    if (Trim(std::string_view(type).substr(0, type.find(';'))) != options_.body_type) {
+      return refuse(415, "Content-Type must be " + options_.body_type);
     }
     if (request.has_header("Content-Encoding")) return refuse(415, "Content-Encoding is not accepted");
     return true;

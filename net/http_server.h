@@ -30,8 +30,8 @@ struct HttpResponse {
 
 // An HTTP/1.1 server: a thread a connection, up to a bound; beyond it connections are answered 503
 // and closed. What is not to be served is refused before its body is read: an unknown path (404), another
-// method (405), no or an implausible Content-Length (411, 400), a body over the limit (413), another type than
-// JSON (415).
+// method (405), no or an implausible Content-Length (411, 400), a body over the limit (413), another type
+// than the one expected (415).
 //
 //   HttpServer server({.address = "127.0.0.1:0"});
 //   server.Handle("GET", "/healthz", [](const HttpRequest&, HttpResponse& r) { r.body = "ok"; });
@@ -44,6 +44,8 @@ class HttpServer {
     // "host:port"; port 0 takes any free one.
     std::string address = "127.0.0.1:0";
     std::size_t max_body_bytes = 1U << 20;
+    // The only Content-Type that a POST may have.
+    std::string body_type = "application/json";
     int max_connections = 64;
     // Longer than the 90 s for which Go's client keeps an idle connection: the client closes first.
     Duration idle_timeout = std::chrono::seconds(120);

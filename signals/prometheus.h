@@ -1,0 +1,58 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "net/http_client.h"
+#include "scoring/snapshot.h"
+
+namespace sobre {
+
+// One configured query: which signal it feeds, and which labels say what it is about.
+struct SignalQuery {
+  Signal signal = Signal::kNodePower;
+  // PromQL whose result is already in the signal's unit.
+  std::string query;
+  // PromQL for the time of each sample, with the same labels. Empty: found by itself for a plain
+  // selector, else the moment of evaluation counts.
+  std::string time_query;
+  std::string node_label = "node";
+  std::string provider_label = "provider";
+  std::string region_label = "region";
+  std::string zone_label = "zone";
+};
+
+struct PrometheusOptions {
+  std::string url;  // "http://prometheus:9090"
+  Duration timeout = std::chrono::seconds(5);
+  std::size_t max_response_bytes = 64U << 20;
+};
+
+// What one round of all queries gave. A query that failed left its sentence, and nothing else.
+struct Harvest {
+  std::vector<Observation> observations;
+  std::vector<std::string> problems;
+};
+
+// Asks one Prometheus (or what speaks its API). Not thread-safe; blocks for at most the time-out by query.
+class Prometheus {
+ public:
+  explicit Prometheus(PrometheusOptions options) : options_(std::move(options)) {}
+  // `now` dates the samples of queries that tell no time of their own.
+  Harvest Collect(const std::vector<SignalQuery>& queries, Timestamp now);
+
+ private:
+  struct Sample;
+  Result<std::vector<Sample>> Query(const std::string& promql);
+  Status CollectOne(const SignalQuery& query, Timestamp now, std::vector<Observation>& out);
+
+  PrometheusOptions options_;
+  HttpClient client_;
+};
+
+// True for a metric name with or without matchers: `timestamp()` of it is the sample's own time.
+bool IsPlainSelector(std::string_view promql);
+
+}  // namespace sobre
