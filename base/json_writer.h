@@ -27,9 +27,7 @@ class JsonWriter {
   JsonWriter& Value(std::string_view text);
   JsonWriter& Value(const char* text) { return Value(std::string_view(text)); }
   JsonWriter& Value(std::same_as<bool> auto flag) { return Raw(flag ? "true" : "false"); }
-  JsonWriter& Value(std::integral auto number)
-    requires(!std::same_as<decltype(number), bool>)
-  {
+  JsonWriter& Value(std::integral auto number) requires(!std::same_as<decltype(number), bool>) {
     return Raw(std::to_string(number));
   }
   // A number that is not finite has no JSON form and is written as null.

@@ -10,7 +10,15 @@ namespace {
 TEST(JsonWriter, PutsCommasAndEscapes) {
   std::string out;
   JsonWriter json(out);
-  json.BeginObject().Key("a").Value(1).Key("b").BeginArray().Value("x\"\n\x01").Value(true).Null().EndArray();
+  json.BeginObject()
+      .Key("a")
+      .Value(1)
+      .Key("b")
+      .BeginArray()
+      .Value("x\"\n\x01")
+      .Value(true)
+      .Null()
+      .EndArray();
   json.Key("c").Value(0.25).Key("d").Value(std::numeric_limits<double>::infinity()).EndObject();
   EXPECT_EQ(out, R"({"a":1,"b":["x\"\n\u0001",true,null],"c":0.25,"d":null})");
 }

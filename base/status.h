@@ -10,11 +10,20 @@
 namespace sobre {
 
 // What kind of failure it was, for callers that act differently on each.
-enum class ErrorCode { kOk, kInvalid, kNotFound, kUnavailable, kTimeout, kDenied, kGone, kTooLarge };
+enum class ErrorCode {
+  kOk,
+  kInvalid,
+  kNotFound,
+  kUnavailable,
+  kTimeout,
+  kDenied,
+  kGone,
+  kTooLarge
+};
 
 // The result of something that can fail: success, or one sentence for a person. An error gains
-// context on its way up (`status.WithContext("config.yaml")`), so that what is printed says what was
-// wrong, where, and what to do. Immutable; safe to copy between threads.
+// context on its way up (`status.WithContext("config.yaml")`), so that what is printed says what
+// was wrong, where, and what to do. Immutable; safe to copy between threads.
 class [[nodiscard]] Status {
  public:
   Status() = default;
@@ -41,11 +50,12 @@ class [[nodiscard]] Status {
   std::string message_;
 };
 
-// A value, or the Status that says why there is none. `value()` on a failure is a programming error.
+// A value, or the Status that says why there is none. `value()` on a failure is a programming
+// error.
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::move(value)) {}        // NOLINT(google-explicit-constructor)
   Result(Status status) : state_(std::move(status)) {  // NOLINT(google-explicit-constructor)
     assert(!std::get<Status>(state_).ok());
   }

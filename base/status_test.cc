@@ -8,7 +8,8 @@ namespace sobre {
 namespace {
 
 TEST(Status, GainsContextOnTheWayUp) {
-  const Status status = Status::Invalid("expected a number").WithContext("line 3").WithContext("a.yaml");
+  const Status status =
+      Status::Invalid("expected a number").WithContext("line 3").WithContext("a.yaml");
   EXPECT_FALSE(status.ok());
   EXPECT_EQ(status.code(), ErrorCode::kInvalid);
   EXPECT_EQ(status.message(), "a.yaml: line 3: expected a number");

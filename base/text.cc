@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <numeric>
+
 #include <system_error>
 
 namespace sobre {
@@ -67,9 +68,9 @@ std::string FormatSignificant(double value, int digits) {
   if (std::abs(rounded) >= 1e15 || (rounded != 0 && std::abs(rounded) < 1e-9)) {
     return {buffer.data(), end};
   }
-  end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), rounded,
-                      std::chars_format::fixed)
-            .ptr;
+  end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), rounded, std::chars_format::fixed)
+          .ptr;
   return {buffer.data(), end};
 }
 
@@ -146,7 +147,8 @@ std::string Printable(std::string_view text, std::size_t limit) {
   while (at < text.size() && out.size() < limit) {
     const std::size_t length = Utf8SequenceLength(text.substr(at));
     const auto byte = static_cast<unsigned char>(text[at]);
-    // C1 controls are C2 80..9F; the bidi and line-separator controls all begin with E2 80 or E2 81.
+    // C1 controls are C2 80..9F; the bidi and line-separator controls all begin with E2 80 or
+    // E2 81.
     const bool control = length == 1 ? byte < 0x20 || byte == 0x7F
                          : length == 2
                              ? byte == 0xC2 && static_cast<unsigned char>(text[at + 1]) < 0xA0

@@ -17,7 +17,8 @@ std::optional<double> ParseNumber(std::string_view text);
 // A decimal integer that takes up the whole of `text` and fits.
 std::optional<std::int64_t> ParseInteger(std::string_view text);
 
-// The shortest text that reads back as the same double; "NaN", "Infinity" and "-Infinity" otherwise.
+// The shortest text that reads back as the same double; "NaN", "Infinity" and "-Infinity"
+// otherwise.
 std::string FormatNumber(double value);
 // `value` rounded to `digits` significant digits without an exponent, for people: "0.0182", "1234".
 std::string FormatSignificant(double value, int digits);
@@ -32,7 +33,8 @@ std::optional<std::string_view> NearestName(std::string_view word,
                                             std::span<const std::string_view> known);
 // "; did you mean 'x'?" or nothing: ready to be appended to an error.
 std::string DidYouMean(std::string_view word, std::span<const std::string_view> known);
-// Bytes of the well-formed UTF-8 sequence that starts the non-empty `text`, or 0 where it is broken.
+// Bytes of the well-formed UTF-8 sequence that starts the non-empty `text`, or 0 where it is
+// broken.
 std::size_t Utf8SequenceLength(std::string_view text);
 // At most `limit` bytes of somebody else's text, with control characters and broken UTF-8 replaced:
 // fit for a log line or an error.

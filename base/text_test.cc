@@ -12,15 +12,18 @@ namespace {
 TEST(Numbers, AreParsedWholeOrNotAtAll) {
   EXPECT_EQ(ParseNumber("0.5"), 0.5);
   EXPECT_EQ(ParseNumber("-1e-3"), -0.001);
-  for (const char* bad : {"", " 1", "1 ", "0,5", "1e400", "NaN", "inf", "0x10", "--1", "1.2.3", "½"}) {
+  for (const char* bad :
+       {"", " 1", "1 ", "0,5", "1e400", "NaN", "inf", "0x10", "--1", "1.2.3", "½"}) {
     EXPECT_FALSE(ParseNumber(bad)) << bad;
   }
   EXPECT_EQ(ParseInteger("-42"), -42);
-  for (const char* bad : {"", "4.2", "99999999999999999999", "4 "}) EXPECT_FALSE(ParseInteger(bad)) << bad;
+  for (const char* bad : {"", "4.2", "99999999999999999999", "4 "})
+    EXPECT_FALSE(ParseInteger(bad)) << bad;
 }
 
 TEST(Numbers, DoNotFollowTheLocale) {
-  // Debian's base system has no such locale; where the test machine has one, it must change nothing.
+  // Debian's base system has no such locale; where the test machine has one, it must change
+  // nothing.
   std::setlocale(LC_ALL, "de_DE.UTF-8");  // NOLINT(concurrency-mt-unsafe)
   EXPECT_EQ(FormatNumber(0.1), "0.1");
   EXPECT_EQ(FormatSignificant(1234.5678, 6), "1234.57");
@@ -48,7 +51,8 @@ TEST(Text, SplitsAndTrims) {
 }
 
 TEST(Text, FindsTheNearestNameOnlyWhenItIsNear) {
-  constexpr std::array<std::string_view, 3> kNames = {"objective", "cost-tolerance", "carbon-price"};
+  constexpr std::array<std::string_view, 3> kNames = {"objective", "cost-tolerance",
+                                                      "carbon-price"};
   EXPECT_EQ(NearestName("objectve", kNames), "objective");
   EXPECT_EQ(NearestName("carbonprice", kNames), "carbon-price");
   EXPECT_FALSE(NearestName("zebra", kNames));
@@ -60,7 +64,9 @@ TEST(Text, StrangersTextIsMadePrintable) {
   EXPECT_EQ(Printable("a\nb\x1b[31m"), "a?b?[31m");
   EXPECT_EQ(Printable("caf\xc3\xa9 \xf0\x9f\x8c\xb1"), "caf\xc3\xa9 \xf0\x9f\x8c\xb1");
   EXPECT_EQ(Printable("\xff\xfe"), "??");
-  EXPECT_EQ(Printable("\xe2\x80\xae" "evil"), "?evil");
+  EXPECT_EQ(Printable("\xe2\x80\xae"
+                      "evil"),
+            "?evil");
   EXPECT_EQ(Printable("abcdef", 3), "abc...");
 }
 

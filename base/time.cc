@@ -54,11 +54,11 @@ std::string FormatTime(Timestamp time) {
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
   std::array<char, 48> buffer;
-  int length = std::snprintf(buffer.data(), buffer.size(), "%04d-%02u-%02uT%02d:%02d:%02d",
-                             static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                             static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-                             static_cast<int>(clock.minutes().count()),
-                             static_cast<int>(clock.seconds().count()));
+  int length = std::snprintf(
+      buffer.data(), buffer.size(), "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
+      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+      static_cast<int>(clock.seconds().count()));
   std::string text(buffer.data(), static_cast<std::size_t>(length));
   if (clock.subseconds().count() != 0) {
     length = std::snprintf(buffer.data(), buffer.size(), ".%03d",
@@ -129,7 +129,9 @@ std::optional<Duration> ParseDuration(std::string_view text) {
 }
 
 std::string FormatAge(Duration age) {
-  const auto text = [](std::int64_t count, const char* unit) { return std::to_string(count) + unit; };
+  const auto text = [](std::int64_t count, const char* unit) {
+    return std::to_string(count) + unit;
+  };
   if (age < Duration(0)) return "-" + FormatAge(-age);
   if (age < minutes(2)) return text(std::chrono::floor<seconds>(age).count(), " s");
   if (age < hours(2)) return text(std::chrono::floor<minutes>(age).count(), " min");

@@ -16,8 +16,9 @@ TEST(Time, ReadsAndWritesRfc3339) {
   EXPECT_EQ(ParseTime("2026-05-16T14:00:00+02:00"), noon);
   EXPECT_EQ(ParseTime("2026-05-16"), *noon - hours(12));
   EXPECT_EQ(FormatTime(*ParseTime("2026-05-16T12:00:00.25Z")), "2026-05-16T12:00:00.250Z");
-  for (const char* bad : {"", "2026", "2026-13-01", "2026-02-30", "2026-05-16T12:00:00", "2026-05-16T12:00:00.Z",
-                          "2026-05-16T25:00:00Z", "2026-05-16T12:00:00Zx", "tomorrow"}) {
+  for (const char* bad :
+       {"", "2026", "2026-13-01", "2026-02-30", "2026-05-16T12:00:00", "2026-05-16T12:00:00.Z",
+        "2026-05-16T25:00:00Z", "2026-05-16T12:00:00Zx", "tomorrow"}) {
     EXPECT_FALSE(ParseTime(bad)) << bad;
   }
 }
@@ -27,7 +28,8 @@ TEST(Time, ReadsDurations) {
   EXPECT_EQ(ParseDuration("250ms"), Duration(250));
   EXPECT_EQ(ParseDuration("1.5s"), Duration(1500));
   EXPECT_EQ(ParseDuration("2d"), hours(48));
-  for (const char* bad : {"", "5", "s", "-5s", "5 s", "5w", "1e3s", "99999999d"}) EXPECT_FALSE(ParseDuration(bad)) << bad;
+  for (const char* bad : {"", "5", "s", "-5s", "5 s", "5w", "1e3s", "99999999d"})
+    EXPECT_FALSE(ParseDuration(bad)) << bad;
 }
 
 TEST(Time, TellsAgesToPeople) {

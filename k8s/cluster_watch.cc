@@ -22,13 +22,15 @@ void KeepSeen(Map& map, const std::unordered_set<std::string>& seen) {
 
 }  // namespace
 
-ClusterWatch::ClusterWatch(const ApiAccess& access, std::string default_provider, std::function<void()> on_change)
+ClusterWatch::ClusterWatch(const ApiAccess& access, std::string default_provider,
+                           std::function<void()> on_change)
     : default_provider_(std::move(default_provider)), on_change_(std::move(on_change)) {
   for (const int collection : {kNodes, kNamespaces, kPods}) {
     Reflector::Options options;
     options.path = kPaths[collection];
     // Finished pods are of no interest, and there may be many.
-    if (collection == kPods) options.query = "fieldSelector=status.phase!%3DSucceeded%2Cstatus.phase!%3DFailed";
+    if (collection == kPods)
+      options.query = "fieldSelector=status.phase!%3DSucceeded%2Cstatus.phase!%3DFailed";
     reflectors_.push_back(std::make_unique<Reflector>(access, options, CallbacksFor(collection)));
   }
 }
@@ -62,9 +64,14 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
   callbacks.on_object = [this, collection](std::string_view raw) {
     const std::lock_guard lock(mutex_);
     switch (collection) {
-      case kNodes: TakeNode(raw); break;
-      case kNamespaces: TakeNamespace(raw); break;
-      default: TakePod(raw);
+      case kNodes:
+        TakeNode(raw);
+        break;
+      case kNamespaces:
+        TakeNamespace(raw);
+        break;
+      default:
+        TakePod(raw);
     }
     if (collection != kPods && !progress_[collection].listing) on_change_();
   };
@@ -73,18 +80,28 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
     if (!Parse(raw, object)) return;
     const std::lock_guard lock(mutex_);
     switch (collection) {
-      case kNodes: nodes_.erase(object.metadata().name()); break;
-      case kNamespaces: namespaces_.erase(object.metadata().name()); break;
-      default: pods_.erase(object.metadata().uid());
+      case kNodes:
+        nodes_.erase(object.metadata().name());
+        break;
+      case kNamespaces:
+        namespaces_.erase(object.metadata().name());
+        break;
+      default:
+        pods_.erase(object.metadata().uid());
     }
     if (collection != kPods) on_change_();
   };
   callbacks.on_listed = [this, collection, &progress] {
     const std::lock_guard lock(mutex_);
     switch (collection) {
-      case kNodes: KeepSeen(nodes_, progress.seen); break;
-      case kNamespaces: KeepSeen(namespaces_, progress.seen); break;
-      default: KeepSeen(pods_, progress.seen);
+      case kNodes:
+        KeepSeen(nodes_, progress.seen);
+        break;
+      case kNamespaces:
+        KeepSeen(namespaces_, progress.seen);
+        break;
+      default:
+        KeepSeen(pods_, progress.seen);
     }
     progress.seen.clear();
     progress.listing = false;
@@ -113,7 +130,8 @@ void ClusterWatch::TakeNode(std::string_view raw) {
   node->provider = default_provider_;
   ApplyProviderId(wire.spec().provider_id(), *node);
   for (const auto& [key, value] : wire.metadata().labels()) ApplyNodeLabel(key, value, *node);
-  for (const auto& [name, quantity] : wire.status().allocatable()) ApplyResource(name, quantity.string(), node->allocatable);
+  for (const auto& [name, quantity] : wire.status().allocatable())
+    ApplyResource(name, quantity.string(), node->allocatable);
   if (progress_[kNodes].listing) progress_[kNodes].seen.insert(node->name);
   nodes_[node->name] = std::move(node);
 }
@@ -122,7 +140,8 @@ void ClusterWatch::TakeNamespace(std::string_view raw) {
   k8s::wire::Namespace wire;
   if (!Parse(raw, wire)) return;
   Annotations annotations;
-  for (const auto& [key, value] : wire.metadata().annotations()) ApplyAnnotation(key, value, annotations);
+  for (const auto& [key, value] : wire.metadata().annotations())
+    ApplyAnnotation(key, value, annotations);
   if (annotations.empty()) {
     namespaces_.erase(wire.metadata().name());
     return;

@@ -33,7 +33,8 @@ class ClusterWatch {
  public:
   // `default_provider` serves nodes whose provider neither a label nor the provider id tells.
   // `on_change` is called from the watch threads after any change; it must be quick.
-  ClusterWatch(const ApiAccess& access, std::string default_provider, std::function<void()> on_change);
+  ClusterWatch(const ApiAccess& access, std::string default_provider,
+               std::function<void()> on_change);
   ~ClusterWatch();
   [[nodiscard]] ClusterView View() const;
 

@@ -53,7 +53,8 @@ std::string_view TextOf(od::value value) {
 
 // A quantity is a string, or a number where somebody wrote one.
 std::string QuantityOf(od::value value) {
-  if (value.type() == od::json_type::string) return std::string(std::string_view(value.get_string()));
+  if (value.type() == od::json_type::string)
+    return std::string(std::string_view(value.get_string()));
   const std::string_view raw = value.raw_json_token();
   return std::string(Trim(raw));
 }
@@ -88,7 +89,8 @@ Resources operator+(Resources a, const Resources& b) {
   return {a.millicpu + b.millicpu, a.memory_bytes + b.memory_bytes, a.gpus + b.gpus};
 }
 Resources Max(const Resources& a, const Resources& b) {
-  return {std::max(a.millicpu, b.millicpu), std::max(a.memory_bytes, b.memory_bytes), std::max(a.gpus, b.gpus)};
+  return {std::max(a.millicpu, b.millicpu), std::max(a.memory_bytes, b.memory_bytes),
+          std::max(a.gpus, b.gpus)};
 }
 
 // As kube-scheduler counts: containers and sidecars run together; an init container runs beside the
@@ -179,11 +181,13 @@ Status WithDocument(std::string_view json, const Read& read) {
     od::document document = ThreadParser().iterate(
         simdjson::padded_string_view(json.data(), json.size(), json.size() + kBodyPadding));
     read(document);
-    if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return Status::Invalid("not valid JSON: more text after the end");
+    if (document.current_location().error() != simdjson::OUT_OF_BOUNDS)
+      return Status::Invalid("not valid JSON: more text after the end");
     return Status::Ok();
   } catch (const simdjson::simdjson_error& error) {
     const bool type = error.error() == simdjson::INCORRECT_TYPE;
-    return Status::Invalid(std::string(type ? "JSON of an unexpected type: " : "not valid JSON: ") + error.what());
+    return Status::Invalid(std::string(type ? "JSON of an unexpected type: " : "not valid JSON: ") +
+                           error.what());
   } catch (const Malformed& error) {
     return Status::Invalid(error.message);
   }
@@ -243,14 +247,19 @@ Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
   });
   if (!status.ok()) return status;
   if (!has_pod) return Status::Invalid("no Pod in the request");
-  if (has_names && args.whole_nodes) return Status::Invalid("both Nodes and NodeNames; send one of them");
-  if (!has_names && !args.whole_nodes) return Status::Invalid("neither Nodes nor NodeNames in the request");
+  if (has_names && args.whole_nodes)
+    return Status::Invalid("both Nodes and NodeNames; send one of them");
+  if (!has_names && !args.whole_nodes)
+    return Status::Invalid("neither Nodes nor NodeNames in the request");
   return Status::Ok();
 }
 
 Result<PodFacts> ParsePod(std::string_view json) {
   PodFacts pod;
-  if (const Status status = WithDocument(json, [&](od::document& root) { pod = ReadPod(root.get_object()); }); !status.ok()) return status;
+  if (const Status status =
+          WithDocument(json, [&](od::document& root) { pod = ReadPod(root.get_object()); });
+      !status.ok())
+    return status;
   if (pod.name.empty()) return Status::Invalid("a pod without metadata.name");
   if (pod.namespace_name.empty()) pod.namespace_name = "default";
   return pod;
@@ -258,7 +267,10 @@ Result<PodFacts> ParsePod(std::string_view json) {
 
 Result<NodeFacts> ParseNode(std::string_view json) {
   NodeFacts node;
-  if (const Status status = WithDocument(json, [&](od::document& root) { node = ReadNode(root.get_object()); }); !status.ok()) return status;
+  if (const Status status =
+          WithDocument(json, [&](od::document& root) { node = ReadNode(root.get_object()); });
+      !status.ok())
+    return status;
   return node;
 }
 

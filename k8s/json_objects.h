@@ -22,7 +22,8 @@ struct ExtenderArgs {
   // With whole nodes: each as its JSON text, and what it says of itself.
   std::vector<std::string_view> node_texts;
 };
-// Replaces `args`, whose buffers are reused. Field names are matched without regard to case, as Go does.
+// Replaces `args`, whose buffers are reused. Field names are matched without regard to case, as Go
+// does.
 Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args);
 
 // A node, or a pod, or the one in a list of them.

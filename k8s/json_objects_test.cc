@@ -58,13 +58,15 @@ TEST(JsonObjects, ReadsNodesInEveryWrapping) {
 }
 
 TEST(JsonObjects, ALabelNamesTheProviderOverItsId) {
-  const auto node = ParseNode(Padded(R"({"metadata":{"name":"o","labels":{"sobre.dev/provider":"outscale"}},"spec":{"providerID":"aws:///eu-west-2a/i-1"}})"));
+  const auto node = ParseNode(Padded(
+      R"({"metadata":{"name":"o","labels":{"sobre.dev/provider":"outscale"}},"spec":{"providerID":"aws:///eu-west-2a/i-1"}})"));
   EXPECT_EQ(node->provider, "outscale");
 }
 
 TEST(ExtenderArgs, ReadsNames) {
   Status status;
-  const ExtenderArgs args = Parse(std::string(R"({"Pod":)") + kPod + R"(,"Nodes":null,"NodeNames":["a","b"]})", &status);
+  const ExtenderArgs args =
+      Parse(std::string(R"({"Pod":)") + kPod + R"(,"Nodes":null,"NodeNames":["a","b"]})", &status);
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_FALSE(args.whole_nodes);
   EXPECT_THAT(args.names, ElementsAre("a", "b"));
@@ -73,7 +75,10 @@ TEST(ExtenderArgs, ReadsNames) {
 
 TEST(ExtenderArgs, ReadsWholeNodesAndKeepsTheirText) {
   Status status;
-  const ExtenderArgs args = Parse(std::string(R"({"pod":)") + kPod + R"(,"nodes":{"metadata":{},"items":[)" + kNode + "," + kNode + R"(]},"nodenames":null})", &status);
+  const ExtenderArgs args =
+      Parse(std::string(R"({"pod":)") + kPod + R"(,"nodes":{"metadata":{},"items":[)" + kNode +
+                "," + kNode + R"(]},"nodenames":null})",
+            &status);
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_TRUE(args.whole_nodes);
   EXPECT_THAT(args.names, ElementsAre("n1", "n1"));

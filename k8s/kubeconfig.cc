@@ -34,19 +34,22 @@ Result<std::string> DecodeBase64(std::string_view text) {
     if (value < 0) return Status::Invalid("not base64");
     bits = bits << 6 | static_cast<unsigned>(value);
     if (++count == 4) {
-      out += {static_cast<char>(bits >> 16 & 0xFF), static_cast<char>(bits >> 8 & 0xFF), static_cast<char>(bits & 0xFF)};
+      out += {static_cast<char>(bits >> 16 & 0xFF), static_cast<char>(bits >> 8 & 0xFF),
+              static_cast<char>(bits & 0xFF)};
       bits = 0;
       count = 0;
     }
   }
   if (count == 1) return Status::Invalid("not base64");
   if (count == 2) out += static_cast<char>(bits >> 4 & 0xFF);
-  if (count == 3) out += {static_cast<char>(bits >> 10 & 0xFF), static_cast<char>(bits >> 2 & 0xFF)};
+  if (count == 3)
+    out += {static_cast<char>(bits >> 10 & 0xFF), static_cast<char>(bits >> 2 & 0xFF)};
   return out;
 }
 
 // `KEY-data` in base64, else the file that `KEY` names, relative to the kubeconfig.
-Result<std::string> DataOrFile(const YAML::Node& node, const std::string& key, const std::string& path) {
+Result<std::string> DataOrFile(const YAML::Node& node, const std::string& key,
+                               const std::string& path) {
   const std::string data = Text(node, (key + "-data").c_str());
   if (!data.empty()) {
     Result<std::string> decoded = DecodeBase64(data);
@@ -58,7 +61,8 @@ Result<std::string> DataOrFile(const YAML::Node& node, const std::string& key, c
   return ReadFile((std::filesystem::path(path).parent_path() / file).string());
 }
 
-Result<YAML::Node> Named(const YAML::Node& root, const char* list, const char* item, const std::string& name) {
+Result<YAML::Node> Named(const YAML::Node& root, const char* list, const char* item,
+                         const std::string& name) {
   for (const YAML::Node& entry : root[list]) {
     if (Text(entry, "name") == name) return YAML::Node(entry[item]);
   }
@@ -67,8 +71,10 @@ Result<YAML::Node> Named(const YAML::Node& root, const char* list, const char* i
 
 Result<ApiAccess> Read(const std::string& path, std::string_view wanted) {
   const YAML::Node root = YAML::LoadFile(path);
-  const std::string context_name = wanted.empty() ? Text(root, "current-context") : std::string(wanted);
-  if (context_name.empty()) return Status::Invalid("no current-context; name one in the configuration");
+  const std::string context_name =
+      wanted.empty() ? Text(root, "current-context") : std::string(wanted);
+  if (context_name.empty())
+    return Status::Invalid("no current-context; name one in the configuration");
   const Result<YAML::Node> context = Named(root, "contexts", "context", context_name);
   if (!context.ok()) return context.status();
   const Result<YAML::Node> cluster = Named(root, "clusters", "cluster", Text(*context, "cluster"));
@@ -84,7 +90,8 @@ Result<ApiAccess> Read(const std::string& path, std::string_view wanted) {
   ApiAccess access;
   access.server = Text(*cluster, "server");
   while (access.server.ends_with('/')) access.server.pop_back();
-  if (access.server.empty()) return Status::Invalid("cluster '" + Text(*context, "cluster") + "' has no server");
+  if (access.server.empty())
+    return Status::Invalid("cluster '" + Text(*context, "cluster") + "' has no server");
   access.tls.insecure_skip_verify = Text(*cluster, "insecure-skip-tls-verify") == "true";
   access.token = Text(*user, "token");
   access.token_file = Text(*user, "tokenFile");
@@ -104,7 +111,8 @@ Result<ApiAccess> Read(const std::string& path, std::string_view wanted) {
 Result<std::string> ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream bytes;
-  if (!file || std::filesystem::is_directory(path)) return Status::NotFound(path + ": cannot be read");
+  if (!file || std::filesystem::is_directory(path))
+    return Status::NotFound(path + ": cannot be read");
   bytes << file.rdbuf();
   return std::move(bytes).str();
 }
@@ -121,17 +129,19 @@ Result<std::vector<std::string>> ApiAccess::Headers() const {
 }
 
 Result<ApiAccess> InClusterAccess() {
-  const char* host = std::getenv("KUBERNETES_SERVICE_HOST");          // NOLINT(concurrency-mt-unsafe)
-  const char* port = std::getenv("KUBERNETES_SERVICE_PORT_HTTPS");    // NOLINT(concurrency-mt-unsafe)
+  const char* host = std::getenv("KUBERNETES_SERVICE_HOST");        // NOLINT(concurrency-mt-unsafe)
+  const char* port = std::getenv("KUBERNETES_SERVICE_PORT_HTTPS");  // NOLINT(concurrency-mt-unsafe)
   if (host == nullptr || port == nullptr) {
-    return Status::NotFound("not in a cluster (KUBERNETES_SERVICE_HOST is not set); give kubernetes.kubeconfig");
+    return Status::NotFound(
+        "not in a cluster (KUBERNETES_SERVICE_HOST is not set); give kubernetes.kubeconfig");
   }
   const std::string directory = kServiceAccount;
   Result<std::string> ca = ReadFile(directory + "/ca.crt");
   if (!ca.ok()) return ca.status();
   const bool ipv6 = std::string_view(host).find(':') != std::string_view::npos;
   ApiAccess access;
-  access.server = std::string("https://") + (ipv6 ? "[" : "") + host + (ipv6 ? "]" : "") + ":" + port;
+  access.server =
+      std::string("https://") + (ipv6 ? "[" : "") + host + (ipv6 ? "]" : "") + ":" + port;
   access.tls.ca_pem = *std::move(ca);
   access.token_file = directory + "/token";
   return access;
@@ -145,7 +155,8 @@ Result<ApiAccess> LoadKubeconfig(const std::string& path, std::string_view conte
   } catch (const YAML::BadFile&) {
     return Status::NotFound("kubeconfig " + path + ": cannot be read");
   } catch (const YAML::Exception& error) {
-    return Status::Invalid("kubeconfig " + path + ":" + std::to_string(error.mark.line + 1) + ": " + error.msg);
+    return Status::Invalid("kubeconfig " + path + ":" + std::to_string(error.mark.line + 1) + ": " +
+                           error.msg);
   }
 }
 

@@ -15,7 +15,8 @@ using ::testing::HasSubstr;
 class KubeconfigTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    directory_ = ::testing::TempDir() + "kubeconfig-" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()) +
+    directory_ = ::testing::TempDir() + "kubeconfig-" +
+                 std::to_string(::testing::UnitTest::GetInstance()->random_seed()) +
                  ::testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::create_directories(directory_);
   }
@@ -53,7 +54,8 @@ TEST_F(KubeconfigTest, SaysWhatIsMissing) {
   Write("ca.pem", "CA");
   const std::string path = Write("config", kGood);
   EXPECT_THAT(LoadKubeconfig(path, "bad").status().message(), HasSubstr("needs a plugin (exec)"));
-  EXPECT_THAT(LoadKubeconfig(path, "none").status().message(), HasSubstr("no context named 'none'"));
+  EXPECT_THAT(LoadKubeconfig(path, "none").status().message(),
+              HasSubstr("no context named 'none'"));
   EXPECT_THAT(LoadKubeconfig("/nonexistent").status().message(), HasSubstr("cannot be read"));
   EXPECT_THAT(LoadKubeconfig(Write("broken", "a: [")).status().message(), HasSubstr("broken:"));
 }

@@ -8,7 +8,12 @@ namespace sobre {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kProviders = {{
-    {"aws", "aws"}, {"gce", "gcp"}, {"azure", "azure"}, {"scaleway", "scaleway"}, {"ovhcloud", "ovhcloud"}, {"outscale", "outscale"},
+    {"aws", "aws"},
+    {"gce", "gcp"},
+    {"azure", "azure"},
+    {"scaleway", "scaleway"},
+    {"ovhcloud", "ovhcloud"},
+    {"outscale", "outscale"},
 }};
 
 }  // namespace
@@ -18,7 +23,8 @@ void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& nod
     node.region = value;
   } else if (key == "node.kubernetes.io/instance-type") {
     node.instance_type = value;
-  } else if (key == "nvidia.com/gpu.product" || (key == "amd.com/gpu.product-name" && node.gpu_model.empty())) {
+  } else if (key == "nvidia.com/gpu.product" ||
+             (key == "amd.com/gpu.product-name" && node.gpu_model.empty())) {
     node.gpu_model = value;
   } else if (key == "sobre.dev/provider") {
     node.provider = value;

@@ -21,7 +21,8 @@ std::string UrlEncode(std::string_view text) {
   std::string out;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.') {
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+        c == '_' || c == '.') {
       out += c;
     } else {
       out += {'%', kHex[byte >> 4], kHex[byte & 15]};
@@ -86,8 +87,9 @@ void Reflector::Run() {
       if (!listing) continue;
     }
     callbacks_.on_problem(status);
-    Sleep(backoff / 2 + Duration(static_cast<std::int64_t>(NextRandom(jitter_state_) %
-                                                           static_cast<std::uint64_t>(backoff.count()))));
+    Sleep(backoff / 2 +
+          Duration(static_cast<std::int64_t>(NextRandom(jitter_state_) %
+                                             static_cast<std::uint64_t>(backoff.count()))));
     backoff = std::min(backoff * 2, options_.backoff_most);
   }
 }
@@ -117,7 +119,8 @@ Status Reflector::List() {
     next = list.metadata().continue_();
     if (next.empty()) resource_version_ = list.metadata().resource_version();
   } while (!next.empty() && !stop_);
-  if (resource_version_.empty()) return Status::Invalid(options_.path + ": a list without resourceVersion");
+  if (resource_version_.empty())
+    return Status::Invalid(options_.path + ": a list without resourceVersion");
   callbacks_.on_listed();
   return Status::Ok();
 }
@@ -130,21 +133,24 @@ Status Reflector::Watch() {
   call.headers = *headers;
   call.headers.push_back(std::string(kAccept) + ";stream=watch");
   call.timeout = Duration(0);
-  call.url = access_.server + options_.path + "?watch=1&allowWatchBookmarks=true&timeoutSeconds=" +
-             std::to_string(kWatchSeconds) + "&resourceVersion=" + UrlEncode(resource_version_);
+  call.url = access_.server + options_.path +
+             "?watch=1&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(kWatchSeconds) +
+             "&resourceVersion=" + UrlEncode(resource_version_);
   if (!options_.query.empty()) call.url += "&" + options_.query;
   WatchFrames frames;
   Status status;
   const auto on_event = [this](std::string_view type, std::string_view raw) {
     if (type == "ERROR") {
       k8s::wire::Status error;
-      if (!error.ParseFromArray(raw.data(), static_cast<int>(raw.size()))) return Status::Invalid("broken watch error");
+      if (!error.ParseFromArray(raw.data(), static_cast<int>(raw.size())))
+        return Status::Invalid("broken watch error");
       const std::string message = options_.path + ": watch: " + Printable(error.message(), 300);
       return error.code() == 410 ? Status::Gone(message) : Status::Unavailable(message);
     }
     // Every object begins with its metadata, whatever its kind.
     k8s::wire::Namespace object;
-    if (!object.ParseFromArray(raw.data(), static_cast<int>(raw.size()))) return Status::Invalid("broken watch object");
+    if (!object.ParseFromArray(raw.data(), static_cast<int>(raw.size())))
+      return Status::Invalid("broken watch object");
     if (type == "DELETED") {
       callbacks_.on_deleted(raw);
     } else if (type != "BOOKMARK") {

@@ -31,10 +31,10 @@ class Reflector {
   struct Callbacks {
     // A list begins: what is not named until on_listed is gone.
     std::function<void()> on_list;
-    std::function<void(std::string_view raw)> on_object;   // listed, ADDED or MODIFIED
+    std::function<void(std::string_view raw)> on_object;  // listed, ADDED or MODIFIED
     std::function<void(std::string_view raw)> on_deleted;
     std::function<void()> on_listed;
-    std::function<void(const Status&)> on_problem;         // once by failure; success clears it with Ok
+    std::function<void(const Status&)> on_problem;  // once by failure; success clears it with Ok
   };
 
   Reflector(ApiAccess access, Options options, Callbacks callbacks);

@@ -50,7 +50,10 @@ TEST(Reflector, ListsAgainWhenTheServerForgotItsPlace) {
   ApiAccess access;
   access.server = "http://127.0.0.1:" + std::to_string(server.port());
   Reflector::Callbacks callbacks;
-  callbacks.on_list = [&] { const std::lock_guard lock(mutex); listed.clear(); };
+  callbacks.on_list = [&] {
+    const std::lock_guard lock(mutex);
+    listed.clear();
+  };
   callbacks.on_object = [&](std::string_view raw) {
     k8s::wire::Node node;
     ASSERT_TRUE(node.ParseFromArray(raw.data(), static_cast<int>(raw.size())));
@@ -64,7 +67,8 @@ TEST(Reflector, ListsAgainWhenTheServerForgotItsPlace) {
   options.path = "/api/v1/nodes";
   const Reflector reflector(access, options, callbacks);
   std::unique_lock lock(mutex);
-  EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(20), [&] { return listed.contains("b"); }));
+  EXPECT_TRUE(
+      changed.wait_for(lock, std::chrono::seconds(20), [&] { return listed.contains("b"); }));
 }
 
 }  // namespace

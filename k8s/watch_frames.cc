@@ -6,7 +6,8 @@ namespace sobre {
 
 Result<std::string> Unwrap(std::string_view envelope) {
   constexpr std::string_view kMagic("k8s\0", 4);
-  if (!envelope.starts_with(kMagic)) return Status::Invalid("not Kubernetes protobuf: the first bytes are not k8s");
+  if (!envelope.starts_with(kMagic))
+    return Status::Invalid("not Kubernetes protobuf: the first bytes are not k8s");
   envelope.remove_prefix(kMagic.size());
   k8s::wire::Unknown unknown;
   if (!unknown.ParseFromArray(envelope.data(), static_cast<int>(envelope.size()))) {
@@ -20,8 +21,10 @@ Status WatchFrames::Feed(std::string_view bytes, const OnEvent& on_event) {
   std::size_t at = 0;
   while (pending_.size() - at >= 4) {
     std::size_t length = 0;
-    for (std::size_t i = 0; i < 4; ++i) length = length << 8 | static_cast<unsigned char>(pending_[at + i]);
-    if (length > kMaxFrameBytes) return Status::TooLarge("a watch frame of " + std::to_string(length) + " bytes");
+    for (std::size_t i = 0; i < 4; ++i)
+      length = length << 8 | static_cast<unsigned char>(pending_[at + i]);
+    if (length > kMaxFrameBytes)
+      return Status::TooLarge("a watch frame of " + std::to_string(length) + " bytes");
     if (pending_.size() - at - 4 < length) break;
     k8s::wire::WatchEvent event;
     if (!event.ParseFromArray(pending_.data() + at + 4, static_cast<int>(length))) {

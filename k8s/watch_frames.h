@@ -15,7 +15,8 @@ class WatchFrames {
  public:
   static constexpr std::size_t kMaxFrameBytes = 16U << 20;
 
-  // `type`: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR; `raw`: the object's protobuf, envelope off.
+  // `type`: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR; `raw`: the object's protobuf, envelope
+  // off.
   using OnEvent = std::function<Status(std::string_view type, std::string_view raw)>;
 
   // Hands on every frame that `bytes` completes. After an error the stream cannot be trusted.

@@ -65,7 +65,9 @@ struct HttpClient::Impl {
   void Prepare(const HttpCall& call, curl_slist* headers, Exchange& exchange) {
     curl_easy_reset(handle);
     error[0] = 0;
-    const auto set = [this](CURLoption option, auto value) { curl_easy_setopt(handle, option, value); };
+    const auto set = [this](CURLoption option, auto value) {
+      curl_easy_setopt(handle, option, value);
+    };
     set(CURLOPT_ERRORBUFFER, static_cast<char*>(error));
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_URL, call.url.c_str());
@@ -91,26 +93,29 @@ struct HttpClient::Impl {
     }
   }
 
-  Result<HttpReply> Run(const HttpCall& call, Exchange& exchange, const std::function<void()>& more_options) {
+  Result<HttpReply> Run(const HttpCall& call, Exchange& exchange,
+                        const std::function<void()>& more_options) {
     curl_slist* headers = nullptr;
     // curl asks for leave to send a large body otherwise, and waits a second for it.
     headers = curl_slist_append(headers, "Expect:");
-    for (const std::string& header : call.headers) headers = curl_slist_append(headers, header.c_str());
+    for (const std::string& header : call.headers)
+      headers = curl_slist_append(headers, header.c_str());
     Prepare(call, headers, exchange);
     if (more_options) more_options();
     const CURLcode code = curl_easy_perform(handle);
     curl_slist_free_all(headers);
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &exchange.reply.status);
     if (exchange.too_large) {
-      return Status::TooLarge(call.url + ": the answer is larger than " + std::to_string(call.max_response_bytes) +
-                              " bytes");
+      return Status::TooLarge(call.url + ": the answer is larger than " +
+                              std::to_string(call.max_response_bytes) + " bytes");
     }
     if (code == CURLE_OK || exchange.taker_done || (exchange.stop != nullptr && *exchange.stop)) {
       return std::move(exchange.reply);
     }
     const std::string why = error[0] != 0 ? error : curl_easy_strerror(code);
     const std::string message = call.url + ": " + why;
-    return code == CURLE_OPERATION_TIMEDOUT ? Status::Timeout(message) : Status::Unavailable(message);
+    return code == CURLE_OPERATION_TIMEDOUT ? Status::Timeout(message)
+                                            : Status::Unavailable(message);
   }
 };
 
@@ -129,8 +134,8 @@ Result<HttpReply> HttpClient::Fetch(const HttpCall& call) {
   return impl_->Run(call, exchange, nullptr);
 }
 
-Result<HttpReply> HttpClient::Stream(const HttpCall& call, Duration idle_timeout, const std::atomic<bool>& stop,
-                                     const Take& take) {
+Result<HttpReply> HttpClient::Stream(const HttpCall& call, Duration idle_timeout,
+                                     const std::atomic<bool>& stop, const Take& take) {
   Exchange exchange{impl_->handle, &take, &stop, call.max_response_bytes, {}, false, false};
   return impl_->Run(call, exchange, [&] {
     CURL* handle = impl_->handle;
@@ -138,7 +143,8 @@ Result<HttpReply> HttpClient::Stream(const HttpCall& call, Duration idle_timeout
     curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, &OnProgress);
     curl_easy_setopt(handle, CURLOPT_XFERINFODATA, static_cast<void*>(&exchange));
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, static_cast<long>(std::max<std::int64_t>(1, idle_timeout.count() / 1000)));
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME,
+                     static_cast<long>(std::max<std::int64_t>(1, idle_timeout.count() / 1000)));
   });
 }
 

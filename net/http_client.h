@@ -54,8 +54,8 @@ class HttpClient {
   // true (seen within a second). With any other status nothing is handed on and the status and body
   // come back. `idle_timeout`: an error if no byte comes for so long.
   using Take = std::function<bool(std::string_view)>;
-  Result<HttpReply> Stream(const HttpCall& call, Duration idle_timeout, const std::atomic<bool>& stop,
-                           const Take& take);
+  Result<HttpReply> Stream(const HttpCall& call, Duration idle_timeout,
+                           const std::atomic<bool>& stop, const Take& take);
 
  private:
   struct Impl;

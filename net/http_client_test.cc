@@ -15,8 +15,10 @@ using ::testing::HasSubstr;
 class HttpClientTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    server_.Handle("GET", "/big", [](const HttpRequest&, HttpResponse& r) { r.body.assign(100'000, 'x'); });
-    server_.Handle("GET", "/gone", [](const HttpRequest&, HttpResponse& r) { r.Fail(410, "too old"); });
+    server_.Handle("GET", "/big",
+                   [](const HttpRequest&, HttpResponse& r) { r.body.assign(100'000, 'x'); });
+    server_.Handle("GET", "/gone",
+                   [](const HttpRequest&, HttpResponse& r) { r.Fail(410, "too old"); });
     server_.Handle("POST", "/echo", [](const HttpRequest& q, HttpResponse& r) { r.body = q.body; });
     server_.Handle("GET", "/stall", [](const HttpRequest&, HttpResponse&) {
       std::this_thread::sleep_for(std::chrono::milliseconds(500));
@@ -65,13 +67,15 @@ TEST_F(HttpClientTest, SaysWhoDidNotAnswer) {
 TEST_F(HttpClientTest, StreamsUntilTheTakerHasEnough) {
   const std::atomic<bool> stop = false;
   std::size_t taken = 0;
-  const auto reply = client_.Stream(Call("/big"), std::chrono::seconds(5), stop, [&](std::string_view bytes) {
-    taken += bytes.size();
-    return taken < 20'000;
-  });
+  const auto reply =
+      client_.Stream(Call("/big"), std::chrono::seconds(5), stop, [&](std::string_view bytes) {
+        taken += bytes.size();
+        return taken < 20'000;
+      });
   ASSERT_TRUE(reply.ok()) << reply.status().message();
   EXPECT_GE(taken, 20'000U);
-  const auto gone = client_.Stream(Call("/gone"), std::chrono::seconds(5), stop, [](std::string_view) { return true; });
+  const auto gone = client_.Stream(Call("/gone"), std::chrono::seconds(5), stop,
+                                   [](std::string_view) { return true; });
   EXPECT_EQ(gone->status, 410);
   EXPECT_THAT(gone->body, HasSubstr("too old"));
 }

@@ -99,8 +99,12 @@ class Connection final : public httplib::Stream {
   }
   bool Flush() { return Send(nullptr, 0); }
 
-  void get_remote_ip_and_port(std::string& ip, int& port) const override { Name(::getpeername, ip, port); }
-  void get_local_ip_and_port(std::string& ip, int& port) const override { Name(::getsockname, ip, port); }
+  void get_remote_ip_and_port(std::string& ip, int& port) const override {
+    Name(::getpeername, ip, port);
+  }
+  void get_local_ip_and_port(std::string& ip, int& port) const override {
+    Name(::getsockname, ip, port);
+  }
   socket_t socket() const override { return fd_; }
 
   // Says that no more will come, and reads off what the client is still sending.
@@ -128,7 +132,8 @@ class Connection final : public httplib::Stream {
 
   // What waits in out_, then `data`.
   bool Send(const char* data, std::size_t size) {
-    std::array<iovec, 2> parts = {iovec{out_.data(), out_.size()}, iovec{const_cast<char*>(data), size}};
+    std::array<iovec, 2> parts = {iovec{out_.data(), out_.size()},
+                                  iovec{const_cast<char*>(data), size}};
     std::size_t first = 0;
     while (true) {
       while (first < parts.size() && parts[first].iov_len == 0) ++first;
@@ -139,7 +144,8 @@ class Connection final : public httplib::Stream {
       ssize_t sent = ::sendmsg(fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
       if (sent < 0) {
         if (errno == EINTR) continue;
-        if ((errno != EAGAIN && errno != EWOULDBLOCK) || !WaitFor(fd_, POLLOUT, deadline_)) return false;
+        if ((errno != EAGAIN && errno != EWOULDBLOCK) || !WaitFor(fd_, POLLOUT, deadline_))
+          return false;
         continue;
       }
       for (std::size_t i = first; i < parts.size() && sent > 0; ++i) {
@@ -259,11 +265,12 @@ void HttpResponse::Fail(int error_status, std::string_view message) {
 }
 
 // cpp-httplib parses requests and formats answers; the connection's life is ours: the library's own
-// loop sleeps between requests, cannot be told to stop while a client idles, and leaves an unread body to be
-// taken for the next request.
+// loop sleeps between requests, cannot be told to stop while a client idles, and leaves an unread
+// body to be taken for the next request.
 class HttpServer::Impl final : public httplib::Server {
  public:
-  explicit Impl(HttpServer::Options options) : options_(std::move(options)), stop_event_(::eventfd(0, EFD_CLOEXEC)) {
+  explicit Impl(HttpServer::Options options)
+      : options_(std::move(options)), stop_event_(::eventfd(0, EFD_CLOEXEC)) {
     set_payload_max_length(options_.max_body_bytes);
     set_tcp_nodelay(true);
     set_keep_alive_timeout(options_.idle_timeout.count() / 1000);
@@ -281,9 +288,11 @@ class HttpServer::Impl final : public httplib::Server {
     Get(".*", [this](const httplib::Request& request, httplib::Response& response) {
       Serve(*Find("GET", request.path), request.path, {}, response);
     });
-    Post(".*", [this](const httplib::Request& request, httplib::Response& response,
-                      const httplib::ContentReader& reader) { ReadAndServe(request, response, reader); });
-    set_exception_handler([](const httplib::Request& request, httplib::Response& response, std::exception_ptr error) {
+    Post(".*",
+         [this](const httplib::Request& request, httplib::Response& response,
+                const httplib::ContentReader& reader) { ReadAndServe(request, response, reader); });
+    set_exception_handler([](const httplib::Request& request, httplib::Response& response,
+                             std::exception_ptr error) {
       std::string what = "unknown";
       try {
         std::rethrow_exception(std::move(error));
@@ -312,14 +321,19 @@ class HttpServer::Impl final : public httplib::Server {
 
   Status Begin() {
     const std::size_t colon = options_.address.rfind(':');
-    const auto port = colon == std::string::npos ? std::nullopt : ParseInteger(options_.address.substr(colon + 1));
+    const auto port = colon == std::string::npos ? std::nullopt
+                                                 : ParseInteger(options_.address.substr(colon + 1));
     if (!port || *port < 0 || *port > 65535) {
-      return Status::Invalid("listen address '" + Printable(options_.address) + "': expected host:port");
+      return Status::Invalid("listen address '" + Printable(options_.address) +
+                             "': expected host:port");
     }
     std::string host = options_.address.substr(0, colon);
-    if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+      host = host.substr(1, host.size() - 2);
     if (host.empty()) host = "0.0.0.0";
-    port_ = *port == 0 ? bind_to_any_port(host) : bind_to_port(host, static_cast<int>(*port)) ? static_cast<int>(*port) : -1;
+    port_ = *port == 0                                    ? bind_to_any_port(host)
+            : bind_to_port(host, static_cast<int>(*port)) ? static_cast<int>(*port)
+                                                          : -1;
     if (port_ < 0) {
       return Status::Unavailable("cannot listen on " + Printable(options_.address) +
                                  ": the port is taken or the address is not this machine's");
@@ -337,7 +351,8 @@ class HttpServer::Impl final : public httplib::Server {
     if (!listener_.joinable()) return;
     draining_ = true;
     const std::uint64_t one = 1;
-    if (::write(stop_event_, &one, sizeof one) < 0) Log(LogLevel::kError, "cannot wake connections");
+    if (::write(stop_event_, &one, sizeof one) < 0)
+      Log(LogLevel::kError, "cannot wake connections");
     stop();
     listener_.join();
   }
@@ -361,8 +376,9 @@ class HttpServer::Impl final : public httplib::Server {
   // False: the answer is a refusal. A body that will not be read costs the connection.
   bool Admit(const httplib::Request& request, httplib::Response& response) const {
     current_connection->EndHeader();
-    const bool has_body = request.has_header("Transfer-Encoding") ||
-                          (request.has_header("Content-Length") && request.get_header_value("Content-Length") != "0");
+    const bool has_body =
+        request.has_header("Transfer-Encoding") ||
+        (request.has_header("Content-Length") && request.get_header_value("Content-Length") != "0");
     const auto refuse = [&](int status, const std::string& message) {
       Refuse(status, message, response);
       if (has_body || request.method != "GET") {
@@ -376,12 +392,15 @@ class HttpServer::Impl final : public httplib::Server {
     if (route == routes_.end()) return refuse(404, "no such path: " + Printable(request.path));
     if (Find(request.method, request.path) == nullptr) {
       std::string allowed;
-      for (const auto& [method, handler] : route->second) allowed += (allowed.empty() ? "" : ", ") + method;
+      for (const auto& [method, handler] : route->second)
+        allowed += (allowed.empty() ? "" : ", ") + method;
       response.set_header("Allow", allowed);
-      return refuse(405, "method " + Printable(request.method, 16) + " is not for " + Printable(request.path) + "; use " + allowed);
+      return refuse(405, "method " + Printable(request.method, 16) + " is not for " +
+                             Printable(request.path) + "; use " + allowed);
     }
     if (request.method != "POST") {
-      return has_body ? refuse(400, "a " + Printable(request.method, 16) + " has no body here") : true;
+      return has_body ? refuse(400, "a " + Printable(request.method, 16) + " has no body here")
+                      : true;
     }
     if (request.has_header("Transfer-Encoding")) {
       return refuse(411, "Transfer-Encoding is not accepted; send Content-Length");
@@ -399,7 +418,8 @@ class HttpServer::Impl final : public httplib::Server {
     if (Trim(std::string_view(type).substr(0, type.find(';'))) != options_.body_type) {
       return refuse(415, "Content-Type must be " + options_.body_type);
     }
-    if (request.has_header("Content-Encoding")) return refuse(415, "Content-Encoding is not accepted");
+    if (request.has_header("Content-Encoding"))
+      return refuse(415, "Content-Encoding is not accepted");
     return true;
   }
 
@@ -407,7 +427,8 @@ class HttpServer::Impl final : public httplib::Server {
                     const httplib::ContentReader& reader) const {
     // Kept between the requests of a thread: a large body is allocated once.
     thread_local std::string body;
-    const auto length = static_cast<std::size_t>(*ParseInteger(request.get_header_value("Content-Length")));
+    const auto length =
+        static_cast<std::size_t>(*ParseInteger(request.get_header_value("Content-Length")));
     body.clear();
     body.reserve(length + kBodyPadding);
     const bool whole = length == 0 || reader([&](const char* data, std::size_t size) {
@@ -421,10 +442,12 @@ class HttpServer::Impl final : public httplib::Server {
       return;
     }
     body.append(kBodyPadding, '\0');
-    Serve(*Find("POST", request.path), request.path, std::string_view(body).substr(0, length), response);
+    Serve(*Find("POST", request.path), request.path, std::string_view(body).substr(0, length),
+          response);
   }
 
-  static void Serve(const HttpServer::Handler& handler, std::string_view path, std::string_view body, httplib::Response& to) {
+  static void Serve(const HttpServer::Handler& handler, std::string_view path,
+                    std::string_view body, httplib::Response& to) {
     HttpResponse response;
     handler({path, body}, response);
     SetResponse(std::move(response), to);
@@ -434,8 +457,10 @@ class HttpServer::Impl final : public httplib::Server {
   bool process_and_close_socket(socket_t fd) override {
     if (turning_away) {
       constexpr std::string_view kBusy =
-          "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
-      [[maybe_unused]] const ssize_t sent = ::send(fd, kBusy.data(), kBusy.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+          "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: "
+          "1\r\nContent-Length: 0\r\n\r\n";
+      [[maybe_unused]] const ssize_t sent =
+          ::send(fd, kBusy.data(), kBusy.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     } else {
       ServeConnection(fd);
     }
@@ -464,7 +489,8 @@ class HttpServer::Impl final : public httplib::Server {
   // False when the client has been idle for too long, or the server stops and nothing has come.
   [[nodiscard]] bool WaitForRequest(int fd) const {
     std::array<pollfd, 2> waiting = {pollfd{fd, POLLIN, 0}, pollfd{stop_event_, POLLIN, 0}};
-    const int ready = ::poll(waiting.data(), waiting.size(), static_cast<int>(options_.idle_timeout.count()));
+    const int ready =
+        ::poll(waiting.data(), waiting.size(), static_cast<int>(options_.idle_timeout.count()));
     return ready > 0 && waiting[0].revents != 0;
   }
 

@@ -29,15 +29,16 @@ struct HttpResponse {
 };
 
 // An HTTP/1.1 server: a thread a connection, up to a bound; beyond it connections are answered 503
-// and closed. What is not to be served is refused before its body is read: an unknown path (404), another
-// method (405), no or an implausible Content-Length (411, 400), a body over the limit (413), another type
-// than the one expected (415).
+// and closed. What is not to be served is refused before its body is read: an unknown path (404),
+// another method (405), no or an implausible Content-Length (411, 400), a body over the limit
+// (413), another type than the one expected (415).
 //
 //   HttpServer server({.address = "127.0.0.1:0"});
 //   server.Handle("GET", "/healthz", [](const HttpRequest&, HttpResponse& r) { r.body = "ok"; });
 //   server.Start(); … server.Stop();
 //
-// Handle() before Start(); handlers run on several threads at once. An exception from a handler is a 500.
+// Handle() before Start(); handlers run on several threads at once. An exception from a handler is
+// a 500.
 class HttpServer {
  public:
   struct Options {

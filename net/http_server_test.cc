@@ -72,7 +72,8 @@ class RawClient {
   bool connected_ = false;
 };
 
-std::string Post(const std::string& body, const std::string& path = "/echo", const std::string& type = "application/json") {
+std::string Post(const std::string& body, const std::string& path = "/echo",
+                 const std::string& type = "application/json") {
   return "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: " + type +
          "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
@@ -81,9 +82,11 @@ class HttpServerTest : public ::testing::Test {
  protected:
   void StartWith(HttpServer::Options options) {
     server_ = std::make_unique<HttpServer>(std::move(options));
-    server_->Handle("POST", "/echo", [](const HttpRequest& q, HttpResponse& r) { r.body = q.body; });
+    server_->Handle("POST", "/echo",
+                    [](const HttpRequest& q, HttpResponse& r) { r.body = q.body; });
     server_->Handle("GET", "/hello", [](const HttpRequest&, HttpResponse& r) { r.body = "hello"; });
-    server_->Handle("GET", "/throw", [](const HttpRequest&, HttpResponse&) { throw std::runtime_error("boom"); });
+    server_->Handle("GET", "/throw",
+                    [](const HttpRequest&, HttpResponse&) { throw std::runtime_error("boom"); });
     server_->Handle("GET", "/slow", [this](const HttpRequest&, HttpResponse& r) {
       in_slow_ = true;
       std::this_thread::sleep_for(std::chrono::milliseconds(300));
@@ -129,12 +132,16 @@ TEST_F(HttpServerTest, ServesPipelinedRequests) {
 
 TEST_F(HttpServerTest, RefusesWithTheRightStatus) {
   const std::string chunked =
-      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
-  const std::string no_length = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\r\n";
+      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+  const std::string no_length =
+      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\r\n";
   const std::string two_lengths =
-      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd";
+      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+      "3\r\nContent-Length: 4\r\n\r\nabcd";
   const std::string negative =
-      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: -3\r\n\r\n";
+      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+      "-3\r\n\r\n";
   EXPECT_THAT(Ask(chunked), StartsWith("HTTP/1.1 411"));
   EXPECT_THAT(Ask(no_length), StartsWith("HTTP/1.1 411"));
   EXPECT_THAT(Ask(two_lengths), StartsWith("HTTP/1.1 411"));
@@ -142,7 +149,8 @@ TEST_F(HttpServerTest, RefusesWithTheRightStatus) {
   EXPECT_THAT(Ask(Post(std::string(1001, 'x'))), StartsWith("HTTP/1.1 413"));
   EXPECT_THAT(Ask(Post("a", "/echo", "text/plain")), StartsWith("HTTP/1.1 415"));
   EXPECT_THAT(Ask(Post("a", "/nowhere")), StartsWith("HTTP/1.1 404"));
-  EXPECT_THAT(Ask("PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(Ask("PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"),
+              StartsWith("HTTP/1.1 405"));
   const std::string wrong_method = Ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_THAT(wrong_method, StartsWith("HTTP/1.1 405"));
   EXPECT_THAT(wrong_method, HasSubstr("Allow: POST"));
@@ -169,7 +177,8 @@ TEST_F(HttpServerTest, AnUnreadBodyIsNeverTakenForARequest) {
 TEST_F(HttpServerTest, AnEndlessHeaderIsCutOff) {
   RawClient client(server_->port());
   std::string header = "GET /hello HTTP/1.1\r\n";
-  for (int i = 0; i < 5000; ++i) header += "X-" + std::to_string(i) + ": aaaaaaaaaaaaaaaaaaaaaaaa\r\n";
+  for (int i = 0; i < 5000; ++i)
+    header += "X-" + std::to_string(i) + ": aaaaaaaaaaaaaaaaaaaaaaaa\r\n";
   client.Send(header + "\r\n");
   EXPECT_THAT(client.Answer(), Not(HasSubstr("200 OK")));
   ExpectAlive();
@@ -192,7 +201,9 @@ TEST_F(HttpServerTest, TurnsAwayConnectionsOverTheBound) {
 TEST_F(HttpServerTest, AStalledRequestIsGivenUp) {
   StartWith({.request_timeout = std::chrono::milliseconds(200)});
   RawClient client(server_->port());
-  ASSERT_TRUE(client.Send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\nabc"));
+  ASSERT_TRUE(
+      client.Send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: "
+                  "application/json\r\nContent-Length: 10\r\n\r\nabc"));
   EXPECT_THAT(client.Answer(), AnyOf(IsEmpty(), StartsWith("HTTP/1.1 400")));
   ExpectAlive();
 }
@@ -224,7 +235,8 @@ TEST(HttpServer, SaysWhyItCannotListen) {
   ASSERT_TRUE(first.Start().ok());
   HttpServer second({.address = "127.0.0.1:" + std::to_string(first.port())});
   EXPECT_THAT(second.Start().message(), HasSubstr("cannot listen on 127.0.0.1:"));
-  EXPECT_THAT(HttpServer({.address = "nonsense"}).Start().message(), HasSubstr("expected host:port"));
+  EXPECT_THAT(HttpServer({.address = "nonsense"}).Start().message(),
+              HasSubstr("expected host:port"));
 }
 
 }  // namespace

@@ -69,8 +69,8 @@ Status ForEachRow(std::string_view name, std::string_view bytes,
       continue;
     }
     if (cells.size() != header.size()) {
-      return Status::Invalid(where + ": " + std::to_string(cells.size()) + " columns where the header has " +
-                             std::to_string(header.size()));
+      return Status::Invalid(where + ": " + std::to_string(cells.size()) +
+                             " columns where the header has " + std::to_string(header.size()));
     }
     Row row(header, cells);
     take(row);
@@ -143,7 +143,8 @@ Status Catalog::LoadFile(std::string_view name, std::string_view bytes) {
   }
   if (name == "pue.csv") {
     return ForEachRow(name, bytes, [this](Row& row) {
-      pue_.push_back({std::string(row.Text("provider")), std::string(row.Text("region")),
+      pue_.push_back({std::string(row.Text("provider")),
+                      std::string(row.Text("region")),
                       {Pue(row.Number("pue", 1, 3)), row.Source()}});
     });
   }
@@ -158,7 +159,8 @@ Status Catalog::LoadFile(std::string_view name, std::string_view bytes) {
   if (name == "gpu.csv") {
     return ForEachRow(name, bytes, [this](Row& row) {
       gpu_.push_back({std::string(row.Text("model")),
-                      {GpuPower{Watts(row.Number("idle_watts", 0, 2000)), Watts(row.Number("max_watts", 1, 5000))},
+                      {GpuPower{Watts(row.Number("idle_watts", 0, 2000)),
+                                Watts(row.Number("max_watts", 1, 5000))},
                        row.Source()}});
     });
   }

@@ -45,8 +45,8 @@ class Catalog {
  public:
   // The rows that are compiled in. They are tested to load, so this cannot fail.
   static const Catalog& Embedded();
-  // Reads grid.csv, regions.csv, pue.csv, cpu.csv and gpu.csv from the given files. A bad row is an error that
-  // names file and line.
+  // Reads grid.csv, regions.csv, pue.csv, cpu.csv and gpu.csv from the given files. A bad row is an
+  // error that names file and line.
   static Result<Catalog> Load(std::span<const EmbeddedFile> files);
 
   // The grid zone behind a provider's region; regions are keyed by both, as one name means two

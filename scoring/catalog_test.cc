@@ -29,7 +29,8 @@ TEST(Catalog, OneRegionNameIsTwoPlaces) {
 TEST(Catalog, EveryRegionsZoneHasAnIntensity) {
   const Catalog& catalog = Catalog::Embedded();
   for (const auto& [provider, region] :
-       {std::pair("gcp", "europe-north1"), std::pair("azure", "westeurope"), std::pair("scaleway", "pl-waw")}) {
+       {std::pair("gcp", "europe-north1"), std::pair("azure", "westeurope"),
+        std::pair("scaleway", "pl-waw")}) {
     const auto zone = catalog.ZoneOf(provider, region);
     ASSERT_TRUE(zone) << region;
     EXPECT_NE(catalog.Grid(*zone), nullptr) << *zone;
@@ -62,13 +63,17 @@ TEST(Catalog, ABadRowIsNamedByFileAndLine) {
     return Catalog::Load({&file, 1}).status().message();
   };
   const std::string header = "zone,name,gco2e_per_kwh,year,method,source,licence\n";
-  EXPECT_THAT(load(header + "FR,France,fifty,2023,average,x,MIT\n"), HasSubstr("grid.csv:2: column 'gco2e_per_kwh': 'fifty'"));
-  EXPECT_THAT(load(header + "FR,France,56,2023,average,x,MIT\nDE,Germany\n"), HasSubstr("grid.csv:3: 2 columns"));
-  EXPECT_THAT(load(header + "FR,France,56,2023,average,x,\n"), HasSubstr("column 'licence' is empty"));
+  EXPECT_THAT(load(header + "FR,France,fifty,2023,average,x,MIT\n"),
+              HasSubstr("grid.csv:2: column 'gco2e_per_kwh': 'fifty'"));
+  EXPECT_THAT(load(header + "FR,France,56,2023,average,x,MIT\nDE,Germany\n"),
+              HasSubstr("grid.csv:3: 2 columns"));
+  EXPECT_THAT(load(header + "FR,France,56,2023,average,x,\n"),
+              HasSubstr("column 'licence' is empty"));
   EXPECT_THAT(load("zone,year\nFR,2023\n"), HasSubstr("no column 'gco2e_per_kwh'"));
   EXPECT_THAT(load(""), HasSubstr("empty"));
   const EmbeddedFile stranger{"prices.csv", "a\n"};
-  EXPECT_THAT(Catalog::Load({&stranger, 1}).status().message(), HasSubstr("no file of the catalogue"));
+  EXPECT_THAT(Catalog::Load({&stranger, 1}).status().message(),
+              HasSubstr("no file of the catalogue"));
 }
 
 }  // namespace

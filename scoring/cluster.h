@@ -16,9 +16,9 @@ struct Resources {
 
 struct NodeFacts {
   std::string name;
-  std::string provider;  // "aws", "gcp", "azure", "ovhcloud", "scaleway", "outscale", or one's own
-  std::string region;    // as the provider spells it
-  std::string grid_zone; // where a label states it outright; else the catalogue finds it
+  std::string provider;   // "aws", "gcp", "azure", "ovhcloud", "scaleway", "outscale", or one's own
+  std::string region;     // as the provider spells it
+  std::string grid_zone;  // where a label states it outright; else the catalogue finds it
   std::string instance_type;
   std::string gpu_model;
   Resources allocatable;

@@ -48,7 +48,8 @@ std::optional<Fraction> ShareOf(const Resources& requests, const Resources& allo
       static_cast<double>(requests.memory_bytes) / static_cast<double>(allocatable.memory_bytes));
   if (requests.gpus > 0) {
     if (allocatable.gpus <= 0) return std::nullopt;
-    share = std::max(share, static_cast<double>(requests.gpus) / static_cast<double>(allocatable.gpus));
+    share =
+        std::max(share, static_cast<double>(requests.gpus) / static_cast<double>(allocatable.gpus));
   }
   return Fraction(std::min(share, 1.0));
 }
@@ -78,9 +79,11 @@ Candidate Judge(const Demand& demand, const Snapshot& snapshot, IntensityBasis b
   const NodeRecord& node = snapshot.nodes()[static_cast<std::size_t>(index)];
   Watts power = node.slope * demand.busy_vcpus;
   const bool power_known = demand.requests.gpus == 0 || node.gpu_slope.has_value();
-  if (demand.requests.gpus > 0 && node.gpu_slope) power = power + *node.gpu_slope * demand.busy_gpus;
+  if (demand.requests.gpus > 0 && node.gpu_slope)
+    power = power + *node.gpu_slope * demand.busy_gpus;
   candidate.added_power = power * node.pue;
-  const auto& intensity = basis == IntensityBasis::kLive ? node.live_intensity : node.catalog_intensity;
+  const auto& intensity =
+      basis == IntensityBasis::kLive ? node.live_intensity : node.catalog_intensity;
   if (intensity && power_known) {
     candidate.grams = candidate.added_power * intensity->value;
     candidate.grams_known = true;
@@ -95,7 +98,8 @@ Candidate Judge(const Demand& demand, const Snapshot& snapshot, IntensityBasis b
 }
 
 // What the candidates can be ranked on. A figure that nobody has cannot decide anything.
-std::optional<Objective> ChooseRanking(Objective wanted, bool any_grams, bool any_euros, bool any_both) {
+std::optional<Objective> ChooseRanking(Objective wanted, bool any_grams, bool any_euros,
+                                       bool any_both) {
   const bool needs_both = wanted == Objective::kBalanced || wanted == Objective::kPriced;
   if (needs_both && any_both) return wanted;
   if (wanted == Objective::kCost && any_euros) return wanted;
@@ -177,9 +181,12 @@ void ScoreBalanced(const Policy& policy, std::vector<Candidate>& candidates) {
 
 std::string_view ToString(IntensityBasis basis) {
   switch (basis) {
-    case IntensityBasis::kNone: return "none";
-    case IntensityBasis::kCatalog: return "catalogue";
-    case IntensityBasis::kLive: return "live";
+    case IntensityBasis::kNone:
+      return "none";
+    case IntensityBasis::kCatalog:
+      return "catalogue";
+    case IntensityBasis::kLive:
+      return "live";
   }
   return "";
 }
@@ -188,8 +195,8 @@ DecisionRequest MakeRequest(PodFacts pod, const Policy& cluster_policy,
                             const Annotations& namespace_annotations) {
   DecisionRequest request{std::move(pod), cluster_policy, {}};
   if (!namespace_annotations.empty()) {
-    ApplyAnnotations(namespace_annotations, "namespace " + request.pod.namespace_name, request.policy,
-                     request.problems);
+    ApplyAnnotations(namespace_annotations, "namespace " + request.pod.namespace_name,
+                     request.policy, request.problems);
   }
   ApplyAnnotations(request.pod.annotations, "pod", request.policy, request.problems);
   return request;
@@ -200,7 +207,8 @@ void Decide(const DecisionRequest& request, const Snapshot& snapshot,
   const Demand demand = DemandOf(request);
   decision.time = snapshot.time();
   decision.policy = request.policy;
-  const bool per_request = request.policy.unit == FunctionalUnit::kRequest && request.policy.requests;
+  const bool per_request =
+      request.policy.unit == FunctionalUnit::kRequest && request.policy.requests;
   decision.unit = per_request ? FunctionalUnit::kRequest : FunctionalUnit::kPodHour;
   decision.units = per_request ? *request.policy.requests : UnitsPerHour(1);
   decision.intensity_basis = ChooseIntensity(snapshot, nodes);
@@ -222,14 +230,23 @@ void Decide(const DecisionRequest& request, const Snapshot& snapshot,
   decision.ranked_by = ChooseRanking(request.policy.objective, any_grams, any_euros, any_both);
   if (decision.ranked_by) {
     switch (*decision.ranked_by) {
-      case Objective::kBalanced: ScoreBalanced(request.policy, decision.candidates); break;
-      case Objective::kCarbon: ScoreCarbon(decision.candidates); break;
-      case Objective::kCost: ScoreCost(decision.candidates); break;
-      case Objective::kPriced: ScorePriced(request.policy, decision.candidates); break;
+      case Objective::kBalanced:
+        ScoreBalanced(request.policy, decision.candidates);
+        break;
+      case Objective::kCarbon:
+        ScoreCarbon(decision.candidates);
+        break;
+      case Objective::kCost:
+        ScoreCost(decision.candidates);
+        break;
+      case Objective::kPriced:
+        ScorePriced(request.policy, decision.candidates);
+        break;
     }
   }
   for (std::size_t i = 0; i < decision.candidates.size(); ++i) {
-    if (!decision.best || decision.candidates[i].score > decision.candidates[*decision.best].score) {
+    if (!decision.best ||
+        decision.candidates[i].score > decision.candidates[*decision.best].score) {
       decision.best = i;
     }
   }

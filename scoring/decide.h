@@ -21,7 +21,8 @@ inline constexpr int kMaxScore = 10;
 enum class IntensityBasis { kNone, kCatalog, kLive };
 std::string_view ToString(IntensityBasis basis);
 
-// A pod, with what its owner wants once cluster, namespace and annotations are laid over each other.
+// A pod, with what its owner wants once cluster, namespace and annotations are laid over each
+// other.
 struct DecisionRequest {
   PodFacts pod;
   Policy policy;

@@ -29,7 +29,10 @@ Policy With(Objective objective) {
 // Paris, Frankfurt, Stockholm, Warsaw at realistic prices of 8 vCPU.
 TestWorld FourRegions() {
   TestWorld world;
-  world.Node("fr", "aws", "eu-west-3").Node("de", "aws", "eu-central-1").Node("se", "aws", "eu-north-1").Node("pl", "scaleway", "pl-waw");
+  world.Node("fr", "aws", "eu-west-3")
+      .Node("de", "aws", "eu-central-1")
+      .Node("se", "aws", "eu-north-1")
+      .Node("pl", "scaleway", "pl-waw");
   world.Price("fr", 0.404).Price("de", 0.400).Price("se", 0.368).Price("pl", 0.330);
   return world;
 }
@@ -131,13 +134,16 @@ TEST(Decide, FallsBackToWhatIsKnown) {
 }
 
 TEST(Decide, AcceleratorsCountWhereTheirModelIsKnown) {
-  NodeFacts known{"gpu", "aws", "eu-west-3", "", "", "NVIDIA-A100-SXM4-80GB", {96'000, 1LL << 40, 8}};
+  NodeFacts known{
+      "gpu", "aws", "eu-west-3", "", "", "NVIDIA-A100-SXM4-80GB", {96'000, 1LL << 40, 8}};
   NodeFacts unknown = known;
   unknown.name = "mystery";
   unknown.gpu_model = "ACME-1";
-  const auto snapshot = TestWorld().Node(known).Node(unknown).Price("gpu", 24).Price("mystery", 24).Snapshot();
+  const auto snapshot =
+      TestWorld().Node(known).Node(unknown).Price("gpu", 24).Price("mystery", 24).Snapshot();
   const Decision decision = DecideFor(*snapshot, {"gpu", "mystery"}, {}, {8000, 64LL << 30, 2});
-  EXPECT_DOUBLE_EQ(decision.candidates[0].added_power.value(), ((3.5 - 0.74) * 4 + (407 - 46) * 1.0) * 1.135);
+  EXPECT_DOUBLE_EQ(decision.candidates[0].added_power.value(),
+                   ((3.5 - 0.74) * 4 + (407 - 46) * 1.0) * 1.135);
   EXPECT_DOUBLE_EQ(decision.candidates[0].euros.value(), 24 * 0.25) << "2 of 8 accelerators";
   EXPECT_FALSE(decision.candidates[1].grams_known);
   EXPECT_EQ(decision.candidates[1].score, 0);
@@ -156,7 +162,8 @@ TEST(MakeRequest, LaysAnnotationsOverTheClustersPolicy) {
   Policy cluster;
   cluster.carbon_price = EurosPerTonne(75);
   PodFacts pod{"shop", "web", "u", {}, {{"objective", "carbon"}}};
-  const DecisionRequest request = MakeRequest(pod, cluster, {{"objective", "cost"}, {"cost-tolerance", "x"}});
+  const DecisionRequest request =
+      MakeRequest(pod, cluster, {{"objective", "cost"}, {"cost-tolerance", "x"}});
   EXPECT_EQ(request.policy.objective, Objective::kCarbon);
   EXPECT_DOUBLE_EQ(request.policy.carbon_price.value(), 75);
   EXPECT_EQ(request.problems.size(), 1U);
@@ -172,7 +179,10 @@ class RandomWorld {
       const std::string name = "n" + std::to_string(i);
       const bool placed = Below(6) > 0;
       static constexpr std::array<std::pair<const char*, const char*>, 4> kPlaces = {
-          {{"aws", "eu-west-3"}, {"aws", "eu-central-1"}, {"scaleway", "pl-waw"}, {"gcp", "europe-west1"}}};
+          {{"aws", "eu-west-3"},
+           {"aws", "eu-central-1"},
+           {"scaleway", "pl-waw"},
+           {"gcp", "europe-west1"}}};
       const auto& [provider, region] = kPlaces[Below(kPlaces.size())];
       world.Node(name, placed ? provider : "", placed ? region : "");
       if (Below(6) > 0) world.Price(name, 0.05 + 0.01 * static_cast<double>(Below(100)));
@@ -180,7 +190,8 @@ class RandomWorld {
     }
     if (Below(2) == 0) {
       for (const auto& [provider, region] :
-           {std::pair("aws", "eu-west-3"), std::pair("aws", "eu-central-1"), std::pair("scaleway", "pl-waw"), std::pair("gcp", "europe-west1")}) {
+           {std::pair("aws", "eu-west-3"), std::pair("aws", "eu-central-1"),
+            std::pair("scaleway", "pl-waw"), std::pair("gcp", "europe-west1")}) {
         world.Grid(provider, region, static_cast<double>(Below(900)));
       }
     }
@@ -221,8 +232,10 @@ TEST(DecideProperty, HoldsInManyRandomWorlds) {
     std::shuffle(shuffled.begin(), shuffled.end(), random.random());
     const Decision other = DecideFor(*snapshot, shuffled, random.policy);
     for (std::size_t i = 0; i < shuffled.size(); ++i) {
-      const auto at = std::find(random.names.begin(), random.names.end(), shuffled[i]) - random.names.begin();
-      ASSERT_EQ(other.candidates[i].score, decision.candidates[static_cast<std::size_t>(at)].score) << "seed " << seed;
+      const auto at =
+          std::find(random.names.begin(), random.names.end(), shuffled[i]) - random.names.begin();
+      ASSERT_EQ(other.candidates[i].score, decision.candidates[static_cast<std::size_t>(at)].score)
+          << "seed " << seed;
     }
   }
 }
@@ -231,11 +244,13 @@ TEST(DecideProperty, ANodeWorseInBothChangesNoOtherScore) {
   for (unsigned seed = 0; seed < 3000; ++seed) {
     RandomWorld random(seed);
     const Decision before = DecideFor(*random.world.Snapshot(), random.names, random.policy);
-    const auto known = std::find_if(before.candidates.begin(), before.candidates.end(),
-                                    [](const Candidate& c) { return c.grams_known && c.euros_known; });
+    const auto known =
+        std::find_if(before.candidates.begin(), before.candidates.end(),
+                     [](const Candidate& c) { return c.grams_known && c.euros_known; });
     if (known == before.candidates.end()) continue;
     // Same place as a known node, and half its size: the same grams or more, twice the price share.
-    NodeFacts worse = *random.world.Snapshot()->nodes()[static_cast<std::size_t>(known->node)].facts;
+    NodeFacts worse =
+        *random.world.Snapshot()->nodes()[static_cast<std::size_t>(known->node)].facts;
     const std::string model = worse.name;
     worse.name = "worse";
     worse.allocatable.millicpu /= 2;
@@ -249,7 +264,8 @@ TEST(DecideProperty, ANodeWorseInBothChangesNoOtherScore) {
     names.push_back("worse");
     const Decision after = DecideFor(*random.world.Snapshot(), names, random.policy);
     for (std::size_t i = 0; i < random.names.size(); ++i) {
-      ASSERT_EQ(before.candidates[i].score, after.candidates[i].score) << "seed " << seed << " node " << i;
+      ASSERT_EQ(before.candidates[i].score, after.candidates[i].score)
+          << "seed " << seed << " node " << i;
     }
   }
 }

@@ -38,7 +38,9 @@ std::string AgainstTheMean(const Candidate& candidate, const Decision& decision)
          " grams than the mean of " + std::to_string(count) + " candidates";
 }
 
-std::string Percent(Fraction fraction) { return FormatSignificant(fraction.value() * 100, 3) + " %"; }
+std::string Percent(Fraction fraction) {
+  return FormatSignificant(fraction.value() * 100, 3) + " %";
+}
 
 void Pad(std::string& line, std::string_view text, std::size_t width) {
   line += text;
@@ -57,16 +59,20 @@ std::vector<std::string> Notes(const DecisionRequest& request, const Decision& d
   if (!decision.ranked_by) {
     notes.emplace_back("nothing is known of any candidate: all score 0");
   } else if (*decision.ranked_by != decision.policy.objective) {
-    notes.push_back("objective " + std::string(ToString(decision.policy.objective)) + " could not be followed, as " +
-                    (*decision.ranked_by == Objective::kCarbon ? "no price is known" : "no grid intensity is known") +
+    notes.push_back("objective " + std::string(ToString(decision.policy.objective)) +
+                    " could not be followed, as " +
+                    (*decision.ranked_by == Objective::kCarbon ? "no price is known"
+                                                               : "no grid intensity is known") +
                     "; ranked by " + std::string(ToString(*decision.ranked_by)));
   }
-  if (decision.policy.unit == FunctionalUnit::kRequest && decision.unit == FunctionalUnit::kPodHour) {
+  if (decision.policy.unit == FunctionalUnit::kRequest &&
+      decision.unit == FunctionalUnit::kPodHour) {
     notes.emplace_back("no rate of requests is known: counted per pod-hour");
   }
   if (decision.unknown_candidates > 0 && decision.ranked_by) {
     notes.push_back(std::to_string(decision.unknown_candidates) + " of " +
-                    std::to_string(decision.candidates.size()) + " candidates are unknown and score 0");
+                    std::to_string(decision.candidates.size()) +
+                    " candidates are unknown and score 0");
   }
   notes.insert(notes.end(), snapshot.notes().begin(), snapshot.notes().end());
   return notes;
@@ -80,9 +86,11 @@ std::string DescribeCandidate(const Candidate& candidate, const Decision& decisi
   const std::string place = Place(*record->facts);
   if (!place.empty()) text += " (" + place + ")";
   text += ": score " + std::to_string(candidate.score) + ", ";
-  text += candidate.grams_known ? PerUnit(candidate.grams.value(), decision, "gCO2e") : "unknown carbon";
+  text += candidate.grams_known ? PerUnit(candidate.grams.value(), decision, "gCO2e")
+                                : "unknown carbon";
   text += " and ";
-  text += candidate.euros_known ? PerUnit(candidate.euros.value(), decision, "EUR") : "unknown price";
+  text +=
+      candidate.euros_known ? PerUnit(candidate.euros.value(), decision, "EUR") : "unknown price";
   text += " per " + std::string(ToString(decision.unit));
   return text;
 }
@@ -90,20 +98,24 @@ std::string DescribeCandidate(const Candidate& candidate, const Decision& decisi
 std::string Reason(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot) {
   if (RecordOf(candidate, snapshot) == nullptr) return "node not known to Sobre";
   if (!decision.ranked_by) return "nothing is known of any candidate";
-  const bool is_best = decision.best && candidate.score == decision.candidates[*decision.best].score;
+  const bool is_best =
+      decision.best && candidate.score == decision.candidates[*decision.best].score;
   switch (*decision.ranked_by) {
     case Objective::kCarbon:
       if (!candidate.grams_known) return "its carbon is unknown";
-      return (is_best ? "fewest grams" : "not the fewest grams") + AgainstTheMean(candidate, decision);
+      return (is_best ? "fewest grams" : "not the fewest grams") +
+             AgainstTheMean(candidate, decision);
     case Objective::kCost:
       if (!candidate.euros_known) return "its price is unknown";
       return is_best ? "cheapest" : "not the cheapest";
     case Objective::kPriced:
-      if (!candidate.grams_known || !candidate.euros_known) return "its carbon or its price is unknown";
+      if (!candidate.grams_known || !candidate.euros_known)
+        return "its carbon or its price is unknown";
       return (is_best ? "cheapest" : "not the cheapest") + std::string(" with carbon at ") +
              FormatSignificant(decision.policy.carbon_price.value(), 4) + " EUR/t" +
              AgainstTheMean(candidate, decision);
-    case Objective::kBalanced: break;
+    case Objective::kBalanced:
+      break;
   }
   if (!candidate.grams_known || !candidate.euros_known) return "its carbon or its price is unknown";
   const auto affordable = std::count_if(decision.candidates.begin(), decision.candidates.end(),
@@ -113,8 +125,8 @@ std::string Reason(const Candidate& candidate, const Decision& decision, const S
            AgainstTheMean(candidate, decision);
   }
   return (is_best ? "cleanest of the " : "not the cleanest of the ") + std::to_string(affordable) +
-         " that cost at most " + Percent(decision.policy.cost_tolerance) + " more than the cheapest" +
-         AgainstTheMean(candidate, decision);
+         " that cost at most " + Percent(decision.policy.cost_tolerance) +
+         " more than the cheapest" + AgainstTheMean(candidate, decision);
 }
 
 std::string ExplainText(const DecisionRequest& request, const Decision& decision,
@@ -123,8 +135,8 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
                      FormatTime(decision.time) + ": objective " +
                      std::string(ToString(decision.policy.objective)) + ", per " +
                      std::string(ToString(decision.unit)) + ", placement ledger, " +
-                     std::string(ToString(decision.intensity_basis)) + " grid intensity, catalogue " +
-                     snapshot.catalog_version() + "\n\n";
+                     std::string(ToString(decision.intensity_basis)) +
+                     " grid intensity, catalogue " + snapshot.catalog_version() + "\n\n";
   std::vector<std::size_t> order(decision.candidates.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
@@ -137,8 +149,8 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
     }
   }
   const auto add_row = [&](std::string_view score, std::string_view node, std::string_view place,
-                           std::string_view watts, std::string_view intensity, std::string_view grams,
-                           std::string_view euros, std::string_view power) {
+                           std::string_view watts, std::string_view intensity,
+                           std::string_view grams, std::string_view euros, std::string_view power) {
     std::string line;
     Pad(line, score, 5);
     Pad(line, node, name_width);
@@ -158,8 +170,9 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
       add_row(std::to_string(c.score), "?", "unknown node", "?", "?", "?", "?", "");
       continue;
     }
-    const auto& intensity = decision.intensity_basis == IntensityBasis::kLive ? record->live_intensity
-                                                                              : record->catalog_intensity;
+    const auto& intensity = decision.intensity_basis == IntensityBasis::kLive
+                                ? record->live_intensity
+                                : record->catalog_intensity;
     add_row(std::to_string(c.score), record->facts->name, Place(*record->facts),
             FormatSignificant(c.added_power.value(), 3),
             intensity ? FormatSignificant(intensity->value.value(), 3) : "?",
@@ -168,10 +181,12 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
             ToString(record->power_basis));
   }
   if (decision.best) {
-    text += "\nBest: " + DescribeCandidate(decision.candidates[*decision.best], decision, snapshot) + "; " +
-            Reason(decision.candidates[*decision.best], decision, snapshot) + ".\n";
+    text +=
+        "\nBest: " + DescribeCandidate(decision.candidates[*decision.best], decision, snapshot) +
+        "; " + Reason(decision.candidates[*decision.best], decision, snapshot) + ".\n";
   }
-  for (const std::string& note : Notes(request, decision, snapshot)) text += "Note: " + note + ".\n";
+  for (const std::string& note : Notes(request, decision, snapshot))
+    text += "Note: " + note + ".\n";
   return text;
 }
 

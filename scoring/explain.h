@@ -17,8 +17,8 @@ std::vector<std::string> Notes(const DecisionRequest& request, const Decision& d
 std::string DescribeCandidate(const Candidate& candidate, const Decision& decision,
                               const Snapshot& snapshot);
 
-// Why the candidate scored what it did, in one sentence: "cleanest of the 4 that cost at most 10 % more than
-// the cheapest; 86 % fewer grams than the mean of 24 candidates".
+// Why the candidate scored what it did, in one sentence: "cleanest of the 4 that cost at most 10 %
+// more than the cheapest; 86 % fewer grams than the mean of 24 candidates".
 std::string Reason(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot);
 
 // The whole decision as a text table, best first, with notes.

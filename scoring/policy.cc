@@ -15,7 +15,8 @@ constexpr std::array<std::pair<std::string_view, Objective>, 4> kObjectives = {{
 }};
 
 constexpr std::array<std::string_view, 6> kKeys = {
-    "objective", "cost-tolerance", "carbon-price", "expected-utilization", "unit", "requests-per-second",
+    "objective", "cost-tolerance",      "carbon-price", "expected-utilization",
+    "unit",      "requests-per-second",
 };
 
 // Sets `out` from a number between the bounds, or says what is wrong with it.
@@ -38,7 +39,8 @@ std::string SetNumber(std::string_view value, double lowest, double highest, dou
 std::string Apply(std::string_view key, std::string_view value, Policy& policy) {
   if (key == "objective") {
     const std::optional<Objective> objective = ParseObjective(Trim(value));
-    if (!objective) return "'" + Printable(value, 40) + "' is none of balanced, carbon, cost, priced";
+    if (!objective)
+      return "'" + Printable(value, 40) + "' is none of balanced, carbon, cost, priced";
     policy.objective = *objective;
     return {};
   }

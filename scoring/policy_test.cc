@@ -13,9 +13,11 @@ using ::testing::IsEmpty;
 TEST(Policy, PodAnnotationsLieOverTheNamespaces) {
   Policy policy;
   std::vector<std::string> problems;
-  ApplyAnnotations({{"objective", "cost"}, {"carbon-price", "250"}}, "namespace shop", policy, problems);
-  ApplyAnnotations({{"objective", "carbon"}, {"requests-per-second", "2"}, {"cost-tolerance", " 5 "}}, "pod", policy,
+  ApplyAnnotations({{"objective", "cost"}, {"carbon-price", "250"}}, "namespace shop", policy,
                    problems);
+  ApplyAnnotations(
+      {{"objective", "carbon"}, {"requests-per-second", "2"}, {"cost-tolerance", " 5 "}}, "pod",
+      policy, problems);
   EXPECT_THAT(problems, IsEmpty());
   EXPECT_EQ(policy.objective, Objective::kCarbon);
   EXPECT_DOUBLE_EQ(policy.carbon_price.value(), 250);
@@ -37,10 +39,13 @@ TEST(Policy, ABadValueChangesNothingAndIsSaid) {
 TEST(Policy, ATypoGetsAHint) {
   Policy policy;
   std::vector<std::string> problems;
-  ApplyAnnotations({{"objectve", "cost"}, {"unit", "requests"}, {"objective", "green"}}, "pod", policy, problems);
-  EXPECT_THAT(problems, ElementsAre("pod: sobre.dev/objectve: unknown annotation; did you mean 'objective'?",
-                                    "pod: sobre.dev/unit: 'requests' is none of request, pod-hour",
-                                    "pod: sobre.dev/objective: 'green' is none of balanced, carbon, cost, priced"));
+  ApplyAnnotations({{"objectve", "cost"}, {"unit", "requests"}, {"objective", "green"}}, "pod",
+                   policy, problems);
+  EXPECT_THAT(
+      problems,
+      ElementsAre("pod: sobre.dev/objectve: unknown annotation; did you mean 'objective'?",
+                  "pod: sobre.dev/unit: 'requests' is none of request, pod-hour",
+                  "pod: sobre.dev/objective: 'green' is none of balanced, carbon, cost, priced"));
   EXPECT_EQ(policy.objective, Objective::kBalanced);
 }
 

@@ -58,9 +58,12 @@ std::optional<Signal> ParseSignal(std::string_view name) {
 
 std::string_view ToString(PowerBasis basis) {
   switch (basis) {
-    case PowerBasis::kWorldDefault: return "world default";
-    case PowerBasis::kProviderDefault: return "provider default";
-    case PowerBasis::kCalibrated: return "calibrated";
+    case PowerBasis::kWorldDefault:
+      return "world default";
+    case PowerBasis::kProviderDefault:
+      return "provider default";
+    case PowerBasis::kCalibrated:
+      return "calibrated";
   }
   return "";
 }
@@ -114,7 +117,8 @@ class SnapshotBuilder {
         node.catalog_intensity = {grid->intensity.value, grid->intensity.source, input_.time};
       }
       if (!node.grid_zone.empty()) zones_.emplace(node.grid_zone, false);
-      if (!facts->region.empty()) regions_.emplace(std::pair(facts->provider, facts->region), false);
+      if (!facts->region.empty())
+        regions_.emplace(std::pair(facts->provider, facts->region), false);
       node.facts = std::move(facts);
     }
     snapshot_->IndexNames();
@@ -178,7 +182,8 @@ class SnapshotBuilder {
       node.price = {EurosPerHour(signals.price->value), signals.price->source, signals.price->time};
     }
     if (signals.power != nullptr) {
-      node.measured_power = {Watts(signals.power->value), signals.power->source, signals.power->time};
+      node.measured_power = {Watts(signals.power->value), signals.power->source,
+                             signals.power->time};
     }
     if (signals.power != nullptr && signals.utilization != nullptr) {
       Calibrate(*signals.power, *signals.utilization, node);
@@ -213,7 +218,8 @@ class SnapshotBuilder {
     for (const SignalInfo& info : kSignals) {
       const SignalCount& count = snapshot_->counts_[Index(info.signal)];
       const Examples& examples = examples_[Index(info.signal)];
-      const auto note = [&](std::int64_t number, const Observation* example, const std::string& why) {
+      const auto note = [&](std::int64_t number, const Observation* example,
+                            const std::string& why) {
         if (number == 0) return;
         snapshot_->notes_.push_back(std::string(info.name) + ": " + std::to_string(number) +
                                     (number == 1 ? " value" : " values") + " set aside, " + why +
@@ -228,22 +234,27 @@ class SnapshotBuilder {
       }
       if (count.implausible > 0) {
         note(count.implausible, examples.implausible,
-             "implausible: " + FormatNumber(examples.implausible->value) + " " + std::string(info.unit));
+             "implausible: " + FormatNumber(examples.implausible->value) + " " +
+                 std::string(info.unit));
       }
       note(count.unmatched, examples.unmatched,
-           info.signal == Signal::kGridIntensity ? "of no region that has a node" : "of no known node");
+           info.signal == Signal::kGridIntensity ? "of no region that has a node"
+                                                 : "of no known node");
     }
     DescribeCoverage();
   }
 
   void DescribeCoverage() {
     const auto& nodes = snapshot_->nodes_;
-    const auto describe = [&](const char* what, const std::function<bool(const NodeRecord&)>& known) {
-      const auto missing = std::count_if(nodes.begin(), nodes.end(), [&](const NodeRecord& n) { return !known(n); });
+    const auto describe = [&](const char* what,
+                              const std::function<bool(const NodeRecord&)>& known) {
+      const auto missing =
+          std::count_if(nodes.begin(), nodes.end(), [&](const NodeRecord& n) { return !known(n); });
       if (missing == 0) return;
-      const auto example = std::find_if(nodes.begin(), nodes.end(), [&](const NodeRecord& n) { return !known(n); });
-      snapshot_->notes_.push_back(std::string(what) + " unknown for " + std::to_string(missing) + " of " +
-                                  std::to_string(nodes.size()) + " nodes (for example " +
+      const auto example =
+          std::find_if(nodes.begin(), nodes.end(), [&](const NodeRecord& n) { return !known(n); });
+      snapshot_->notes_.push_back(std::string(what) + " unknown for " + std::to_string(missing) +
+                                  " of " + std::to_string(nodes.size()) + " nodes (for example " +
                                   example->facts->name + ")");
     };
     describe("price", [](const NodeRecord& n) { return n.price.has_value(); });

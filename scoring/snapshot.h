@@ -77,7 +77,8 @@ struct NodeRecord {
   WattsPerVcpu slope;
   PowerBasis power_basis = PowerBasis::kWorldDefault;
   std::string power_source;
-  // Watts that one more busy accelerator adds, idle power left out; nothing where the model is unknown.
+  // Watts that one more busy accelerator adds, idle power left out; nothing where the model is
+  // unknown.
   std::optional<Watts> gpu_slope;
   Pue pue{1};
   std::string pue_source;
@@ -110,7 +111,9 @@ class Snapshot {
   [[nodiscard]] const std::string& catalog_version() const { return catalog_version_; }
   // What is missing, stale or implausible, in sentences; each decision made on this repeats them.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
-  [[nodiscard]] const std::array<SignalCount, kSignalCount>& signal_counts() const { return counts_; }
+  [[nodiscard]] const std::array<SignalCount, kSignalCount>& signal_counts() const {
+    return counts_;
+  }
 
  private:
   friend class SnapshotBuilder;

@@ -12,10 +12,10 @@
 namespace sobre {
 namespace {
 
-using ::testing::Contains;
-using ::testing::HasSubstr;
 using std::chrono::hours;
 using std::chrono::minutes;
+using ::testing::Contains;
+using ::testing::HasSubstr;
 
 const NodeRecord& At(const Snapshot& snapshot, std::string_view name) {
   return snapshot.nodes().at(static_cast<std::size_t>(snapshot.Find(name)));
@@ -42,7 +42,8 @@ TEST(Snapshot, FillsInWhatTheCatalogueKnows) {
   EXPECT_FALSE(a.price);
   const NodeRecord& b = At(*snapshot, "b");
   EXPECT_FALSE(b.catalog_intensity);
-  EXPECT_THAT(snapshot->notes(), Contains("grid intensity unknown for 1 of 2 nodes (for example b)"));
+  EXPECT_THAT(snapshot->notes(),
+              Contains("grid intensity unknown for 1 of 2 nodes (for example b)"));
   EXPECT_THAT(snapshot->notes(), Contains("price unknown for 2 of 2 nodes (for example a)"));
 }
 
@@ -61,14 +62,20 @@ TEST(Snapshot, SetsAsideWhatIsStaleOrImplausible) {
   EXPECT_FALSE(At(*snapshot, "a").price);
   EXPECT_FALSE(At(*snapshot, "a").live_intensity);
   EXPECT_FALSE(At(*snapshot, "a").measured_power);
-  const SignalCount& prices = snapshot->signal_counts()[static_cast<std::size_t>(Signal::kNodePrice)];
+  const SignalCount& prices =
+      snapshot->signal_counts()[static_cast<std::size_t>(Signal::kNodePrice)];
   EXPECT_EQ(prices.implausible, 2);
   EXPECT_EQ(prices.stale, 2);
   EXPECT_EQ(prices.unmatched, 1);
   EXPECT_EQ(prices.used, 0);
-  EXPECT_THAT(snapshot->notes(), Contains(HasSubstr("node_eur_per_hour: 2 values set aside, implausible")));
-  EXPECT_THAT(snapshot->notes(), Contains(HasSubstr("node_eur_per_hour: 1 value set aside, of no known node (for example ghost)")));
-  EXPECT_THAT(snapshot->notes(), Contains(HasSubstr("grid_gco2e_per_kwh: 1 value set aside, implausible: 2500 gCO2e/kWh")));
+  EXPECT_THAT(snapshot->notes(),
+              Contains(HasSubstr("node_eur_per_hour: 2 values set aside, implausible")));
+  EXPECT_THAT(snapshot->notes(),
+              Contains(HasSubstr(
+                  "node_eur_per_hour: 1 value set aside, of no known node (for example ghost)")));
+  EXPECT_THAT(
+      snapshot->notes(),
+      Contains(HasSubstr("grid_gco2e_per_kwh: 1 value set aside, implausible: 2500 gCO2e/kWh")));
 }
 
 TEST(Snapshot, TheNewestValueWins) {
@@ -97,7 +104,8 @@ TEST(Snapshot, LiveIntensityGoesByProviderAndRegionThenByZone) {
 
 TEST(Snapshot, MeasuredPowerAtAKnownLoadScalesTheProfile) {
   // AWS's average: 0.74 to 3.5 W per vCPU, so 8 vCPU at half load draw 16.96 W.
-  const auto snapshot = TestWorld().Node("a", "aws", "eu-west-3").Power("a", 2 * 16.96, 0.5).Snapshot();
+  const auto snapshot =
+      TestWorld().Node("a", "aws", "eu-west-3").Power("a", 2 * 16.96, 0.5).Snapshot();
   EXPECT_EQ(At(*snapshot, "a").power_basis, PowerBasis::kCalibrated);
   EXPECT_NEAR(At(*snapshot, "a").slope.value(), 2 * 2.76, 1e-12);
   // Ten times what the hardware can draw is somebody's unit mistake.
@@ -109,7 +117,9 @@ TEST(Snapshot, TheOrderOfTheInputChangesNothing) {
   TestWorld world;
   for (int i = 0; i < 50; ++i) {
     const std::string name = "n" + std::to_string(i);
-    world.Node(name, "aws", i % 2 == 0 ? "eu-west-3" : "eu-north-1").Price(name, 0.1 * i + 0.1).Price(name, 7, minutes(i));
+    world.Node(name, "aws", i % 2 == 0 ? "eu-west-3" : "eu-north-1")
+        .Price(name, 0.1 * i + 0.1)
+        .Price(name, 7, minutes(i));
   }
   const auto before = world.Snapshot();
   std::mt19937 random(7);  // NOLINT(bugprone-random-generator-seed): the same shuffle every time

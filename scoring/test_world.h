@@ -16,7 +16,8 @@ class TestWorld {
  public:
   static constexpr Timestamp kTime = std::chrono::sys_days(std::chrono::year(2026) / 11 / 23);
 
-  TestWorld& Node(std::string name, std::string provider, std::string region, Resources allocatable = Standard()) {
+  TestWorld& Node(std::string name, std::string provider, std::string region,
+                  Resources allocatable = Standard()) {
     NodeFacts facts;
     facts.name = std::move(name);
     facts.provider = std::move(provider);
@@ -45,7 +46,8 @@ class TestWorld {
     input_.observations.push_back(std::move(seen));
     return *this;
   }
-  TestWorld& Grid(std::string provider, std::string region, double grams_per_kwh, Duration age = Duration(0)) {
+  TestWorld& Grid(std::string provider, std::string region, double grams_per_kwh,
+                  Duration age = Duration(0)) {
     See(Signal::kGridIntensity, "", grams_per_kwh, age);
     input_.observations.back().provider = std::move(provider);
     input_.observations.back().region = std::move(region);
@@ -57,7 +59,9 @@ class TestWorld {
     return *this;
   }
   SnapshotInput& input() { return input_; }
-  [[nodiscard]] std::shared_ptr<const sobre::Snapshot> Snapshot() const { return sobre::Snapshot::Build(input_); }
+  [[nodiscard]] std::shared_ptr<const sobre::Snapshot> Snapshot() const {
+    return sobre::Snapshot::Build(input_);
+  }
 
   // 8 vCPU, 32 GiB.
   static Resources Standard() { return {8000, 32LL << 30, 0}; }
@@ -72,8 +76,8 @@ class TestWorld {
 };
 
 // The decision for a pod of 2 vCPU and 4 GiB over the named candidates, in their order.
-inline Decision DecideFor(const Snapshot& snapshot, const std::vector<std::string>& names, const Policy& policy = {},
-                          Resources requests = {2000, 4LL << 30, 0}) {
+inline Decision DecideFor(const Snapshot& snapshot, const std::vector<std::string>& names,
+                          const Policy& policy = {}, Resources requests = {2000, 4LL << 30, 0}) {
   DecisionRequest request{{"shop", "web-1", "uid-1", requests, {}}, policy, {}};
   std::vector<std::int32_t> nodes;
   nodes.reserve(names.size());

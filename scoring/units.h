@@ -29,8 +29,8 @@ using WattsPerVcpu = Unit<struct WattsPerVcpuTag>;
 using Vcpus = Unit<struct VcpusTag>;
 // Power usage effectiveness: facility energy over energy of the computers, at least 1.
 using Pue = Unit<struct PueTag>;
-using GramsPerKwh = Unit<struct GramsPerKwhTag>;      // gCO2e per kWh
-using GramsPerHour = Unit<struct GramsPerHourTag>;    // gCO2e per hour
+using GramsPerKwh = Unit<struct GramsPerKwhTag>;    // gCO2e per kWh
+using GramsPerHour = Unit<struct GramsPerHourTag>;  // gCO2e per hour
 using EurosPerHour = Unit<struct EurosPerHourTag>;
 using EurosPerTonne = Unit<struct EurosPerTonneTag>;  // per tonne of CO2e
 using UnitsPerHour = Unit<struct UnitsPerHourTag>;    // functional units (requests, say) per hour

@@ -12,14 +12,16 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr std::array<std::string_view, 6> kKeys = {"signal", "labels", "value", "unit", "time", "source"};
+constexpr std::array<std::string_view, 6> kKeys = {"signal", "labels", "value",
+                                                   "unit",   "time",   "source"};
 
 Status ReadLabels(const dom::element& value, Observation& seen) {
   dom::object labels;
   if (value.get(labels) != simdjson::SUCCESS) return Status::Invalid("labels: expected an object");
   for (const auto& [key, text] : labels) {
     std::string_view name;
-    if (text.get(name) != simdjson::SUCCESS) return Status::Invalid("labels: '" + Printable(key) + "' is no string");
+    if (text.get(name) != simdjson::SUCCESS)
+      return Status::Invalid("labels: '" + Printable(key) + "' is no string");
     if (key == "node") seen.node = name;
     if (key == "provider") seen.provider = name;
     if (key == "region") seen.region = name;
@@ -32,12 +34,14 @@ Status ReadEntry(const dom::element& entry, Timestamp now, Observation& seen) {
   dom::object object;
   if (entry.get(object) != simdjson::SUCCESS) return Status::Invalid("expected an object");
   std::string_view signal;
-  if (object["signal"].get(signal) != simdjson::SUCCESS) return Status::Invalid("there is no signal");
+  if (object["signal"].get(signal) != simdjson::SUCCESS)
+    return Status::Invalid("there is no signal");
   const std::optional<Signal> known = ParseSignal(signal);
   if (!known) return Status::Invalid("signal '" + Printable(signal) + "' is not known");
   seen.signal = *known;
   seen.time = now;
-  if (object["value"].get(seen.value) != simdjson::SUCCESS) return Status::Invalid("value: expected a number");
+  if (object["value"].get(seen.value) != simdjson::SUCCESS)
+    return Status::Invalid("value: expected a number");
   for (const auto& [key, value] : object) {
     std::string_view text;
     const bool is_text = value.get(text) == simdjson::SUCCESS;
@@ -45,7 +49,8 @@ Status ReadEntry(const dom::element& entry, Timestamp now, Observation& seen) {
       if (const Status status = ReadLabels(value, seen); !status.ok()) return status;
     } else if (key == "unit") {
       if (!is_text || text != UnitOf(*known)) {
-        return Status::Invalid("unit: " + std::string(signal) + " is in " + std::string(UnitOf(*known)));
+        return Status::Invalid("unit: " + std::string(signal) + " is in " +
+                               std::string(UnitOf(*known)));
       }
     } else if (key == "time") {
       const std::optional<Timestamp> time = is_text ? ParseTime(text) : std::nullopt;
@@ -65,7 +70,8 @@ Status ReadEntry(const dom::element& entry, Timestamp now, Observation& seen) {
 Result<std::vector<Observation>> ParseObservations(std::string_view json, Timestamp now) {
   dom::parser parser;
   dom::element root;
-  if (const simdjson::error_code error = parser.parse(json.data(), json.size()).get(root); error != simdjson::SUCCESS) {
+  if (const simdjson::error_code error = parser.parse(json.data(), json.size()).get(root);
+      error != simdjson::SUCCESS) {
     return Status::Invalid(std::string("not valid JSON: ") + simdjson::error_message(error));
   }
   dom::array entries;

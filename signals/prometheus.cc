@@ -62,7 +62,8 @@ bool IsPlainSelector(std::string_view promql) {
   const std::size_t end = std::min(text.find('{'), text.size());
   const std::string_view name = Trim(text.substr(0, end));
   const bool word = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == ':';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == ':';
   });
   if (!word || (name[0] >= '0' && name[0] <= '9')) return false;
   return end == text.size() || text.find('}') == text.size() - 1;
@@ -87,7 +88,8 @@ Result<std::vector<Prometheus::Sample>> Prometheus::Query(const std::string& pro
   std::string type;
   try {
     od::parser parser;
-    od::document document = parser.iterate(simdjson::padded_string_view(body.data(), size, body.size()));
+    od::document document =
+        parser.iterate(simdjson::padded_string_view(body.data(), size, body.size()));
     for (od::field field : document.get_object()) {
       const std::string_view key = field.unescaped_key();
       if (key == "status") status = std::string_view(field.value());
@@ -120,22 +122,27 @@ Result<std::vector<Prometheus::Sample>> Prometheus::Query(const std::string& pro
       }
     }
   } catch (const simdjson::simdjson_error& broken) {
-    return Status::Invalid(call.url + ": status " + std::to_string(reply->status) + ", the answer is not what Prometheus sends (" +
-                           broken.what() + ")");
+    return Status::Invalid(call.url + ": status " + std::to_string(reply->status) +
+                           ", the answer is not what Prometheus sends (" + broken.what() + ")");
   }
   if (reply->status != 200 || status != "success") {
-    return Status::Unavailable(call.url + ": status " + std::to_string(reply->status) + ", " + Printable(error, 300));
+    return Status::Unavailable(call.url + ": status " + std::to_string(reply->status) + ", " +
+                               Printable(error, 300));
   }
-  if (type != "vector") return Status::Invalid("the query gives a " + Printable(type, 20) + "; an instant vector is needed");
+  if (type != "vector")
+    return Status::Invalid("the query gives a " + Printable(type, 20) +
+                           "; an instant vector is needed");
   return samples;
 }
 
-Status Prometheus::CollectOne(const SignalQuery& query, Timestamp now, std::vector<Observation>& out) {
+Status Prometheus::CollectOne(const SignalQuery& query, Timestamp now,
+                              std::vector<Observation>& out) {
   const Result<std::vector<Sample>> values = Query(query.query);
   if (!values.ok()) return values.status();
   if (values->empty()) return Status::NotFound("the query gives no series");
   std::string time_query = query.time_query;
-  if (time_query.empty() && IsPlainSelector(query.query)) time_query = "timestamp(" + query.query + ")";
+  if (time_query.empty() && IsPlainSelector(query.query))
+    time_query = "timestamp(" + query.query + ")";
   std::map<std::vector<std::pair<std::string, std::string>>, double> times;
   if (!time_query.empty()) {
     Result<std::vector<Sample>> samples = Query(time_query);
@@ -150,7 +157,9 @@ Status Prometheus::CollectOne(const SignalQuery& query, Timestamp now, std::vect
     if (!time_query.empty()) {
       const auto found = times.find(sample.labels);
       // Without its time a sample cannot be shown to be fresh.
-      seen.time = found == times.end() || !std::isfinite(found->second) ? Timestamp() : FromSeconds(found->second);
+      seen.time = found == times.end() || !std::isfinite(found->second)
+                      ? Timestamp()
+                      : FromSeconds(found->second);
     }
     if (query.signal == Signal::kGridIntensity) {
       seen.provider = sample.Label(query.provider_label);
@@ -169,7 +178,8 @@ Harvest Prometheus::Collect(const std::vector<SignalQuery>& queries, Timestamp n
   Harvest harvest;
   for (const SignalQuery& query : queries) {
     const Status status = CollectOne(query, now, harvest.observations);
-    if (!status.ok()) harvest.problems.push_back(std::string(ToString(query.signal)) + ": " + status.message());
+    if (!status.ok())
+      harvest.problems.push_back(std::string(ToString(query.signal)) + ": " + status.message());
   }
   return harvest;
 }

@@ -36,7 +36,8 @@ struct Harvest {
   std::vector<std::string> problems;
 };
 
-// Asks one Prometheus (or what speaks its API). Not thread-safe; blocks for at most the time-out by query.
+// Asks one Prometheus (or what speaks its API). Not thread-safe; blocks for at most the time-out by
+// query.
 class Prometheus {
  public:
   explicit Prometheus(PrometheusOptions options) : options_(std::move(options)) {}

@@ -26,17 +26,20 @@ TEST(Promql, KnowsAPlainSelector) {
 constexpr Timestamp kNow = std::chrono::sys_days(std::chrono::year(2026) / 11 / 23);
 
 std::string Vector(const std::string& value) {
-  return R"({"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"m","node":"n1"},"value":[1,")" + value + R"("]}]}})";
+  return R"({"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"m","node":"n1"},"value":[1,")" +
+         value + R"("]}]}})";
 }
 
 // A Prometheus that says what the test tells it: first to the value query, then to timestamp().
 class PrometheusTest : public ::testing::Test {
  protected:
-  static Harvest Ask(const std::string& body, int status = 200, const std::string& query = "sum(m)") {
+  static Harvest Ask(const std::string& body, int status = 200,
+                     const std::string& query = "sum(m)") {
     HttpServer server({.address = "127.0.0.1:0", .body_type = "application/x-www-form-urlencoded"});
     server.Handle("POST", "/api/v1/query", [&](const HttpRequest& request, HttpResponse& response) {
       response.status = status;
-      response.body = request.body.find("timestamp") == std::string_view::npos ? body : Vector("1795392000");
+      response.body =
+          request.body.find("timestamp") == std::string_view::npos ? body : Vector("1795392000");
       if (body == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(400));
     });
     EXPECT_TRUE(server.Start().ok());
@@ -78,11 +81,16 @@ TEST_F(PrometheusTest, SaysWhatWentWrong) {
     EXPECT_THAT(harvest.observations, IsEmpty());
     return harvest.problems.empty() ? "" : harvest.problems[0];
   };
-  EXPECT_THAT(problem(R"({"status":"success","data":{"resultType":"vector","result":[]}})"), HasSubstr("node_watts: the query gives no series"));
-  EXPECT_THAT(problem(R"({"status":"success","data":{"resultType":"scalar","result":[1,"1"]}})"), HasSubstr("gives a scalar"));
-  EXPECT_THAT(problem(R"({"status":"error","errorType":"bad_data","error":"parse error"})", 400), HasSubstr("status 400, parse error"));
+  EXPECT_THAT(problem(R"({"status":"success","data":{"resultType":"vector","result":[]}})"),
+              HasSubstr("node_watts: the query gives no series"));
+  EXPECT_THAT(problem(R"({"status":"success","data":{"resultType":"scalar","result":[1,"1"]}})"),
+              HasSubstr("gives a scalar"));
+  EXPECT_THAT(problem(R"({"status":"error","errorType":"bad_data","error":"parse error"})", 400),
+              HasSubstr("status 400, parse error"));
   EXPECT_THAT(problem("<html>", 502), HasSubstr("status 502"));
-  EXPECT_THAT(problem(R"({"status":"success","data":{"resultType":"vector","result":[{"metric":{"node)"), HasSubstr("not what Prometheus sends"));
+  EXPECT_THAT(
+      problem(R"({"status":"success","data":{"resultType":"vector","result":[{"metric":{"node)"),
+      HasSubstr("not what Prometheus sends"));
   EXPECT_THAT(problem(""), HasSubstr("not what Prometheus sends"));
   EXPECT_THAT(problem("slow"), HasSubstr("node_watts: http://127.0.0.1:"));
 }

@@ -1,0 +1,182 @@
+#include "extender/config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include "base/text.h"
+#include "k8s/kubeconfig.h"
+
+namespace sobre {
+namespace {
+
+// Thrown inside this file alone, with the place of the mistake.
+struct Mistake {
+  int line;
+  std::string message;
+};
+
+// One mapping of the file. Keys are taken by name; Done() refuses what nobody took.
+class Section {
+ public:
+  Section(YAML::Node node, std::string path) : node_(std::move(node)), path_(std::move(path)) {
+    if (node_ && !node_.IsNull() && !node_.IsMap()) Fail(node_, path_ + ": expected a mapping");
+  }
+
+  Section Sub(const char* key) { return {Take(key), Path(key)}; }
+
+  void Read(const char* key, std::string& out) {
+    if (const YAML::Node value = Scalar(key)) out = value.Scalar();
+  }
+  void Read(const char* key, Duration& out) {
+    const YAML::Node value = Scalar(key);
+    if (!value) return;
+    const std::optional<Duration> duration = ParseDuration(value.Scalar());
+    if (!duration || *duration <= Duration(0))
+      Fail(value, Path(key) + ": '" + Printable(value.Scalar(), 40) +
+                      "' is no duration, such as 30s or 5m");
+    out = *duration;
+  }
+  void Read(const char* key, std::int64_t lowest, std::int64_t highest, std::int64_t& out) {
+    const YAML::Node value = Scalar(key);
+    if (!value) return;
+    const std::optional<std::int64_t> number = ParseInteger(value.Scalar());
+    if (!number || *number < lowest || *number > highest) {
+      Fail(value, Path(key) + ": '" + Printable(value.Scalar(), 40) + "' is no whole number from " +
+                      std::to_string(lowest) + " to " + std::to_string(highest));
+    }
+    out = *number;
+  }
+  // As the annotation of that name reads it: one rule for both.
+  void ReadPolicy(const char* key, const char* annotation, Policy& policy) {
+    const YAML::Node value = Scalar(key);
+    if (!value) return;
+    std::vector<std::string> problems;
+    ApplyAnnotations({{annotation, value.Scalar()}}, "", policy, problems);
+    if (problems.empty()) return;
+    const std::string& problem = problems.front();
+    Fail(value, Path(key) + problem.substr(problem.find(": ", 2)));
+  }
+  template <class Each>
+  void ForEach(const char* key, const Each& each) {
+    const YAML::Node list = Take(key);
+    if (!list || list.IsNull()) return;
+    if (!list.IsSequence()) Fail(list, Path(key) + ": expected a list");
+    std::size_t index = 0;
+    for (const YAML::Node& item : list) {
+      Section section(item, Path(key) + "[" + std::to_string(index++) + "]");
+      each(section);
+      section.Done();
+    }
+  }
+  [[noreturn]] void FailHere(const std::string& message) const {
+    Fail(node_, path_ + ": " + message);
+  }
+
+  void Done() const {
+    if (!node_ || !node_.IsMap()) return;
+    for (const auto& entry : node_) {
+      const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
+      if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
+      const std::vector<std::string_view> names(known_.begin(), known_.end());
+      Fail(entry.first, "unknown key '" + Printable(Path(key), 80) + "'" + DidYouMean(key, names));
+    }
+  }
+
+ private:
+  [[noreturn]] static void Fail(const YAML::Node& node, const std::string& message) {
+    throw Mistake{node ? node.Mark().line + 1 : 0, message};
+  }
+  [[nodiscard]] std::string Path(std::string_view key) const {
+    return path_.empty() ? std::string(key) : path_ + "." + std::string(key);
+  }
+  YAML::Node Take(const char* key) {
+    known_.emplace_back(key);
+    return node_ && node_.IsMap() ? node_[key] : YAML::Node(YAML::NodeType::Undefined);
+  }
+  YAML::Node Scalar(const char* key) {
+    YAML::Node value = Take(key);
+    if (value && value.IsNull()) return YAML::Node(YAML::NodeType::Undefined);
+    if (value && !value.IsScalar()) Fail(value, Path(key) + ": expected a single value");
+    return value;
+  }
+
+  YAML::Node node_;
+  std::string path_;
+  std::vector<std::string> known_;
+};
+
+void ReadSignal(Section& section, Config& config) {
+  SignalQuery query;
+  std::string name;
+  section.Read("signal", name);
+  const std::optional<Signal> signal = ParseSignal(name);
+  if (!signal) {
+    section.FailHere(
+        "signal '" + Printable(name, 40) +
+        "' is none of node_watts, node_cpu_utilization, node_eur_per_hour, grid_gco2e_per_kwh");
+  }
+  query.signal = *signal;
+  section.Read("query", query.query);
+  if (query.query.empty()) section.FailHere("there is no query");
+  section.Read("time_query", query.time_query);
+  section.Read("node_label", query.node_label);
+  section.Read("provider_label", query.provider_label);
+  section.Read("region_label", query.region_label);
+  section.Read("zone_label", query.zone_label);
+  section.Read("max_age", config.max_age[static_cast<std::size_t>(*signal)]);
+  config.prometheus.signals.push_back(std::move(query));
+}
+
+Config Read(const YAML::Node& root) {
+  Config config;
+  Section top(root, "");
+  Section listen = top.Sub("listen");
+  listen.Read("extender", config.listen.extender);
+  listen.Read("status", config.listen.status);
+  listen.Read("max_body_megabytes", 1, 1024, config.listen.max_body_megabytes);
+  listen.Read("max_connections", 1, 500, config.listen.max_connections);
+  listen.Read("shutdown_grace", config.listen.shutdown_grace);
+  listen.Done();
+  Section kubernetes = top.Sub("kubernetes");
+  kubernetes.Read("kubeconfig", config.kubernetes.kubeconfig);
+  kubernetes.Read("context", config.kubernetes.context);
+  kubernetes.Read("default_provider", config.kubernetes.default_provider);
+  kubernetes.Done();
+  Section prometheus = top.Sub("prometheus");
+  prometheus.Read("url", config.prometheus.server.url);
+  while (config.prometheus.server.url.ends_with('/')) config.prometheus.server.url.pop_back();
+  prometheus.Read("timeout", config.prometheus.server.timeout);
+  prometheus.Read("refresh", config.prometheus.refresh);
+  prometheus.ForEach("signals", [&](Section& signal) { ReadSignal(signal, config); });
+  if (config.prometheus.server.url.empty() && !config.prometheus.signals.empty())
+    prometheus.FailHere("signals, but no url");
+  prometheus.Done();
+  Section policy = top.Sub("policy");
+  policy.ReadPolicy("objective", "objective", config.policy);
+  policy.ReadPolicy("cost_tolerance_percent", "cost-tolerance", config.policy);
+  policy.ReadPolicy("carbon_price_eur_per_tonne", "carbon-price", config.policy);
+  policy.ReadPolicy("expected_utilization", "expected-utilization", config.policy);
+  policy.Done();
+  top.Done();
+  return config;
+}
+
+}  // namespace
+
+Result<Config> ParseConfig(std::string_view yaml, std::string_view file_name) {
+  const auto at = [&](int line) { return std::string(file_name) + ":" + std::to_string(line); };
+  try {
+    return Read(YAML::Load(std::string(yaml)));
+  } catch (const Mistake& mistake) {
+    return Status::Invalid(mistake.message).WithContext(at(mistake.line));
+  } catch (const YAML::Exception& error) {
+    return Status::Invalid(error.msg).WithContext(at(error.mark.line + 1));
+  }
+}
+
+Result<Config> LoadConfig(const std::string& path) {
+  const Result<std::string> text = ReadFile(path);
+  if (!text.ok()) return text.status();
+  return ParseConfig(*text, path);
+}
+
+}  // namespace sobre

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "net/http_server.h"
+#include "scoring/policy.h"
+#include "scoring/snapshot.h"
+#include "signals/prometheus.h"
+
+namespace sobre {
+
+// Everything that `sobre serve --config FILE` reads. The defaults are what an empty file gives.
+struct Config {
+  struct Listen {
+    std::string extender = "0.0.0.0:8090";
+    std::string status = "0.0.0.0:8091";
+    std::int64_t max_body_megabytes = 128;
+    std::int64_t max_connections = 64;
+    // After SIGTERM, how long answers still go out, each closing its connection.
+    Duration shutdown_grace = std::chrono::seconds(5);
+  } listen;
+  struct Kubernetes {
+    std::string kubeconfig;  // empty: the pod's own service account
+    std::string context;
+    std::string default_provider;
+  } kubernetes;
+  struct PrometheusSection {
+    PrometheusOptions server;  // no url: no Prometheus
+    Duration refresh = std::chrono::seconds(30);
+    std::vector<SignalQuery> signals;
+  } prometheus;
+  Policy policy;
+  std::array<Duration, kSignalCount> max_age = SnapshotInput{}.max_age;
+};
+
+// Strict: an unknown key, a wrong type or an impossible value is an error that names file, line and
+// key, and the nearest key that exists.
+Result<Config> ParseConfig(std::string_view yaml, std::string_view file_name);
+Result<Config> LoadConfig(const std::string& path);
+
+}  // namespace sobre

@@ -1,0 +1,44 @@
+#include <cstdio>
+#include <string_view>
+#include <vector>
+
+#include "base/text.h"
+#include "extender/command_line.h"
+
+namespace {
+
+constexpr std::string_view kHelp = R"(usage: sobre COMMAND [OPTIONS]
+
+Sobre tells kube-scheduler how good each node is for a pod, in euros and gCO2e per request.
+
+  serve      answer a kube-scheduler
+  score      print what would be decided, offline, from kubectl's files
+  demo       the service on an embedded world; no cluster needed
+  version    print the version
+
+`sobre COMMAND --help` says more of each.
+)";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string_view> arguments(argv + 1, argv + argc);
+  const std::string_view command = arguments.empty() ? "--help" : arguments[0];
+  const auto rest = std::span(arguments).subspan(arguments.empty() ? 0 : 1);
+  if (command == "serve") return sobre::RunServe(rest);
+  if (command == "score") return sobre::RunScore(rest);
+  if (command == "demo") return sobre::RunDemo(rest);
+  if (command == "version" || command == "--version") {
+    std::puts("sobre " SOBRE_VERSION);
+    return 0;
+  }
+  if (command == "help" || command == "--help" || command == "-h") {
+    std::fwrite(kHelp.data(), 1, kHelp.size(), stdout);
+    return arguments.empty() ? 2 : 0;
+  }
+  constexpr std::string_view kCommands[] = {"serve", "score", "demo", "version"};
+  const std::string hint = sobre::DidYouMean(command, kCommands);
+  std::fprintf(stderr, "sobre: unknown command '%s'%s\n%.*s", sobre::Printable(command).c_str(),
+               hint.c_str(), static_cast<int>(kHelp.size()), kHelp.data());
+  return 2;
+}

@@ -1,0 +1,134 @@
+#include "extender/metrics.h"
+
+#include <algorithm>
+#include <limits>
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include "scoring/decide.h"
+
+namespace sobre {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+class Families {
+ public:
+  void Begin(std::string name, std::string help, MetricType type) {
+    families_.push_back({std::move(name), std::move(help), type, {}});
+  }
+  ClientMetric& Add(std::vector<ClientMetric::Label> labels = {}) {
+    ClientMetric& metric = families_.back().metric.emplace_back();
+    metric.label = std::move(labels);
+    return metric;
+  }
+  void Value(double value, std::vector<ClientMetric::Label> labels = {}) {
+    ClientMetric& metric = Add(std::move(labels));
+    if (families_.back().type == MetricType::Counter) {
+      metric.counter.value = value;
+    } else {
+      metric.gauge.value = value;
+    }
+  }
+  [[nodiscard]] std::string Text() const {
+    return prometheus::TextSerializer().Serialize(families_);
+  }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+double Load(const std::atomic<std::uint64_t>& value) {
+  return static_cast<double>(value.load(std::memory_order_relaxed));
+}
+double Seconds(Duration duration) { return static_cast<double>(duration.count()) / 1000.0; }
+
+}  // namespace
+
+std::string_view ToString(Verb verb) { return verb == Verb::kFilter ? "filter" : "prioritize"; }
+
+void Metrics::CountRequest(Verb verb, bool ok, std::chrono::nanoseconds took) {
+  PerVerb& counts = verbs_[static_cast<std::size_t>(verb)];
+  (ok ? counts.served : counts.refused).fetch_add(1, std::memory_order_relaxed);
+  const double seconds = static_cast<double>(took.count()) * 1e-9;
+  const auto bucket =
+      std::lower_bound(kBuckets.begin(), kBuckets.end(), seconds) - kBuckets.begin();
+  counts.buckets[static_cast<std::size_t>(bucket)].fetch_add(1, std::memory_order_relaxed);
+  counts.nanoseconds.fetch_add(static_cast<std::uint64_t>(took.count()), std::memory_order_relaxed);
+}
+
+void Metrics::CountDecision(std::size_t candidates, bool ranked) {
+  decisions_.fetch_add(1, std::memory_order_relaxed);
+  candidates_.fetch_add(candidates, std::memory_order_relaxed);
+  if (!ranked) unranked_.fetch_add(1, std::memory_order_relaxed);
+}
+
+std::string Metrics::Serialize(const WorldState& state, Timestamp now,
+                               std::uint64_t dropped_summaries) const {
+  Families out;
+  out.Begin("sobre_requests_total", "Calls from kube-scheduler, by verb and outcome.",
+            MetricType::Counter);
+  for (const Verb verb : {Verb::kFilter, Verb::kPrioritize}) {
+    const PerVerb& counts = verbs_[static_cast<std::size_t>(verb)];
+    out.Value(Load(counts.served), {{"verb", std::string(ToString(verb))}, {"outcome", "served"}});
+    out.Value(Load(counts.refused),
+              {{"verb", std::string(ToString(verb))}, {"outcome", "refused"}});
+  }
+  out.Begin("sobre_request_duration_seconds", "Time from the whole request to the whole answer.",
+            MetricType::Histogram);
+  for (const Verb verb : {Verb::kFilter, Verb::kPrioritize}) {
+    const PerVerb& counts = verbs_[static_cast<std::size_t>(verb)];
+    auto& histogram = out.Add({{"verb", std::string(ToString(verb))}}).histogram;
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < counts.buckets.size(); ++i) {
+      sum += counts.buckets[i].load(std::memory_order_relaxed);
+      const double bound =
+          i < kBuckets.size() ? kBuckets[i] : std::numeric_limits<double>::infinity();
+      histogram.bucket.push_back({sum, bound});
+    }
+    histogram.sample_count = sum;
+    histogram.sample_sum = Load(counts.nanoseconds) * 1e-9;
+  }
+  out.Begin("sobre_decisions_total", "Decisions made.", MetricType::Counter);
+  out.Value(Load(decisions_));
+  out.Begin("sobre_unranked_decisions_total",
+            "Decisions in which nothing was known of any candidate.", MetricType::Counter);
+  out.Value(Load(unranked_));
+  out.Begin("sobre_candidates_total", "Candidate nodes judged.", MetricType::Counter);
+  out.Value(Load(candidates_));
+  out.Begin("sobre_dropped_summaries_total", "Decisions that the status page left out.",
+            MetricType::Counter);
+  out.Value(static_cast<double>(dropped_summaries));
+  out.Begin("sobre_bindings_total", "Pods seen to be bound to a node since the start.",
+            MetricType::Counter);
+  out.Value(static_cast<double>(state.bindings));
+  out.Begin("sobre_ready", "1 once the cluster was read.", MetricType::Gauge);
+  out.Value(state.ready ? 1 : 0);
+  out.Begin("sobre_nodes", "Nodes in the snapshot.", MetricType::Gauge);
+  out.Value(static_cast<double>(state.snapshot->nodes().size()));
+  out.Begin("sobre_watched_pods", "Unfinished pods in the watched cluster.", MetricType::Gauge);
+  out.Value(static_cast<double>(state.watched_pods));
+  out.Begin("sobre_snapshot_age_seconds", "Age of the snapshot that decisions are made on.",
+            MetricType::Gauge);
+  out.Value(Seconds(now - state.snapshot->time()));
+  out.Begin("sobre_signal_values", "Values of each signal in the snapshot, by what became of them.",
+            MetricType::Gauge);
+  for (std::size_t i = 0; i < kSignalCount; ++i) {
+    const SignalCount& count = state.snapshot->signal_counts()[i];
+    const std::string name(ToString(static_cast<Signal>(i)));
+    out.Value(static_cast<double>(count.used), {{"signal", name}, {"fate", "used"}});
+    out.Value(static_cast<double>(count.stale), {{"signal", name}, {"fate", "stale"}});
+    out.Value(static_cast<double>(count.implausible), {{"signal", name}, {"fate", "implausible"}});
+    out.Value(static_cast<double>(count.unmatched), {{"signal", name}, {"fate", "unmatched"}});
+  }
+  out.Begin("sobre_build_info", "Versions, in labels.", MetricType::Gauge);
+  out.Value(1, {{"version", SOBRE_VERSION},
+                {"algorithm", std::to_string(kAlgorithmVersion)},
+                {"catalogue", state.snapshot->catalog_version()}});
+  return out.Text();
+}
+
+}  // namespace sobre

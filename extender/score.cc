@@ -1,0 +1,69 @@
+#include <array>
+#include <cstdio>
+
+#include "extender/command_line.h"
+#include "extender/config.h"
+#include "extender/decision_json.h"
+#include "extender/serve.h"
+#include "k8s/json_objects.h"
+#include "scoring/explain.h"
+
+namespace sobre {
+namespace {
+
+constexpr std::array<Option, 7> kOptions = {{
+    {"--nodes", "FILE", "what `kubectl get nodes -o json` prints"},
+    {"--pod", "FILE", "what `kubectl get pod NAME -o json` prints"},
+    {"--signals", "FILE", "a JSON list of {signal, labels, value, unit, time, source}"},
+    {"--config", "FILE", "the service's configuration, for its policy and maximum ages"},
+    {"--at", "TIME", "the moment to decide at, RFC 3339; now if left out"},
+    {"--explain", "", "text for people instead of JSON"},
+    {"--help", "", "this text"},
+}};
+
+}  // namespace
+
+int RunScore(std::span<const std::string_view> arguments) {
+  const Result<CommandLine> line = CommandLine::Parse(kOptions, arguments);
+  if (!line.ok()) return UsageError("score", line.status());
+  if (line->Has("--help")) {
+    std::printf(
+        "usage: sobre score --nodes FILE --pod FILE [--signals FILE] [--config FILE] [--at TIME] "
+        "[--explain]\n\n"
+        "Prints what the service would decide for the pod, with no cluster and no network.\n\n%s",
+        HelpFor(kOptions).c_str());
+    return 0;
+  }
+  for (const char* needed : {"--nodes", "--pod"}) {
+    if (!line->Has(needed))
+      return UsageError("score",
+                        Status::Invalid(std::string(needed) + " FILE is required. See --help."));
+  }
+  const std::optional<Timestamp> at = line->Has("--at") ? ParseTime(line->Get("--at")) : Now();
+  if (!at)
+    return UsageError("score",
+                      Status::Invalid("--at: expected RFC 3339, such as 2026-11-23T00:00:00Z"));
+  const Result<Config> config =
+      line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
+  if (!config.ok()) return UsageError("score", config.status());
+  Result<SnapshotInput> input = LoadWorldFiles(line->Get("--nodes"), line->Get("--signals"), *at);
+  if (!input.ok()) return UsageError("score", input.status());
+  input->max_age = config->max_age;
+  const Result<std::string> pod_text = ReadFile(line->Get("--pod"));
+  if (!pod_text.ok()) return UsageError("score", pod_text.status());
+  Result<PodFacts> pod = ParsePod(Padded(*pod_text));
+  if (!pod.ok()) return UsageError("score", pod.status().WithContext(line->Get("--pod")));
+  const auto snapshot = Snapshot::Build(*std::move(input));
+  const DecisionRequest request = MakeRequest(*std::move(pod), config->policy, {});
+  std::vector<std::int32_t> nodes;
+  for (std::size_t i = 0; i < snapshot->nodes().size(); ++i)
+    nodes.push_back(static_cast<std::int32_t>(i));
+  Decision decision;
+  Decide(request, *snapshot, nodes, decision);
+  const std::string text = line->Has("--explain") ? ExplainText(request, decision, *snapshot)
+                                                  : DecisionJson(request, decision, *snapshot);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return 0;
+}
+
+}  // namespace sobre

@@ -1,0 +1,163 @@
+#include "extender/serve.h"
+
+#include <array>
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include <signal.h>
+
+#include "base/log.h"
+#include "extender/command_line.h"
+#include "k8s/json_objects.h"
+#include "signals/observations_json.h"
+
+namespace sobre {
+namespace {
+
+constexpr std::array<Option, 4> kOptions = {{
+    {"--config", "FILE", "the configuration (YAML)"},
+    {"--nodes", "FILE",
+     "serve a fixed world instead of a cluster: what `kubectl get nodes -o json` prints"},
+    {"--signals", "FILE", "with --nodes: its signals, a JSON list"},
+    {"--help", "", "this text"},
+}};
+
+HttpServer::Options ExtenderOptions(const Config& config) {
+  HttpServer::Options options;
+  options.address = config.listen.extender;
+  options.max_body_bytes = static_cast<std::size_t>(config.listen.max_body_megabytes) << 20;
+  options.max_connections = static_cast<int>(config.listen.max_connections);
+  return options;
+}
+
+HttpServer::Options StatusOptions(const Config& config) {
+  HttpServer::Options options;
+  options.address = config.listen.status;
+  options.max_connections = static_cast<int>(config.listen.max_connections);
+  return options;
+}
+
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+Result<std::unique_ptr<World>> OpenWorld(const CommandLine& line, const Config& config) {
+  if (!line.Has("--nodes")) {
+    if (line.Has("--signals")) return Status::Invalid("--signals needs --nodes");
+    Result<std::unique_ptr<LiveWorld>> live = LiveWorld::Open(config);
+    if (!live.ok()) return live.status();
+    return std::unique_ptr<World>(*std::move(live));
+  }
+  Result<SnapshotInput> input = LoadWorldFiles(line.Get("--nodes"), line.Get("--signals"), Now());
+  if (!input.ok()) return input.status();
+  input->max_age = config.max_age;
+  auto world = std::make_unique<World>();
+  world->Publish(MakeState(*std::move(input)));
+  return world;
+}
+
+}  // namespace
+
+Server::Server(std::unique_ptr<World> world, const Config& config)
+    : world_(std::move(world)),
+      service_(*world_, config.policy, metrics_, recent_),
+      extender_(ExtenderOptions(config)),
+      status_(StatusOptions(config)) {
+  extender_.Handle("POST", "/v1/filter",
+                   [this](const HttpRequest& q, HttpResponse& r) { service_.Filter(q, r); });
+  extender_.Handle("POST", "/v1/prioritize",
+                   [this](const HttpRequest& q, HttpResponse& r) { service_.Prioritize(q, r); });
+  AddStatusPages(status_, *world_, metrics_, recent_, draining_);
+}
+
+Server::~Server() { Stop(Duration(0)); }
+
+Status Server::Start() {
+  if (const Status status = extender_.Start(); !status.ok())
+    return status.WithContext("listen.extender");
+  if (const Status status = status_.Start(); !status.ok())
+    return status.WithContext("listen.status");
+  return Status::Ok();
+}
+
+void Server::Stop(Duration grace) {
+  if (draining_.exchange(true)) return;
+  extender_.Drain();
+  if (grace > Duration(0)) std::this_thread::sleep_for(grace);
+  extender_.Stop();
+  status_.Stop();
+}
+
+void BlockStopSignals() {
+  const sigset_t signals = StopSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+void WaitForStopSignal() {
+  const sigset_t signals = StopSignals();
+  int received = 0;
+  sigwait(&signals, &received);
+}
+
+bool WaitForStopSignal(Duration most) {
+  const sigset_t signals = StopSignals();
+  const timespec pause{most.count() / 1000, (most.count() % 1000) * 1'000'000};
+  return sigtimedwait(&signals, nullptr, &pause) > 0;
+}
+
+Result<SnapshotInput> LoadWorldFiles(const std::string& nodes_file, const std::string& signals_file,
+                                     Timestamp now) {
+  SnapshotInput input;
+  input.time = now;
+  const Result<std::string> nodes_text = ReadFile(nodes_file);
+  if (!nodes_text.ok()) return nodes_text.status();
+  Result<std::vector<NodeFacts>> nodes = ParseNodes(Padded(*nodes_text));
+  if (!nodes.ok()) return nodes.status().WithContext(nodes_file);
+  for (NodeFacts& node : *nodes)
+    input.nodes.push_back(std::make_shared<const NodeFacts>(std::move(node)));
+  if (signals_file.empty()) return input;
+  const Result<std::string> signals_text = ReadFile(signals_file);
+  if (!signals_text.ok()) return signals_text.status();
+  Result<std::vector<Observation>> observations = ParseObservations(*signals_text, now);
+  if (!observations.ok()) return observations.status().WithContext(signals_file);
+  input.observations = *std::move(observations);
+  return input;
+}
+
+int RunServe(std::span<const std::string_view> arguments) {
+  const Result<CommandLine> line = CommandLine::Parse(kOptions, arguments);
+  if (!line.ok()) return UsageError("serve", line.status());
+  if (line->Has("--help")) {
+    std::printf(
+        "usage: sobre serve [--config FILE] [--nodes FILE [--signals FILE]]\n\n"
+        "Answers kube-scheduler on the extender port, people and Prometheus on the status port, "
+        "until\n"
+        "SIGTERM. Without --config, every setting has its default.\n\n%s",
+        HelpFor(kOptions).c_str());
+    return 0;
+  }
+  Result<Config> config =
+      line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
+  if (!config.ok()) return UsageError("serve", config.status());
+  BlockStopSignals();
+  Result<std::unique_ptr<World>> world = OpenWorld(*line, *config);
+  if (!world.ok()) return UsageError("serve", world.status());
+  Server server(*std::move(world), *config);
+  if (const Status status = server.Start(); !status.ok()) return UsageError("serve", status);
+  Log(LogLevel::kInfo, "serving",
+      {{"version", SOBRE_VERSION},
+       {"extender_port", std::to_string(server.extender_port())},
+       {"status_port", std::to_string(server.status_port())}});
+  WaitForStopSignal();
+  Log(LogLevel::kInfo, "stopping");
+  server.Stop(config->listen.shutdown_grace);
+  Log(LogLevel::kInfo, "stopped");
+  return 0;
+}
+
+}  // namespace sobre

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "base/status.h"
+#include "extender/config.h"
+#include "extender/service.h"
+#include "extender/status_pages.h"
+
+namespace sobre {
+
+// The running service: both ports over one world. Start, then Stop; the destructor stops too.
+class Server {
+ public:
+  Server(std::unique_ptr<World> world, const Config& config);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  Status Start();
+  // Not ready at once; answers go on for `grace`, each closing its connection; then what has begun
+  // is finished, and nothing new is taken.
+  void Stop(Duration grace);
+  [[nodiscard]] int extender_port() const { return extender_.port(); }
+  [[nodiscard]] int status_port() const { return status_.port(); }
+  [[nodiscard]] World& world() { return *world_; }
+  [[nodiscard]] RecentDecisions& recent() { return recent_; }
+
+ private:
+  std::unique_ptr<World> world_;
+  Metrics metrics_;
+  RecentDecisions recent_;
+  ExtenderService service_;
+  std::atomic<bool> draining_ = false;
+  HttpServer extender_;
+  HttpServer status_;
+};
+
+// Waits for SIGTERM or SIGINT. Call BlockStopSignals() first, before any thread starts.
+void BlockStopSignals();
+void WaitForStopSignal();
+// The same for at most `most`: true if a signal came.
+bool WaitForStopSignal(Duration most);
+
+// A world that stands still: nodes as kubectl prints them, signals from a file (may be empty).
+Result<SnapshotInput> LoadWorldFiles(const std::string& nodes_file, const std::string& signals_file,
+                                     Timestamp now);
+
+}  // namespace sobre

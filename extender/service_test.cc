@@ -1,0 +1,99 @@
+#include "extender/service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "k8s/json_objects.h"
+#include "scoring/test_world.h"
+
+namespace sobre {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ServiceTest : public ::testing::Test {
+ protected:
+  ServiceTest() {
+    TestWorld small;
+    small.Node("fr", "aws", "eu-west-3")
+        .Node("de", "aws", "eu-central-1")
+        .Price("fr", 0.40)
+        .Price("de", 0.40);
+    auto state = std::make_shared<WorldState>(*MakeState(small.input()));
+    state->namespaces["thrifty"] = {{"objective", "cost"}};
+    world_.Publish(state);
+  }
+  HttpResponse Post(Verb verb, const std::string& body) {
+    const std::string padded = Padded(body);
+    HttpResponse response;
+    verb == Verb::kFilter ? service_.Filter({"", padded}, response)
+                          : service_.Prioritize({"", padded}, response);
+    return response;
+  }
+  static std::string Names(const std::string& names, const std::string& pod_namespace = "shop") {
+    return R"({"Pod":{"metadata":{"name":"p","namespace":")" + pod_namespace +
+           R"(","uid":"u"},"spec":{"containers":[{"resources":{"requests":{"cpu":"2"}}}]}},"Nodes":null,"NodeNames":[)" +
+           names + "]}";
+  }
+  World world_;
+  Metrics metrics_;
+  RecentDecisions recent_;
+  ExtenderService service_{world_, Policy{}, metrics_, recent_};
+};
+
+TEST_F(ServiceTest, ScoresNamesInTheirOrder) {
+  EXPECT_EQ(Post(Verb::kPrioritize, Names(R"("de","fr")")).body,
+            R"([{"Host":"de","Score":5},{"Host":"fr","Score":10}])");
+  EXPECT_EQ(recent_.List().at(0).pod, "shop/p");
+  EXPECT_THAT(recent_.List().at(0).best, HasSubstr("fr (aws eu-west-3): score 10"));
+}
+
+TEST_F(ServiceTest, TheNamespacesAnnotationsCount) {
+  EXPECT_EQ(Post(Verb::kPrioritize, Names(R"("de","fr")", "thrifty")).body,
+            R"([{"Host":"de","Score":10},{"Host":"fr","Score":10}])");
+}
+
+TEST_F(ServiceTest, AnUnknownNodeGetsZeroAndIsNamed) {
+  EXPECT_EQ(Post(Verb::kPrioritize, Names(R"("ghost \"x\"","fr")")).body,
+            R"([{"Host":"ghost \"x\"","Score":0},{"Host":"fr","Score":10}])");
+}
+
+TEST_F(ServiceTest, FilterAnswersInTheFormThatWasAsked) {
+  EXPECT_EQ(
+      Post(Verb::kFilter, Names(R"("de","ghost")")).body,
+      R"({"Nodes":null,"NodeNames":["de","ghost"],"FailedNodes":{},"FailedAndUnresolvableNodes":{},"Error":""})");
+  const std::string node = R"({"metadata":{"name":"de"},"x":[1]})";
+  const HttpResponse whole =
+      Post(Verb::kFilter, R"({"Pod":{},"Nodes":{"items":[)" + node + R"(]},"NodeNames":null})");
+  EXPECT_EQ(
+      whole.body,
+      R"({"Nodes":{"metadata":{},"items":[)" + node +
+          R"(]},"NodeNames":null,"FailedNodes":{},"FailedAndUnresolvableNodes":{},"Error":""})");
+}
+
+TEST_F(ServiceTest, WholeNodesNeedNotBeKnownBefore) {
+  const std::string node =
+      R"({"metadata":{"name":"new","labels":{"topology.kubernetes.io/region":"eu-north-1"}},"spec":{"providerID":"aws:///x/i"},"status":{"allocatable":{"cpu":"8","memory":"32Gi"}}})";
+  const std::string fr = R"({"metadata":{"name":"fr"}})";
+  const HttpResponse response = Post(
+      Verb::kPrioritize,
+      R"({"Pod":{"metadata":{"annotations":{"sobre.dev/objective":"carbon"}}},"Nodes":{"items":[)" +
+          fr + "," + node + R"(]}})");
+  EXPECT_EQ(response.body, R"([{"Host":"fr","Score":7},{"Host":"new","Score":10}])");
+}
+
+TEST_F(ServiceTest, BadInputGetsAReason) {
+  EXPECT_EQ(Post(Verb::kPrioritize, "{").status, 400);
+  EXPECT_THAT(Post(Verb::kPrioritize, Names(R"("fr","fr")")).body,
+              HasSubstr("node 'fr' is in the request twice"));
+  EXPECT_THAT(Post(Verb::kFilter, Names(R"("g","g")")).body,
+              HasSubstr("node 'g' is in the request twice"));
+  EXPECT_EQ(Post(Verb::kPrioritize, Names("")).body, "[]");
+  EXPECT_EQ(Post(Verb::kFilter, Names("")).status, 200);
+  const std::string text = metrics_.Serialize(*world_.Read(), Now(), 0);
+  EXPECT_THAT(text, HasSubstr(R"(sobre_requests_total{verb="prioritize",outcome="refused"} 2)"));
+  EXPECT_THAT(text, HasSubstr(R"(sobre_request_duration_seconds_count{verb="filter"} 2)"));
+}
+
+}  // namespace
+}  // namespace sobre

@@ -1,0 +1,165 @@
+#include "extender/status_pages.h"
+
+#include "base/json_writer.h"
+#include "base/text.h"
+
+namespace sobre {
+namespace {
+
+std::string Escape(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+constexpr std::string_view kHead = R"(<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="refresh" content="5"><title>Sobre</title><style>
+:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}
+h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
+td,th{text-align:left;padding:.35rem .8rem .35rem 0;border-bottom:1px solid #8884;vertical-align:top}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.wide{overflow-x:auto}
+</style></head><body>
+)";
+
+void WriteNodeTable(const Snapshot& snapshot, std::string& out) {
+  constexpr std::size_t kShown = 100;
+  out +=
+      "<h2>Nodes</h2><div class=wide><table><tr><th>Node<th>Provider<th>Region<th>Grid<th "
+      "class=n>gCO2e/kWh<th class=n>PUE<th class=n>EUR/h\n";
+  std::size_t shown = 0;
+  for (const NodeRecord& node : snapshot.nodes()) {
+    if (shown++ == kShown) break;
+    const auto& intensity = node.live_intensity ? node.live_intensity : node.catalog_intensity;
+    out += "<tr><td>" + Escape(node.facts->name) + "<td>" + Escape(node.facts->provider) + "<td>" +
+           Escape(node.facts->region) + "<td>" + Escape(node.grid_zone) + "<td class=n>" +
+           (intensity ? FormatSignificant(intensity->value.value(), 3) +
+                            (node.live_intensity ? " live" : "")
+                      : "?") +
+           "<td class=n>" + FormatSignificant(node.pue.value(), 3) + "<td class=n>" +
+           (node.price ? FormatSignificant(node.price->value.value(), 3) : "?") + "\n";
+  }
+  out += "</table></div>";
+  if (snapshot.nodes().size() > kShown) {
+    out += "<p>The first " + std::to_string(kShown) + " of " +
+           std::to_string(snapshot.nodes().size()) + " nodes; all are at /api/v1/nodes.</p>";
+  }
+}
+
+std::string Page(const WorldState& state, const std::vector<DecisionSummary>& decisions) {
+  std::string out(kHead);
+  out += "<h1>Sobre: euros and gCO2e per request</h1><p>" +
+         std::to_string(state.snapshot->nodes().size()) + " nodes, snapshot of " +
+         FormatTime(state.snapshot->time()) + ", catalogue " + state.snapshot->catalog_version() +
+         "</p>";
+  for (const std::string& note : state.snapshot->notes())
+    out += "<p>Note: " + Escape(note) + "</p>";
+  out +=
+      "<h2>Last decisions</h2><div class=wide><table><tr><th>Time<th>Pod<th>Best node<th>Why<th "
+      "class=n>Candidates\n";
+  if (decisions.empty()) out += "<tr><td colspan=5>None yet: kube-scheduler has not asked.";
+  for (const DecisionSummary& d : decisions) {
+    out += "<tr><td>" + FormatTime(d.time) + "<td>" + Escape(d.pod) + "<td>" + Escape(d.best) +
+           "<td>" + Escape(d.reason) + "<td class=n>" + std::to_string(d.candidates) + "\n";
+  }
+  out += "</table></div>";
+  WriteNodeTable(*state.snapshot, out);
+  out += "</body></html>\n";
+  return out;
+}
+
+void WriteDecisions(const std::vector<DecisionSummary>& decisions, std::string& out) {
+  JsonWriter json(out);
+  json.BeginArray();
+  for (const DecisionSummary& d : decisions) {
+    json.BeginObject()
+        .Key("time")
+        .Value(FormatTime(d.time))
+        .Key("pod")
+        .Value(d.pod)
+        .Key("uid")
+        .Value(d.uid);
+    json.Key("verb").Value(d.verb).Key("best").Value(d.best).Key("reason").Value(d.reason);
+    json.Key("candidates").Value(d.candidates).EndObject();
+  }
+  json.EndArray();
+}
+
+void WriteNodes(const Snapshot& snapshot, std::string& out) {
+  JsonWriter json(out);
+  json.BeginArray();
+  for (const NodeRecord& node : snapshot.nodes()) {
+    json.BeginObject()
+        .Key("node")
+        .Value(node.facts->name)
+        .Key("provider")
+        .Value(node.facts->provider);
+    json.Key("region").Value(node.facts->region).Key("gridZone").Value(node.grid_zone);
+    const auto number = [&](const char* key, const auto& sourced) {
+      json.Key(key);
+      if (sourced) {
+        json.Value(sourced->value.value());
+      } else {
+        json.Null();
+      }
+    };
+    number("catalogueGco2ePerKwh", node.catalog_intensity);
+    number("liveGco2ePerKwh", node.live_intensity);
+    number("eurPerHour", node.price);
+    number("measuredWatts", node.measured_power);
+    json.Key("pue").Value(node.pue.value()).Key("wattsPerVcpu").Value(node.slope.value());
+    json.Key("powerFrom").Value(ToString(node.power_basis)).EndObject();
+  }
+  json.EndArray();
+}
+
+}  // namespace
+
+void AddStatusPages(HttpServer& server, const World& world, const Metrics& metrics,
+                    RecentDecisions& recent, const std::atomic<bool>& draining) {
+  server.Handle("GET", "/healthz", [](const HttpRequest&, HttpResponse& response) {
+    response.content_type = "text/plain; charset=utf-8";
+    response.body = "ok\n";
+  });
+  server.Handle("GET", "/readyz", [&](const HttpRequest&, HttpResponse& response) {
+    const auto state = world.Read();
+    response.content_type = "text/plain; charset=utf-8";
+    response.body = draining       ? "not ready: stopping\n"
+                    : state->ready ? "ok\n"
+                                   : "not ready: " + state->not_ready_reason + "\n";
+    response.status = !draining && state->ready ? 200 : 503;
+  });
+  server.Handle("GET", "/metrics", [&](const HttpRequest&, HttpResponse& response) {
+    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    response.body = metrics.Serialize(*world.Read(), Now(), recent.dropped());
+  });
+  server.Handle("GET", "/api/v1/decisions", [&](const HttpRequest&, HttpResponse& response) {
+    WriteDecisions(recent.List(), response.body);
+  });
+  server.Handle("GET", "/api/v1/nodes", [&](const HttpRequest&, HttpResponse& response) {
+    WriteNodes(*world.Read()->snapshot, response.body);
+  });
+  server.Handle("GET", "/", [&](const HttpRequest&, HttpResponse& response) {
+    response.content_type = "text/html; charset=utf-8";
+    response.body = Page(*world.Read(), recent.List());
+  });
+}
+
+}  // namespace sobre

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <atomic>
+
+#include "extender/metrics.h"
+#include "extender/recent_decisions.h"
+#include "extender/world.h"
+#include "net/http_server.h"
+
+namespace sobre {
+
+// Registers what the second port serves: /healthz, /readyz, /metrics, /api/v1/decisions,
+// /api/v1/nodes and a page for people. `draining` makes /readyz say no. All arguments must outlive
+// the server.
+void AddStatusPages(HttpServer& server, const World& world, const Metrics& metrics,
+                    RecentDecisions& recent, const std::atomic<bool>& draining);
+
+}  // namespace sobre

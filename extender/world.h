@@ -1,0 +1,70 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/status.h"
+#include "extender/config.h"
+#include "extender/snapshot_pointer.h"
+#include "k8s/cluster_watch.h"
+#include "scoring/snapshot.h"
+
+namespace sobre {
+
+// All that an answer depends on, at one moment. Immutable.
+struct WorldState {
+  // What the snapshot was made of: nodes that only a request knows can be added to it.
+  SnapshotInput input;
+  std::shared_ptr<const Snapshot> snapshot;
+  std::map<std::string, Annotations, std::less<>> namespaces;
+  bool ready = false;
+  std::string not_ready_reason;
+  std::int64_t bindings = 0;
+  std::int64_t watched_pods = 0;
+};
+std::shared_ptr<const WorldState> MakeState(SnapshotInput input);
+
+// Where the service gets its state from.
+class World {
+ public:
+  World();
+  virtual ~World() = default;
+  // Takes no lock and never waits.
+  [[nodiscard]] SnapshotPointer<WorldState>::View Read() const { return state_.Read(); }
+  void Publish(std::shared_ptr<const WorldState> state) { state_.Publish(std::move(state)); }
+
+ private:
+  SnapshotPointer<WorldState> state_;
+};
+
+// A live cluster and its Prometheus, followed by threads of its own.
+class LiveWorld final : public World {
+ public:
+  static Result<std::unique_ptr<LiveWorld>> Open(const Config& config);
+  ~LiveWorld() override;
+
+ private:
+  LiveWorld(Config config, const ApiAccess& access);
+  void Build();
+  void Collect();
+  // False when it is time to stop.
+  bool WaitForChange(Duration most);
+
+  const Config config_;
+  std::mutex mutex_;  // guards the next three
+  std::condition_variable wake_;
+  Harvest harvest_;
+  bool changed_ = true;
+  std::atomic<bool> stop_ = false;
+  std::unique_ptr<ClusterWatch> cluster_;
+  std::thread collector_;
+  std::thread builder_;
+};
+
+}  // namespace sobre
