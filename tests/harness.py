@@ -1,0 +1,259 @@
+"""Real programs for tests: started on free ports, stopped whatever happens."""
+import ctypes
+import http.server
+import json
+import os
+import pathlib
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TOKEN = "test-admin-token"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def eventually(check, what: str, seconds: float = 30.0, pause: float = 0.1):
+    """The first true value of check(), which may fail meanwhile; an error that says what never came."""
+    deadline = time.monotonic() + seconds
+    last = None
+    while time.monotonic() < deadline:
+        try:
+            value = check()
+            if value:
+                return value
+            last = value
+        except (OSError, urllib.error.URLError, ValueError, KeyError) as error:
+            last = error
+        time.sleep(pause)
+    raise AssertionError(f"{what}: not within {seconds:g} s; last: {last!r}")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL("libc.so.6").prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+class Process:
+    """A child with its log in a file; it dies with us."""
+
+    def __init__(self, log: pathlib.Path, *arguments) -> None:
+        self.log = log
+        with log.open("ab") as out:
+            self.child = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                          preexec_fn=_die_with_parent)
+
+    def running(self) -> bool:
+        return self.child.poll() is None
+
+    def stop(self, how=signal.SIGTERM, seconds: float = 10.0) -> int:
+        if self.running():
+            self.child.send_signal(how)
+            try:
+                self.child.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+        return self.child.wait()
+
+    def tail(self) -> str:
+        return self.log.read_text(errors="replace")[-3000:]
+
+
+def fetch(url: str, method: str = "GET", body=None, headers=None, timeout: float = 10.0) -> bytes:
+    data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
+    with urllib.request.urlopen(request, timeout=timeout, context=context if url.startswith("https") else None) as reply:
+        return reply.read()
+
+
+class ControlPlane:
+    """etcd and kube-apiserver; kube-scheduler by start_scheduler()."""
+
+    def __init__(self, folder: pathlib.Path, binaries: pathlib.Path) -> None:
+        self.folder, self.binaries, self.processes = folder, binaries, []
+        etcd_client, etcd_peer, api, self.scheduler_port = free_ports(4)
+        self.url = f"https://127.0.0.1:{api}"
+        self.scheduler = None
+        try:
+            self._start(etcd_client, etcd_peer, api)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, etcd_client: int, etcd_peer: int, api: int) -> None:
+        f = self.folder
+        self.run("etcd", "--data-dir", f / "etcd", "--unsafe-no-fsync", "--log-level=warn",
+                 f"--listen-client-urls=http://127.0.0.1:{etcd_client}",
+                 f"--advertise-client-urls=http://127.0.0.1:{etcd_client}",
+                 f"--listen-peer-urls=http://127.0.0.1:{etcd_peer}",
+                 f"--initial-advertise-peer-urls=http://127.0.0.1:{etcd_peer}",
+                 f"--initial-cluster=default=http://127.0.0.1:{etcd_peer}")
+        subprocess.run(["openssl", "genrsa", "-out", f / "sa.key", "2048"], check=True, capture_output=True)
+        (f / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n')
+        self.api = self.run(
+            "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{etcd_client}", "--bind-address=127.0.0.1",
+            f"--secure-port={api}", f"--cert-dir={f / 'certs'}", f"--token-auth-file={f / 'tokens.csv'}",
+            f"--service-account-key-file={f / 'sa.key'}", f"--service-account-signing-key-file={f / 'sa.key'}",
+            "--service-account-issuer=https://kubernetes.default.svc", "--authorization-mode=RBAC",
+            # No controller runs that would make service accounts, or take the not-ready taint off a node.
+            "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition")
+        eventually(lambda: self.call("GET", "/readyz", raw=True) == b"ok", "kube-apiserver ready", 60)
+        self.kubeconfig = f / "kubeconfig"
+        self.kubeconfig.write_text(yaml.safe_dump({
+            "apiVersion": "v1", "kind": "Config", "current-context": "test",
+            "clusters": [{"name": "test", "cluster": {"server": self.url,
+                                                      "certificate-authority": str(f / "certs" / "apiserver.crt")}}],
+            "users": [{"name": "admin", "user": {"token": TOKEN}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}]}))
+
+    def run(self, program: str, *arguments) -> Process:
+        process = Process(self.folder / f"{program}.log", self.binaries / program, *arguments)
+        self.processes.append(process)
+        return process
+
+    def call(self, method: str, path: str, body=None, raw: bool = False, content_type: str = "application/json"):
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": content_type}
+        reply = fetch(self.url + path, method, body, headers)
+        return reply if raw else json.loads(reply)
+
+    def start_scheduler(self, sobre_url: str, **extender) -> None:
+        """The profile that we ship, pointed here; `extender` overrides fields of its extender entry."""
+        text = (ROOT / "deploy" / "kube-scheduler-config.yaml").read_text()
+        config = yaml.safe_load(text.replace("KUBECONFIG", str(self.kubeconfig)).replace("SOBRE_URL", sobre_url))
+        config["extenders"][0].update(extender)
+        path = self.folder / "scheduler.yaml"
+        path.write_text(yaml.safe_dump(config))
+        if self.scheduler:
+            self.scheduler.stop()
+            self.processes.remove(self.scheduler)
+        (port,) = free_ports(1)
+        self.scheduler = self.run("kube-scheduler", f"--config={path}", f"--secure-port={port}", "--bind-address=127.0.0.1",
+                                  f"--cert-dir={self.folder / 'scheduler-certs'}",
+                                  f"--authentication-kubeconfig={self.kubeconfig}", f"--authorization-kubeconfig={self.kubeconfig}")
+        eventually(lambda: fetch(f"https://127.0.0.1:{port}/healthz") == b"ok", "kube-scheduler ready", 60)
+
+    def add_node(self, name: str, provider_id: str, region: str, cpu: int = 16, memory_gib: int = 64) -> None:
+        amounts = {"cpu": str(cpu), "memory": f"{memory_gib}Gi", "pods": "110"}
+        node = {"apiVersion": "v1", "kind": "Node",
+                "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "topology.kubernetes.io/region": region}},
+                "spec": {"providerID": provider_id + name}}
+        status = {"capacity": amounts, "allocatable": amounts,
+                  "conditions": [{"type": "Ready", "status": "True", "reason": "Test", "message": "",
+                                  "lastHeartbeatTime": None, "lastTransitionTime": None}]}
+        self.call("POST", "/api/v1/nodes", node)
+        self.call("PATCH", f"/api/v1/nodes/{name}/status", {"status": status}, content_type="application/merge-patch+json")
+
+    def add_pod(self, name: str, annotations=None, cpu: str = "500m", memory: str = "1Gi") -> dict:
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "annotations": annotations or {}},
+               "spec": {"schedulerName": "sobre", "automountServiceAccountToken": False,
+                        "containers": [{"name": "app", "image": "none",
+                                        "resources": {"requests": {"cpu": cpu, "memory": memory}}}]}}
+        return self.call("POST", "/api/v1/namespaces/default/pods", pod)
+
+    def placements(self) -> dict[str, str]:
+        pods = self.call("GET", "/api/v1/namespaces/default/pods")["items"]
+        return {p["metadata"]["name"]: p["spec"].get("nodeName", "") for p in pods}
+
+    def wait_placed(self, names: list[str], seconds: float = 60) -> dict[str, str]:
+        def placed():
+            found = self.placements()
+            return {n: found[n] for n in names} if all(found.get(n) for n in names) else None
+        return eventually(placed, f"{len(names)} pods placed", seconds)
+
+    def delete_pods(self) -> None:
+        self.call("DELETE", "/api/v1/namespaces/default/pods", {"gracePeriodSeconds": 0})
+        eventually(lambda: not self.placements(), "pods deleted")
+
+    def stop(self) -> None:
+        for process in reversed(self.processes):
+            process.stop(signal.SIGKILL)
+
+
+class Exporter:
+    """A page of metrics in Prometheus' text format, which the test writes."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = outer.text.encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.address = f"127.0.0.1:{self.server.server_address[1]}"
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Prometheus:
+    """Debian's Prometheus, scraping one exporter every second."""
+
+    def __init__(self, folder: pathlib.Path, exporter: Exporter) -> None:
+        (port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{port}"
+        config = {"global": {"scrape_interval": "1s"},
+                  "scrape_configs": [{"job_name": "test", "honor_labels": True,
+                                      "static_configs": [{"targets": [exporter.address]}]}]}
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+        self.process = Process(folder / "prometheus.log", "prometheus", f"--config.file={folder / 'prometheus.yml'}",
+                               f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{port}")
+        eventually(lambda: b"Ready" in fetch(self.url + "/-/ready"), "Prometheus ready")
+
+    def stop(self) -> None:
+        self.process.stop()
+
+
+class Sobre:
+    """`sobre serve` with a configuration of the test's."""
+
+    def __init__(self, folder: pathlib.Path, config: dict, *arguments) -> None:
+        self.folder, self.arguments = folder, arguments
+        self.extender_port, self.status_port = free_ports(2)
+        listen = {"extender": f"127.0.0.1:{self.extender_port}", "status": f"127.0.0.1:{self.status_port}",
+                  "shutdown_grace": "200ms"}
+        self.config = folder / "sobre.yaml"
+        self.config.write_text(yaml.safe_dump(config | {"listen": listen | config.get("listen", {})}))
+        self.url = f"http://127.0.0.1:{self.extender_port}"
+        self.status_url = f"http://127.0.0.1:{self.status_port}"
+        self.start()
+
+    def start(self) -> None:
+        self.process = Process(self.folder / "sobre.log", os.environ["SOBRE_BIN"], "serve", "--config", self.config, *self.arguments)
+        eventually(lambda: fetch(self.status_url + "/readyz") == b"ok\n", "sobre ready")
+
+    def nodes(self) -> dict[str, dict]:
+        return {n["node"]: n for n in json.loads(fetch(self.status_url + "/api/v1/nodes"))}
+
+    def stop(self, how=signal.SIGTERM) -> int:
+        return self.process.stop(how)
