@@ -17,7 +17,7 @@ struct Mistake {
 // One mapping of the file. Keys are taken by name; Done() refuses what nobody took.
 class Section {
  public:
-  Section(YAML::Node node, std::string path) : node_(std::move(node)), path_(std::move(path)) {
+  Section(const YAML::Node& node, std::string path) : node_(node), path_(std::move(path)) {
     if (node_ && !node_.IsNull() && !node_.IsMap()) Fail(node_, path_ + ": expected a mapping");
   }
 

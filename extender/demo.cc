@@ -154,7 +154,8 @@ class Demo {
     const DemoPod& pod = kPods[random_() % kPods.size()];
     const std::string name = std::string(pod.name) + "-" + std::to_string(number);
     const std::string uid = "demo-" + std::to_string(number);
-    const Resources wanted{pod.cpu * 1000, static_cast<std::int64_t>(pod.memory_gib) << 30, 0};
+    const Resources wanted{std::int64_t{1000} * pod.cpu,
+                           static_cast<std::int64_t>(pod.memory_gib) << 30, 0};
     std::vector<std::string> fitting;
     for (const auto& [node, room] : free_) {
       if (room.millicpu >= wanted.millicpu && room.memory_bytes >= wanted.memory_bytes)

@@ -96,10 +96,10 @@ void ExtenderService::Answer(Verb verb, const HttpRequest& request, HttpResponse
 Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& out) {
   thread_local Scratch scratch;
   ExtenderArgs& args = scratch.args;
-  if (const Status status = ParseExtenderArgs(body, args); !status.ok()) return status;
+  if (Status status = ParseExtenderArgs(body, args); !status.ok()) return status;
   const auto state = world_.Read();
   const Snapshot* snapshot = state->snapshot.get();
-  if (const Status status = Resolve(*snapshot, args.names, scratch); !status.ok()) return status;
+  if (Status status = Resolve(*snapshot, args.names, scratch); !status.ok()) return status;
   if (verb == Verb::kFilter) {
     out.reserve(body.size());
     WriteFilterResult(args, out);

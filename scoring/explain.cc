@@ -19,8 +19,24 @@ std::string Place(const NodeFacts& node) {
   return place;
 }
 
-std::string PerUnit(double per_hour, const Decision& decision, const char* unit) {
-  return FormatSignificant(per_hour / decision.units.value(), 3) + " " + unit;
+// Requests are small: figures are told per as many as make them readable.
+struct Scale {
+  double units;
+  std::string_view name;
+};
+Scale ReadableScale(const Candidate& candidate, const Decision& decision) {
+  if (decision.unit == FunctionalUnit::kPodHour) return {1, "pod-hour"};
+  const double most = std::max(candidate.grams_known ? candidate.grams.value() : 0.0,
+                               candidate.euros_known ? candidate.euros.value() : 0.0) /
+                      decision.units.value();
+  if (most >= 0.01) return {1, "request"};
+  if (most >= 0.00001) return {1000, "1,000 requests"};
+  return {1e6, "million requests"};
+}
+
+std::string PerUnits(double per_hour, const Decision& decision, const Scale& scale,
+                     const char* unit) {
+  return FormatSignificant(per_hour / decision.units.value() * scale.units, 3) + " " + unit;
 }
 
 // " n % fewer grams than …" of the candidate against the mean of those whose grams are known.
@@ -86,12 +102,13 @@ std::string DescribeCandidate(const Candidate& candidate, const Decision& decisi
   const std::string place = Place(*record->facts);
   if (!place.empty()) text += " (" + place + ")";
   text += ": score " + std::to_string(candidate.score) + ", ";
-  text += candidate.grams_known ? PerUnit(candidate.grams.value(), decision, "gCO2e")
+  const Scale scale = ReadableScale(candidate, decision);
+  text += candidate.grams_known ? PerUnits(candidate.grams.value(), decision, scale, "gCO2e")
                                 : "unknown carbon";
   text += " and ";
-  text +=
-      candidate.euros_known ? PerUnit(candidate.euros.value(), decision, "EUR") : "unknown price";
-  text += " per " + std::string(ToString(decision.unit));
+  text += candidate.euros_known ? PerUnits(candidate.euros.value(), decision, scale, "EUR")
+                                : "unknown price";
+  text += " per " + std::string(scale.name);
   return text;
 }
 
