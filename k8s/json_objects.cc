@@ -230,7 +230,7 @@ Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
   args.node_texts.clear();
   bool has_pod = false;
   bool has_names = false;
-  const Status status = WithDocument(body, [&](od::document& root) {
+  Status status = WithDocument(body, [&](od::document& root) {
     ForEachField(od::object(root.get_object()), [&](std::string_view key, od::value field) {
       if (IsNull(field)) return;
       if (EqualsIgnoreCase(key, "Pod")) {
@@ -281,7 +281,7 @@ Result<std::vector<NodeFacts>> ParseNodes(std::string_view json) {
     is_list = true;
     for (od::value node : items) nodes.push_back(ReadNode(node.get_object()));
   };
-  const Status status = WithDocument(json, [&](od::document& root) {
+  Status status = WithDocument(json, [&](od::document& root) {
     if (root.type() == od::json_type::array) {
       read_items(root.get_array());
       return;

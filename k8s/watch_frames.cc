@@ -33,7 +33,7 @@ Status WatchFrames::Feed(std::string_view bytes, const OnEvent& on_event) {
     at += 4 + length;
     const Result<std::string> raw = Unwrap(event.object().raw());
     if (!raw.ok()) return raw.status().WithContext("watch event " + event.type());
-    if (const Status status = on_event(event.type(), *raw); !status.ok()) return status;
+    if (Status status = on_event(event.type(), *raw); !status.ok()) return status;
   }
   pending_.erase(0, at);
   return Status::Ok();

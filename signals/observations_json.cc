@@ -46,7 +46,7 @@ Status ReadEntry(const dom::element& entry, Timestamp now, Observation& seen) {
     std::string_view text;
     const bool is_text = value.get(text) == simdjson::SUCCESS;
     if (key == "labels") {
-      if (const Status status = ReadLabels(value, seen); !status.ok()) return status;
+      if (Status status = ReadLabels(value, seen); !status.ok()) return status;
     } else if (key == "unit") {
       if (!is_text || text != UnitOf(*known)) {
         return Status::Invalid("unit: " + std::string(signal) + " is in " +
@@ -79,7 +79,7 @@ Result<std::vector<Observation>> ParseObservations(std::string_view json, Timest
   std::vector<Observation> observations;
   for (const dom::element entry : entries) {
     Observation& seen = observations.emplace_back();
-    if (const Status status = ReadEntry(entry, now, seen); !status.ok()) {
+    if (Status status = ReadEntry(entry, now, seen); !status.ok()) {
       return status.WithContext("entry " + std::to_string(observations.size()));
     }
     if (seen.source.empty()) seen.source = "file";

@@ -1,0 +1,3 @@
+module sobre.dev/tests/goserver
+
+go 1.24
