@@ -477,11 +477,11 @@ class HttpServer::Impl final : public httplib::Server {
       bool closed_by_client = false;
       const bool served = process_request(connection, draining_, closed_by_client, nullptr);
       const bool flushed = connection.Flush();
-      if (!served || !flushed || closed_by_client || draining_) break;
       if (connection.close_after()) {
         connection.Linger();
         break;
       }
+      if (!served || !flushed || closed_by_client || draining_) break;
     }
     current_connection = nullptr;
   }

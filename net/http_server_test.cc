@@ -166,6 +166,18 @@ TEST_F(HttpServerTest, ALargeRefusedBodyStillGetsItsAnswer) {
   EXPECT_THAT(client.Answer(), StartsWith("HTTP/1.1 413"));
 }
 
+// The client's own wish to close skipped the reading-off, and the reset took the answer with it.
+TEST_F(HttpServerTest, ALargeRefusedBodyGetsItsAnswerAlsoIfTheClientCloses) {
+  for (int i = 0; i < 20; ++i) {
+    RawClient client(server_->port());
+    EXPECT_TRUE(
+        client.Send("POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: "
+                    "application/json\r\nContent-Length: 8388608\r\n\r\n"));
+    EXPECT_TRUE(client.Send(std::string(8U << 20, 'x')));
+    EXPECT_THAT(client.Answer(), StartsWith("HTTP/1.1 413"));
+  }
+}
+
 TEST_F(HttpServerTest, AnUnreadBodyIsNeverTakenForARequest) {
   RawClient client(server_->port());
   const std::string smuggled = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -135,11 +135,11 @@ class ControlPlane:
         reply = fetch(self.url + path, method, body, headers)
         return reply if raw else json.loads(reply)
 
-    def start_scheduler(self, sobre_url: str, **extender) -> None:
-        """The profile that we ship, pointed here; `extender` overrides fields of its extender entry."""
+    def start_scheduler(self, sobre_url: str | None, **extender) -> None:
+        """The profile that we ship, pointed here; `extender` overrides fields of its extender entry. No URL: no extender."""
         text = (ROOT / "deploy" / "kube-scheduler-config.yaml").read_text()
-        config = yaml.safe_load(text.replace("KUBECONFIG", str(self.kubeconfig)).replace("SOBRE_URL", sobre_url))
-        config["extenders"][0].update(extender)
+        config = yaml.safe_load(text.replace("KUBECONFIG", str(self.kubeconfig)).replace("SOBRE_URL", sobre_url or ""))
+        config["extenders"] = [config["extenders"][0] | extender] if sobre_url else []
         path = self.folder / "scheduler.yaml"
         path.write_text(yaml.safe_dump(config))
         if self.scheduler:

@@ -71,7 +71,7 @@ def pods_per_second(folder: pathlib.Path, go_server: pathlib.Path, count: int = 
         baseline = None
         print(f"{'real kube-scheduler, names':<34} {'pods/s':>8} {'of do-nothing':>14}")
         for name, url in [("do-nothing extender (minimal Go)", f"http://127.0.0.1:{go_port}"), ("sobre", sobre.url), ("no extender", None)]:
-            plane.start_scheduler(url or "http://127.0.0.1:1", **({} if url else {"prioritizeVerb": ""}))
+            plane.start_scheduler(url)
             # The first pod waits for the scheduler's caches.
             plane.add_pod("warm-up")
             plane.wait_placed(["warm-up"], 120)
@@ -79,7 +79,7 @@ def pods_per_second(folder: pathlib.Path, go_server: pathlib.Path, count: int = 
             names = [f"bench-{i}" for i in range(count)]
             with concurrent.futures.ThreadPoolExecutor(8) as pool:
                 list(pool.map(lambda n: plane.add_pod(n, cpu="10m", memory="8Mi"), names))
-            plane.start_scheduler(url or "http://127.0.0.1:1", **({} if url else {"prioritizeVerb": ""}))
+            plane.start_scheduler(url)
             eventually(lambda: any(plane.placements().values()), "the first pod placed", 120, 0.02)
             placed, start = sum(map(bool, plane.placements().values())), time.monotonic()
             plane.wait_placed(names, 300)

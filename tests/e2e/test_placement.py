@@ -6,18 +6,9 @@ import subprocess
 
 import pytest
 
-from tests.harness import Sobre, eventually
-
-REGIONS = {"fr-par": ("scaleway", "scaleway://instance/fr-par-1/"), "pl-waw": ("scaleway", "scaleway://instance/pl-waw-1/"),
-           "eu-central-1": ("aws", "aws:///eu-central-1a/"), "eu-north-1": ("aws", "aws:///eu-north-1a/")}
-# Euros an hour for 16 vCPU and 64 GiB, all within 10 % of the cheapest; average gCO2e/kWh.
-PRICES = {"fr-par": 0.78, "pl-waw": 0.75, "eu-central-1": 0.80, "eu-north-1": 0.82}
-INTENSITY = {"fr-par": 56.0, "pl-waw": 662.0, "eu-central-1": 381.0, "eu-north-1": 41.0}
-SIGNALS = [
-    {"signal": "node_eur_per_hour", "query": "node_total_hourly_cost", "max_age": "1m"},
-    {"signal": "grid_gco2e_per_kwh", "query": "grid_intensity_carbon_average", "max_age": "1m"},
-]
-
+from tests import world
+from tests.harness import Sobre, eventually, fetch
+from tests.world import INTENSITY, PRICES, REGIONS
 
 class Cluster:
     def __init__(self, plane, exporter, sobre, folder) -> None:
@@ -26,13 +17,8 @@ class Cluster:
 
     def set_world(self, prices: dict, intensity: dict) -> None:
         """Changes what the exporters say, and waits until Sobre has heard of it."""
-        lines = [f'node_total_hourly_cost{{node="{r}-{i}"}} {prices[r]}' for r in REGIONS for i in range(5)]
-        lines += [f'grid_intensity_carbon_average{{provider="{REGIONS[r][0]}",region="{r}"}} {intensity[r]}' for r in REGIONS]
-        self.exporter.text = "\n".join(lines) + "\n"
-        self.signals = [{"signal": "node_eur_per_hour", "labels": {"node": f"{r}-{i}"}, "value": prices[r]}
-                        for r in REGIONS for i in range(5)]
-        self.signals += [{"signal": "grid_gco2e_per_kwh", "labels": {"provider": REGIONS[r][0], "region": r},
-                          "value": intensity[r]} for r in REGIONS]
+        self.exporter.text = world.exporter_text(prices, intensity)
+        self.signals = world.signals_json(prices, intensity)
 
         def heard() -> bool:
             nodes = self.sobre.nodes()
@@ -68,13 +54,9 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(control_plane, exporter, prometheus, tmp_path_factory, sobre_bin):
-    control_plane.call("POST", "/api/v1/namespaces", {"metadata": {"name": "unused"}})
-    for region, (_, provider_id) in REGIONS.items():
-        for i in range(5):
-            control_plane.add_node(f"{region}-{i}", provider_id, region)
+    world.add_nodes(control_plane)
     folder = tmp_path_factory.mktemp("sobre")
-    sobre = Sobre(folder, {"kubernetes": {"kubeconfig": str(control_plane.kubeconfig)},
-                           "prometheus": {"url": prometheus.url, "refresh": "500ms", "timeout": "2s", "signals": SIGNALS}})
+    sobre = Sobre(folder, world.sobre_config(control_plane, prometheus))
     cluster = Cluster(control_plane, exporter, sobre, folder)
     cluster.set_world(PRICES, INTENSITY)
     control_plane.start_scheduler(sobre.url)
@@ -121,8 +103,6 @@ def test_pods_schedule_without_the_extender_and_by_it_again(cluster):
 
 
 def test_bindings_are_counted_from_the_watch(cluster):
-    from tests.harness import fetch
-
     def metric(name: str) -> float:
         text = fetch(cluster.sobre.status_url + "/metrics").decode()
         return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(name + " "))
