@@ -13,9 +13,10 @@ target_compile_options(sobre_options INTERFACE
 if(SOBRE_WERROR)
   target_compile_options(sobre_options INTERFACE -Werror)
 endif()
+# Generated code needs these too: protobuf's inline functions differ under a sanitizer.
 if(SOBRE_SANITIZE)
-  target_compile_options(sobre_options INTERFACE -fsanitize=${SOBRE_SANITIZE} -fno-sanitize-recover=all)
-  target_link_options(sobre_options INTERFACE -fsanitize=${SOBRE_SANITIZE})
+  add_compile_options(-fsanitize=${SOBRE_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${SOBRE_SANITIZE})
 endif()
 
 # sobre_library(NAME SOURCES … USES …): one folder, one target.
