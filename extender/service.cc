@@ -43,10 +43,12 @@ Status Resolve(const Snapshot& snapshot, const std::vector<std::string_view>& na
 }
 
 // A snapshot that also knows the nodes which this request brought along.
-std::shared_ptr<const Snapshot> WithNodesOf(const ExtenderArgs& args, const WorldState& state) {
+std::shared_ptr<const Snapshot> WithNodesOf(const ExtenderArgs& args,
+                                            const std::vector<std::int32_t>& nodes,
+                                            const WorldState& state) {
   SnapshotInput input = state.input;
-  for (std::size_t i = 0; i < args.names.size(); ++i) {
-    if (state.snapshot->Find(args.names[i]) != Snapshot::kUnknownNode) continue;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (nodes[i] != Snapshot::kUnknownNode) continue;
     Result<NodeFacts> node = ParseNode(Padded(args.node_texts[i]));
     if (node.ok()) input.nodes.push_back(std::make_shared<const NodeFacts>(*std::move(node)));
   }
@@ -111,7 +113,7 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   if (args.whole_nodes && strangers) {
     // The next parse reuses the parser that the names point into.
     std::vector<std::string> names(args.names.begin(), args.names.end());
-    extended = WithNodesOf(args, *state);
+    extended = WithNodesOf(args, scratch.nodes, *state);
     snapshot = extended.get();
     for (std::size_t i = 0; i < names.size(); ++i) scratch.nodes[i] = snapshot->Find(names[i]);
     for (std::size_t i = 0; i < names.size(); ++i) {
