@@ -1,5 +1,6 @@
 """Real programs for tests: started on free ports, stopped whatever happens."""
 import ctypes
+import http.client
 import http.server
 import json
 import os
@@ -75,13 +76,17 @@ class Process:
         return self.log.read_text(errors="replace")[-3000:]
 
 
-def fetch(url: str, method: str = "GET", body=None, headers=None, timeout: float = 10.0) -> bytes:
-    data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+def _trusting() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def fetch(url: str, method: str = "GET", body=None, headers=None, timeout: float = 10.0) -> bytes:
+    data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
-    with urllib.request.urlopen(request, timeout=timeout, context=context if url.startswith("https") else None) as reply:
+    with urllib.request.urlopen(request, timeout=timeout, context=_trusting() if url.startswith("https") else None) as reply:
         return reply.read()
 
 
@@ -91,7 +96,8 @@ class ControlPlane:
     def __init__(self, folder: pathlib.Path, binaries: pathlib.Path) -> None:
         self.folder, self.binaries, self.processes = folder, binaries, []
         etcd_client, etcd_peer, api, self.scheduler_port = free_ports(4)
-        self.url = f"https://127.0.0.1:{api}"
+        self.url, self.api_port = f"https://127.0.0.1:{api}", api
+        self.kept = threading.local()
         self.scheduler = None
         try:
             self._start(etcd_client, etcd_peer, api)
@@ -131,8 +137,19 @@ class ControlPlane:
         return process
 
     def call(self, method: str, path: str, body=None, raw: bool = False, content_type: str = "application/json"):
+        """One API call on this thread's kept connection; an error's status and message as an OSError."""
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": content_type}
-        reply = fetch(self.url + path, method, body, headers)
+        if not hasattr(self.kept, "connection"):
+            self.kept.connection = http.client.HTTPSConnection("127.0.0.1", self.api_port, timeout=30, context=_trusting())
+        try:
+            self.kept.connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = self.kept.connection.getresponse()
+            reply = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.kept.connection.close()
+            raise OSError(f"{method} {path}: {error!r}") from error
+        if answer.status >= 300:
+            raise OSError(f"{method} {path}: {answer.status} {reply.decode(errors='replace')[:300]}")
         return reply if raw else json.loads(reply)
 
     def start_scheduler(self, sobre_url: str | None, **extender) -> None:
