@@ -27,6 +27,8 @@ std::string_view Trim(std::string_view text);
 // The parts between separators, each as it stands; one empty part for an empty text.
 std::vector<std::string_view> Split(std::string_view text, char separator);
 std::string ToLower(std::string_view text);
+// With all but letters, digits, `-`, `_` and `.` as %XX: fit for a URL's query or a form.
+std::string PercentEncode(std::string_view text);
 bool EqualsIgnoreCase(std::string_view a, std::string_view b);
 // The one of `known` that is spelt most like `word`, or nothing when none comes near.
 std::optional<std::string_view> NearestName(std::string_view word,

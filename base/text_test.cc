@@ -70,5 +70,10 @@ TEST(Text, StrangersTextIsMadePrintable) {
   EXPECT_EQ(Printable("abcdef", 3), "abc...");
 }
 
+TEST(PercentEncode, LeavesOnlyWhatNeedsNoCare) {
+  EXPECT_EQ(PercentEncode("a-Z_0.9"), "a-Z_0.9");
+  EXPECT_EQ(PercentEncode("{a=\"b c\"}&+é"), "%7Ba%3D%22b%20c%22%7D%26%2B%C3%A9");
+}
+
 }  // namespace
 }  // namespace sobre

@@ -38,7 +38,7 @@ Result<CommandLine> CommandLine::Parse(std::span<const Option> options,
     line.values_[std::string(name)] = std::string(*value);
   }
   for (const Option& option : options) {
-    if (option.required && !line.Has(option.name)) {
+    if (option.required && !line.Has("--help") && !line.Has(option.name)) {
       return Status::Invalid(std::string(option.name) + " " + std::string(option.value_name) +
                              " is required. See --help.");
     }

@@ -12,8 +12,8 @@ namespace sobre {
 namespace {
 
 constexpr std::array<Option, 7> kOptions = {{
-    {"--nodes", "FILE", "what `kubectl get nodes -o json` prints"},
-    {"--pod", "FILE", "what `kubectl get pod NAME -o json` prints"},
+    {"--nodes", "FILE", "what `kubectl get nodes -o json` prints", true},
+    {"--pod", "FILE", "what `kubectl get pod NAME -o json` prints", true},
     {"--signals", "FILE", "a JSON list of {signal, labels, value, unit, time, source}"},
     {"--config", "FILE", "the service's configuration, for its policy and maximum ages"},
     {"--at", "TIME", "the moment to decide at, RFC 3339; now if left out"},
@@ -33,11 +33,6 @@ int RunScore(std::span<const std::string_view> arguments) {
         "Prints what the service would decide for the pod, with no cluster and no network.\n\n%s",
         HelpFor(kOptions).c_str());
     return 0;
-  }
-  for (const char* needed : {"--nodes", "--pod"}) {
-    if (!line->Has(needed))
-      return UsageError("score",
-                        Status::Invalid(std::string(needed) + " FILE is required. See --help."));
   }
   const std::optional<Timestamp> at = line->Has("--at") ? ParseTime(line->Get("--at")) : Now();
   if (!at)

@@ -16,21 +16,6 @@ constexpr int kWatchSeconds = 300;
 // Bookmarks come about once a minute; a connection silent for longer than the watch is dead.
 constexpr Duration kSilence = std::chrono::seconds(kWatchSeconds + 30);
 
-std::string UrlEncode(std::string_view text) {
-  constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-        c == '_' || c == '.') {
-      out += c;
-    } else {
-      out += {'%', kHex[byte >> 4], kHex[byte & 15]};
-    }
-  }
-  return out;
-}
-
 std::uint64_t NextRandom(std::uint64_t& state) {
   state += 0x9E3779B97F4A7C15ULL;
   std::uint64_t z = state;
@@ -107,7 +92,7 @@ Status Reflector::List() {
   do {
     call.url = access_.server + options_.path + "?limit=" + std::to_string(options_.page_size);
     if (!options_.query.empty()) call.url += "&" + options_.query;
-    if (!next.empty()) call.url += "&continue=" + UrlEncode(next);
+    if (!next.empty()) call.url += "&continue=" + PercentEncode(next);
     const Result<HttpReply> reply = client.Fetch(call);
     if (!reply.ok()) return reply.status();
     if (reply->status != 200) return FromReply(*reply, access_.server + options_.path);
@@ -135,7 +120,7 @@ Status Reflector::Watch() {
   call.timeout = Duration(0);
   call.url = access_.server + options_.path +
              "?watch=1&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(kWatchSeconds) +
-             "&resourceVersion=" + UrlEncode(resource_version_);
+             "&resourceVersion=" + PercentEncode(resource_version_);
   if (!options_.query.empty()) call.url += "&" + options_.query;
   WatchFrames frames;
   Status status;

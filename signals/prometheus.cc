@@ -29,21 +29,6 @@ struct Prometheus::Sample {
 
 namespace {
 
-std::string FormEncode(std::string_view text) {
-  constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out = "query=";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (plain) {
-      out += c;
-    } else {
-      out += {'%', kHex[byte >> 4], kHex[byte & 15]};
-    }
-  }
-  return out;
-}
-
 // Prometheus writes NaN and infinities as words; all that is no finite number is implausible alike.
 double SampleValue(std::string_view text) {
   return ParseNumber(text).value_or(std::numeric_limits<double>::quiet_NaN());
@@ -74,7 +59,7 @@ Result<std::vector<Prometheus::Sample>> Prometheus::Query(const std::string& pro
   call.method = "POST";
   call.url = options_.url + "/api/v1/query";
   call.headers = {"Content-Type: application/x-www-form-urlencoded"};
-  call.body = FormEncode(promql);
+  call.body = "query=" + PercentEncode(promql);
   call.timeout = options_.timeout;
   call.max_response_bytes = options_.max_response_bytes;
   Result<HttpReply> reply = client_.Fetch(call);

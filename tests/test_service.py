@@ -40,6 +40,17 @@ def test_unknown_nodes_score_zero_and_all_unknown_score_the_same(sobre):
     assert scores(sobre, "dark", "ghost") == {"dark": 0, "ghost": 0}
 
 
+def test_whole_nodes_that_are_strangers_keep_their_names(sobre):
+    strangers = [{"metadata": {"name": f"stranger-{i}"}} for i in range(50)]
+    known = NODES["items"][:1]
+    body = {"Pod": POD, "Nodes": {"items": strangers[:25] + known + strangers[25:]}, "NodeNames": None}
+    reply = json.loads(fetch(sobre.url + "/v1/prioritize", "POST", body, JSON))
+    assert [e["Host"] for e in reply] == [n["metadata"]["name"] for n in body["Nodes"]["items"]]
+    assert len({e["Score"] for e in reply[:25]}) == 1
+    kept = json.loads(fetch(sobre.url + "/v1/filter", "POST", body, JSON))["Nodes"]["items"]
+    assert [n["metadata"]["name"] for n in kept] == [e["Host"] for e in reply]
+
+
 @pytest.mark.parametrize("verb", ["filter", "prioritize"])
 @pytest.mark.parametrize("body, status, said", [
     (b"{", 400, "not valid JSON"),
