@@ -387,7 +387,6 @@ class HttpServer::Impl final : public httplib::Server {
       }
       return false;
     };
-    if (draining_) response.set_header("Connection", "close");
     const auto route = routes_.find(request.path);
     if (route == routes_.end()) return refuse(404, "no such path: " + Printable(request.path));
     if (Find(request.method, request.path) == nullptr) {
@@ -475,13 +474,16 @@ class HttpServer::Impl final : public httplib::Server {
     while (connection.has_buffered() || WaitForRequest(fd)) {
       connection.BeginRequest();
       bool closed_by_client = false;
-      const bool served = process_request(connection, draining_, closed_by_client, nullptr);
+      // A connection is closed only after an answer that said so: the client may have the next
+      // request on its way.
+      const bool closing = draining_;
+      const bool served = process_request(connection, closing, closed_by_client, nullptr);
       const bool flushed = connection.Flush();
       if (connection.close_after()) {
         connection.Linger();
         break;
       }
-      if (!served || !flushed || closed_by_client || draining_) break;
+      if (!served || !flushed || closed_by_client || closing) break;
     }
     current_connection = nullptr;
   }
