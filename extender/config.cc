@@ -1,5 +1,8 @@
 #include "extender/config.h"
 
+#include <algorithm>
+#include <filesystem>
+
 #include <yaml-cpp/yaml.h>
 
 #include "base/text.h"
@@ -110,9 +113,7 @@ void ReadSignal(Section& section, Config& config) {
   section.Read("signal", name);
   const std::optional<Signal> signal = ParseSignal(name);
   if (!signal) {
-    section.FailHere(
-        "signal '" + Printable(name, 40) +
-        "' is none of node_watts, node_cpu_utilization, node_eur_per_hour, grid_gco2e_per_kwh");
+    section.FailHere("signal '" + Printable(name, 40) + "' is none of " + SignalNames());
   }
   query.signal = *signal;
   section.Read("query", query.query);
@@ -122,8 +123,32 @@ void ReadSignal(Section& section, Config& config) {
   section.Read("provider_label", query.provider_label);
   section.Read("region_label", query.region_label);
   section.Read("zone_label", query.zone_label);
+  section.Read("namespace_label", query.namespace_label);
+  section.Read("workload_label", query.workload_label);
+  section.Read("model_label", query.model_label);
+  section.Read("hardware_class_label", query.hardware_class_label);
+  section.Read("currency", query.currency);
+  if (!query.currency.empty() && !UnitOf(*signal).starts_with("EUR/"))
+    section.FailHere("currency, but " + name + " is no price");
   section.Read("max_age", config.max_age[static_cast<std::size_t>(*signal)]);
   config.prometheus.signals.push_back(std::move(query));
+}
+
+void ReadCurrency(Section& section, Config& config) {
+  CurrencyRate rate;
+  section.Read("currency", rate.currency);
+  if (rate.currency.size() != 3)
+    section.FailHere("currency: expected an ISO 4217 code, such as USD");
+  std::string euros;
+  section.Read("eur", euros);
+  const std::optional<double> number = ParseNumber(euros);
+  if (!number || *number <= 0)
+    section.FailHere("eur: expected what one unit is worth, such as 0.92");
+  rate.euros = *number;
+  section.Read("date", rate.date);
+  if (!ParseTime(rate.date + "T00:00:00Z"))
+    section.FailHere("date: expected the day of the rate, such as 2026-11-01");
+  config.currencies.push_back(std::move(rate));
 }
 
 Config Read(const YAML::Node& root) {
@@ -150,6 +175,10 @@ Config Read(const YAML::Node& root) {
   if (config.prometheus.server.url.empty() && !config.prometheus.signals.empty())
     prometheus.FailHere("signals, but no url");
   prometheus.Done();
+  Section catalog = top.Sub("catalog");
+  catalog.Read("directory", config.catalog.directory);
+  catalog.Done();
+  top.ForEach("currencies", [&](Section& rate) { ReadCurrency(rate, config); });
   Section policy = top.Sub("policy");
   policy.ReadPolicy("objective", "objective", config.policy);
   policy.ReadPolicy("cost_tolerance_percent", "cost-tolerance", config.policy);
@@ -158,6 +187,29 @@ Config Read(const YAML::Node& root) {
   policy.Done();
   top.Done();
   return config;
+}
+
+// The directory's files before the embedded ones, in the order of their names.
+Result<Catalog> LoadCatalogRows(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    if (entry.path().extension() == ".csv") paths.push_back(entry.path().string());
+  }
+  if (error) return Status::NotFound(directory.string() + ": " + error.message());
+  std::sort(paths.begin(), paths.end());
+  std::vector<std::string> texts;
+  texts.reserve(paths.size());
+  std::vector<EmbeddedFile> files;
+  for (const std::string& path : paths) {
+    Result<std::string> text = ReadFile(path);
+    if (!text.ok()) return text.status();
+    texts.push_back(*std::move(text));
+    files.push_back({path.c_str(), texts.back()});
+  }
+  const auto embedded = Catalog::EmbeddedFiles();
+  files.insert(files.end(), embedded.begin(), embedded.end());
+  return Catalog::Load(files);
 }
 
 }  // namespace
@@ -176,7 +228,23 @@ Result<Config> ParseConfig(std::string_view yaml, std::string_view file_name) {
 Result<Config> LoadConfig(const std::string& path) {
   const Result<std::string> text = ReadFile(path);
   if (!text.ok()) return text.status();
-  return ParseConfig(*text, path);
+  Result<Config> config = ParseConfig(*text, path);
+  if (!config.ok() || config->catalog.directory.empty()) return config;
+  const std::filesystem::path directory =
+      std::filesystem::path(path).parent_path() / config->catalog.directory;
+  Result<Catalog> rows = LoadCatalogRows(directory);
+  if (!rows.ok()) return rows.status().WithContext("catalog.directory");
+  config->rows = std::make_shared<const Catalog>(*std::move(rows));
+  return config;
+}
+
+SnapshotInput Config::NewInput(Timestamp now) const {
+  SnapshotInput input;
+  input.time = now;
+  input.max_age = max_age;
+  input.rates = currencies;
+  input.catalog = rows;
+  return input;
 }
 
 }  // namespace sobre

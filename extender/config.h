@@ -34,13 +34,23 @@ struct Config {
     Duration refresh = std::chrono::seconds(30);
     std::vector<SignalQuery> signals;
   } prometheus;
+  struct CatalogSection {
+    std::string directory;  // files like scoring/catalog/*.csv, whose rows have precedence
+  } catalog;
+  std::vector<CurrencyRate> currencies;
   Policy policy;
   std::array<Duration, kSignalCount> max_age = SnapshotInput{}.max_age;
+  // The embedded rows, after those of catalog.directory.
+  std::shared_ptr<const Catalog> rows = SnapshotInput::EmbeddedCatalog();
+
+  // A snapshot's input that knows what the configuration says, and nothing else yet.
+  [[nodiscard]] SnapshotInput NewInput(Timestamp now) const;
 };
 
 // Strict: an unknown key, a wrong type or an impossible value is an error that names file, line and
 // key, and the nearest key that exists.
 Result<Config> ParseConfig(std::string_view yaml, std::string_view file_name);
+// Also loads the catalogue's own rows; their directory is relative to the file.
 Result<Config> LoadConfig(const std::string& path);
 
 }  // namespace sobre

@@ -23,7 +23,7 @@ prometheus:
   url: http://localhost:9090/
   refresh: 10s
   signals:
-    - {signal: node_eur_per_hour, query: node_total_hourly_cost, node_label: instance, max_age: 1h}
+    - {signal: node_price_per_hour, query: node_total_hourly_cost, node_label: instance, max_age: 1h}
 policy: {objective: priced, cost_tolerance_percent: 5, carbon_price_eur_per_tonne: 80}
 )",
                                   "sobre.yaml");

@@ -5,6 +5,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "proto/sobre/v1/decision.pb.h"
+#include "scoring/analysis.h"
 #include "scoring/explain.h"
 
 namespace sobre {
@@ -16,34 +17,119 @@ void Set(double value, const std::string& source, std::optional<Timestamp> time,
   if (time) out->set_time(FormatTime(*time));
 }
 
-void SetCandidate(const Candidate& c, const Decision& decision, const Snapshot& snapshot,
-                  v1::Candidate* out) {
+const std::string& NameOf(const Candidate& c, const Snapshot& snapshot) {
+  return snapshot.nodes()[static_cast<std::size_t>(c.node)].facts->name;
+}
+
+template <class T>
+void SetRange(const std::optional<Range<T>>& range, UnitsPerHour units,
+              v1::Range* (*slot)(v1::Report*), v1::Report* report) {
+  if (!range) return;
+  v1::Range* out = slot(report);
+  out->set_low(range->low.value() / units.value());
+  out->set_mid(range->mid.value() / units.value());
+  out->set_high(range->high.value() / units.value());
+}
+
+void SetReport(const ReportFigures& figures, UnitsPerHour units, v1::Report* out) {
+  if (figures.power) out->set_watts(figures.power->mid.value());
+  SetRange(
+      figures.power, units, [](v1::Report* r) { return r->mutable_wh_per_unit(); }, out);
+  SetRange(
+      figures.total, units, [](v1::Report* r) { return r->mutable_gco2e_per_unit(); }, out);
+  SetRange(
+      figures.operational, units,
+      [](v1::Report* r) { return r->mutable_operational_gco2e_per_unit(); }, out);
+  SetRange(
+      figures.embodied, units, [](v1::Report* r) { return r->mutable_embodied_gco2e_per_unit(); },
+      out);
+  if (figures.operational_market) {
+    out->set_operational_market_gco2e_per_unit(figures.operational_market->value() / units.value());
+  }
+  if (figures.euros) out->set_eur_per_unit(figures.euros->value() / units.value());
+  if (figures.energy_class) out->set_energy_class({ToLetter(*figures.energy_class)});
+  if (figures.carbon_class) out->set_carbon_class({ToLetter(*figures.carbon_class)});
+}
+
+void SetPlacement(const Candidate& c, const Decision& decision, const Snapshot& snapshot,
+                  v1::Placement* out) {
+  const double units = c.units.value();
+  const PlacementFigures& figures = c.placement;
+  if (figures.power_known) {
+    out->set_added_watts(figures.added_power.value());
+    out->set_wh_per_unit(figures.added_power.value() / units);
+  }
+  if (figures.grams_known) {
+    const Range<GramsPerHour> range = GramsRange(c, decision, snapshot);
+    v1::Range* grams = out->mutable_gco2e_per_unit();
+    grams->set_low(range.low.value() / units);
+    grams->set_mid(range.mid.value() / units);
+    grams->set_high(range.high.value() / units);
+  }
+  if (figures.euros_known) out->set_eur_per_unit(figures.euros.value() / units);
+}
+
+void SetCandidate(const DecisionRequest& request, const Candidate& c, const Decision& decision,
+                  const Snapshot& snapshot, v1::Candidate* out) {
   out->set_score(c.score);
+  out->set_units_per_hour(c.units.value());
   if (c.node == Snapshot::kUnknownNode) return;
   const NodeRecord& node = snapshot.nodes()[static_cast<std::size_t>(c.node)];
+  const auto hardware_class = static_cast<std::size_t>(node.hardware_class);
+  const ClassWork& work = decision.work[hardware_class];
   out->set_node(node.facts->name);
   out->set_provider(node.facts->provider);
   out->set_region(node.facts->region);
   out->set_grid_zone(node.grid_zone);
+  out->set_hardware_class(snapshot.hardware_classes()[hardware_class]);
   out->set_within_tolerance(c.within_tolerance);
-  out->set_added_watts(c.added_power.value());
-  if (c.grams_known) out->set_gco2e_per_unit(c.grams.value() / decision.units.value());
-  if (c.euros_known) out->set_eur_per_unit(c.euros.value() / decision.units.value());
+  out->set_tie_with_best(IsTie(c, decision.candidates[*decision.best], decision, snapshot));
+  out->set_speed_assumed(work.factor_assumed);
+  out->set_price_estimated(node.price_estimated);
+  SetPlacement(c, decision, snapshot, out->mutable_placement());
+  SetReport(Attribute(request, decision, c, snapshot), c.units, out->mutable_report());
   const bool live = decision.intensity_basis == IntensityBasis::kLive;
   if (const auto& intensity = live ? node.live_intensity : node.catalog_intensity) {
     Set(intensity->value.value(), intensity->source,
         live ? std::optional(intensity->time) : std::nullopt, out->mutable_grid_gco2e_per_kwh());
   }
+  const PowerBasis basis = work.measured_power ? PowerBasis::kMeasuredJoules : node.power_basis;
+  out->set_power_basis(std::string(ToString(basis)));
   Set(node.pue.value(), node.pue_source, std::nullopt, out->mutable_pue());
-  Set(node.slope.value(), std::string(ToString(node.power_basis)) + ": " + node.power_source,
-      std::nullopt, out->mutable_watts_per_vcpu());
+  Set(node.slope.value(), node.power_source, std::nullopt, out->mutable_watts_per_vcpu());
   if (node.price)
     Set(node.price->value.value(), node.price->source, node.price->time,
         out->mutable_node_eur_per_hour());
+  if (node.electricity)
+    Set(node.electricity->value.value(), node.electricity->source, node.electricity->time,
+        out->mutable_electricity_eur_per_kwh());
   if (node.measured_power) {
     Set(node.measured_power->value.value(), node.measured_power->source, node.measured_power->time,
         out->mutable_measured_node_watts());
   }
+}
+
+void SetSteps(const std::vector<Step>& steps, double scale, const Decision& decision,
+              const Snapshot& snapshot, google::protobuf::RepeatedPtrField<v1::Step>* out) {
+  for (const Step& step : steps) {
+    v1::Step* entry = out->Add();
+    entry->set_from(step.from * scale);
+    entry->set_node(NameOf(decision.candidates[step.winner], snapshot));
+  }
+}
+
+void SetRun(const DecisionRequest& request, const Decision& decision, const Snapshot& snapshot,
+            v1::Run* out) {
+  const Candidate& best = decision.candidates[*decision.best];
+  const RunTotals totals =
+      TotalsOfRun(Attribute(request, decision, best, snapshot), Hours(1 / best.units.value()));
+  if (totals.energy) out->set_energy_wh(totals.energy->value() * 1000);
+  if (totals.total) {
+    out->mutable_gco2e()->set_low(totals.total->low.value());
+    out->mutable_gco2e()->set_mid(totals.total->mid.value());
+    out->mutable_gco2e()->set_high(totals.total->high.value());
+  }
+  if (totals.euros) out->set_eur(totals.euros->value());
 }
 
 }  // namespace
@@ -61,6 +147,9 @@ std::string DecisionJson(const DecisionRequest& request, const Decision& decisio
   pod->set_millicpu(request.pod.requests.millicpu);
   pod->set_memory_bytes(request.pod.requests.memory_bytes);
   pod->set_gpus(request.pod.requests.gpus);
+  pod->set_gpu_slices(request.pod.requests.gpu_slices);
+  pod->set_workload(request.pod.workload);
+  pod->set_batch_job(request.pod.is_batch_job);
   v1::Policy* policy = out.mutable_policy();
   policy->set_objective(std::string(ToString(decision.policy.objective)));
   policy->set_cost_tolerance_percent(decision.policy.cost_tolerance.value() * 100);
@@ -71,12 +160,21 @@ std::string DecisionJson(const DecisionRequest& request, const Decision& decisio
   out.set_ledger("placement");
   out.set_unit(std::string(ToString(decision.unit)));
   out.set_units_per_hour(decision.units.value());
+  out.set_rate_basis(std::string(ToString(decision.rate_basis)));
+  out.set_bound(std::string(ToString(decision.policy.bound)));
+  for (const std::size_t i : ParetoFront(decision))
+    out.add_pareto_front(NameOf(decision.candidates[i], snapshot));
+  SetSteps(ToleranceSteps(decision), 100, decision, snapshot,
+           out.mutable_cost_tolerance_percent_steps());
+  SetSteps(CarbonPriceSteps(decision), 1, decision, snapshot, out.mutable_carbon_price_steps());
+  if (decision.unit == FunctionalUnit::kRun && decision.best)
+    SetRun(request, decision, snapshot, out.mutable_run());
   std::vector<const Candidate*> order;
   for (const Candidate& c : decision.candidates) order.push_back(&c);
   std::stable_sort(order.begin(), order.end(),
                    [](const Candidate* a, const Candidate* b) { return a->score > b->score; });
   for (const Candidate* c : order) {
-    SetCandidate(*c, decision, snapshot, out.add_candidates());
+    SetCandidate(request, *c, decision, snapshot, out.add_candidates());
     if (c->score == order.front()->score && c->node != Snapshot::kUnknownNode) {
       out.add_best(snapshot.nodes()[static_cast<std::size_t>(c->node)].facts->name);
     }

@@ -46,6 +46,15 @@ constexpr std::array<DemoRegion, 6> kRegions = {{
     {"gcp", "europe-west1", 0.82, 150, 120},
 }};
 
+Observation See(Signal signal, double value, Timestamp time) {
+  Observation seen;
+  seen.signal = signal;
+  seen.value = value;
+  seen.time = time;
+  seen.source = "demo";
+  return seen;
+}
+
 // The embedded world at an hour of its day, 0 to 24.
 SnapshotInput WorldAt(const std::vector<NodeFacts>& nodes, double hour) {
   SnapshotInput input;
@@ -56,15 +65,18 @@ SnapshotInput WorldAt(const std::vector<NodeFacts>& nodes, double hour) {
     input.nodes.push_back(std::make_shared<const NodeFacts>(node));
     for (const DemoRegion& region : kRegions) {
       if (node.provider != region.provider || node.region != region.region) continue;
-      input.observations.push_back(
-          {Signal::kNodePrice, node.name, "", "", "", region.eur_per_hour, input.time, "demo"});
+      Observation price = See(Signal::kNodePrice, region.eur_per_hour, input.time);
+      price.node = node.name;
+      input.observations.push_back(std::move(price));
     }
   }
   for (const DemoRegion& region : kRegions) {
     const double grams =
         region.grams_by_night + (region.grams_by_day - region.grams_by_night) * daylight;
-    input.observations.push_back({Signal::kGridIntensity, "", region.provider, region.region, "",
-                                  grams, input.time, "demo"});
+    Observation grid = See(Signal::kGridIntensity, grams, input.time);
+    grid.provider = region.provider;
+    grid.region = region.region;
+    input.observations.push_back(std::move(grid));
   }
   return input;
 }

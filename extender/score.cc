@@ -15,7 +15,8 @@ constexpr std::array<Option, 7> kOptions = {{
     {"--nodes", "FILE", "what `kubectl get nodes -o json` prints", true},
     {"--pod", "FILE", "what `kubectl get pod NAME -o json` prints", true},
     {"--signals", "FILE", "a JSON list of {signal, labels, value, unit, time, source}"},
-    {"--config", "FILE", "the service's configuration, for its policy and maximum ages"},
+    {"--config", "FILE",
+     "the service's configuration: policy, maximum ages, currencies, catalogue"},
     {"--at", "TIME", "the moment to decide at, RFC 3339; now if left out"},
     {"--explain", "", "text for people instead of JSON"},
     {"--help", "", "this text"},
@@ -41,9 +42,9 @@ int RunScore(std::span<const std::string_view> arguments) {
   const Result<Config> config =
       line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
   if (!config.ok()) return UsageError("score", config.status());
-  Result<SnapshotInput> input = LoadWorldFiles(line->Get("--nodes"), line->Get("--signals"), *at);
+  Result<SnapshotInput> input =
+      LoadWorldFiles(line->Get("--nodes"), line->Get("--signals"), config->NewInput(*at));
   if (!input.ok()) return UsageError("score", input.status());
-  input->max_age = config->max_age;
   const Result<std::string> pod_text = ReadFile(line->Get("--pod"));
   if (!pod_text.ok()) return UsageError("score", pod_text.status());
   Result<PodFacts> pod = ParsePod(Padded(*pod_text));

@@ -53,9 +53,9 @@ Result<std::unique_ptr<World>> OpenWorld(const CommandLine& line, const Config& 
     if (!live.ok()) return live.status();
     return std::unique_ptr<World>(*std::move(live));
   }
-  Result<SnapshotInput> input = LoadWorldFiles(line.Get("--nodes"), line.Get("--signals"), Now());
+  Result<SnapshotInput> input =
+      LoadWorldFiles(line.Get("--nodes"), line.Get("--signals"), config.NewInput(Now()));
   if (!input.ok()) return input.status();
-  input->max_age = config.max_age;
   auto world = std::make_unique<World>();
   world->Publish(MakeState(*std::move(input)));
   return world;
@@ -111,9 +111,8 @@ bool WaitForStopSignal(Duration most) {
 }
 
 Result<SnapshotInput> LoadWorldFiles(const std::string& nodes_file, const std::string& signals_file,
-                                     Timestamp now) {
-  SnapshotInput input;
-  input.time = now;
+                                     SnapshotInput input) {
+  const Timestamp now = input.time;
   const Result<std::string> nodes_text = ReadFile(nodes_file);
   if (!nodes_text.ok()) return nodes_text.status();
   Result<std::vector<NodeFacts>> nodes = ParseNodes(Padded(*nodes_text));

@@ -43,8 +43,9 @@ void WaitForStopSignal();
 // The same for at most `most`: true if a signal came.
 bool WaitForStopSignal(Duration most);
 
-// A world that stands still: nodes as kubectl prints them, signals from a file (may be empty).
+// A world that stands still: nodes as kubectl prints them, signals from a file (may be empty), and
+// whatever `input` says already.
 Result<SnapshotInput> LoadWorldFiles(const std::string& nodes_file, const std::string& signals_file,
-                                     Timestamp now);
+                                     SnapshotInput input);
 
 }  // namespace sobre

@@ -72,9 +72,8 @@ void LiveWorld::Build() {
     std::this_thread::sleep_for(kSettle);
     ClusterView view = cluster_->View();
     auto state = std::make_shared<WorldState>();
-    state->input.time = Now();
+    state->input = config_.NewInput(Now());
     state->input.nodes = std::move(view.nodes);
-    state->input.max_age = config_.max_age;
     state->input.problems = std::move(view.problems);
     {
       const std::lock_guard lock(mutex_);

@@ -86,11 +86,12 @@ Container ReadContainer(od::value value) {
 }
 
 Resources operator+(Resources a, const Resources& b) {
-  return {a.millicpu + b.millicpu, a.memory_bytes + b.memory_bytes, a.gpus + b.gpus};
+  return {a.millicpu + b.millicpu, a.memory_bytes + b.memory_bytes, a.gpus + b.gpus,
+          a.gpu_slices + b.gpu_slices};
 }
 Resources Max(const Resources& a, const Resources& b) {
   return {std::max(a.millicpu, b.millicpu), std::max(a.memory_bytes, b.memory_bytes),
-          std::max(a.gpus, b.gpus)};
+          std::max(a.gpus, b.gpus), std::max(a.gpu_slices, b.gpu_slices)};
 }
 
 // As kube-scheduler counts: containers and sidecars run together; an init container runs beside the
@@ -109,6 +110,8 @@ void ReadPodSpec(od::value spec, PodFacts& pod) {
         if (init.sidecar) sidecars = sidecars + init.requests;
         starting = Max(starting, init.sidecar ? sidecars : sidecars + init.requests);
       });
+    } else if (key == "resourceClaims") {
+      ForEachElement(field, [&](od::value) { pod.has_resource_claims = true; });
     } else if (key == "overhead") {
       ReadResources(field, overhead);
     }
@@ -116,8 +119,44 @@ void ReadPodSpec(od::value spec, PodFacts& pod) {
   pod.requests = Max(running + sidecars, starting) + overhead;
 }
 
+// The workload that a pod belongs to: its controller; behind a Deployment's ReplicaSet, the
+// Deployment, whose name lacks the template's hash.
+struct Owner {
+  std::string kind;
+  std::string name;
+};
+
+void SetWorkload(const Owner& owner, const std::string& template_hash, PodFacts& pod) {
+  pod.is_batch_job = owner.kind == "Job";
+  pod.workload = owner.name.empty() ? pod.name : owner.name;
+  const std::string suffix = "-" + template_hash;
+  if (owner.kind == "ReplicaSet" && !template_hash.empty() && pod.workload.ends_with(suffix))
+    pod.workload.resize(pod.workload.size() - suffix.size());
+}
+
+Owner ReadController(od::value references) {
+  Owner controller;
+  ForEachElement(references, [&](od::value reference) {
+    Owner owner;
+    bool is_controller = false;
+    ForEachField(reference, [&](std::string_view key, od::value field) {
+      if (key == "kind") {
+        owner.kind = TextOf(field);
+      } else if (key == "name") {
+        owner.name = TextOf(field);
+      } else if (key == "controller") {
+        is_controller = !IsNull(field) && bool(field.get_bool());
+      }
+    });
+    if (is_controller) controller = std::move(owner);
+  });
+  return controller;
+}
+
 PodFacts ReadPod(od::object object) {
   PodFacts pod;
+  Owner owner;
+  std::string template_hash;
   ForEachField(object, [&](std::string_view key, od::value field) {
     if (key == "metadata") {
       ForEachField(field, [&](std::string_view name, od::value meta) {
@@ -127,6 +166,12 @@ PodFacts ReadPod(od::object object) {
           pod.namespace_name = TextOf(meta);
         } else if (name == "uid") {
           pod.uid = TextOf(meta);
+        } else if (name == "ownerReferences") {
+          owner = ReadController(meta);
+        } else if (name == "labels") {
+          ForEachField(meta, [&](std::string_view label, od::value text) {
+            if (label == "pod-template-hash") template_hash = TextOf(text);
+          });
         } else if (name == "annotations") {
           ForEachField(meta, [&](std::string_view annotation, od::value text) {
             if (!annotation.starts_with(kAnnotationPrefix)) return;
@@ -139,6 +184,7 @@ PodFacts ReadPod(od::object object) {
       ReadPodSpec(field, pod);
     }
   });
+  SetWorkload(owner, template_hash, pod);
   return pod;
 }
 

@@ -1,7 +1,9 @@
 #include "k8s/objects.h"
 
+#include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "k8s/quantity.h"
 
 namespace sobre {
@@ -16,6 +18,16 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kProvider
     {"outscale", "outscale"},
 }};
 
+// "nvidia.com/mig-3g.20gb" is three slices; 0 for other resources.
+std::int64_t SlicesOf(std::string_view name) {
+  constexpr std::string_view kMig = "nvidia.com/mig-";
+  if (!name.starts_with(kMig)) return 0;
+  name.remove_prefix(kMig.size());
+  const std::size_t end = name.find('g');
+  if (end == std::string_view::npos) return 0;
+  return std::clamp<std::int64_t>(ParseInteger(name.substr(0, end)).value_or(0), 0, 64);
+}
+
 }  // namespace
 
 void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& node) {
@@ -26,6 +38,11 @@ void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& nod
   } else if (key == "nvidia.com/gpu.product" ||
              (key == "amd.com/gpu.product-name" && node.gpu_model.empty())) {
     node.gpu_model = value;
+  } else if (key == "nvidia.com/gpu.replicas") {
+    // 0 and what is no number: not shared.
+    node.gpu_replicas = std::max<std::int64_t>(ParseInteger(value).value_or(1), 1);
+  } else if (key == "sobre.dev/hardware-class") {
+    node.hardware_class = value;
   } else if (key == "sobre.dev/provider") {
     node.provider = value;
   } else if (key == "sobre.dev/grid-zone") {
@@ -47,8 +64,12 @@ void ApplyResource(std::string_view name, std::string_view quantity, Resources& 
     resources.millicpu = ParseMilliQuantity(quantity).value_or(resources.millicpu);
   } else if (name == "memory") {
     resources.memory_bytes = ParseQuantity(quantity).value_or(resources.memory_bytes);
-  } else if (name == kNvidiaGpu || name == kAmdGpu) {
+  } else if (name == kNvidiaGpu || name == kNvidiaSharedGpu || name == kAmdGpu) {
     resources.gpus += ParseQuantity(quantity).value_or(0);
+  } else if (const std::int64_t slices = SlicesOf(name); slices > 0) {
+    constexpr std::int64_t kMost = 1'000'000;
+    resources.gpu_slices +=
+        slices * std::clamp<std::int64_t>(ParseQuantity(quantity).value_or(0), 0, kMost);
   }
 }
 

@@ -10,6 +10,8 @@
 namespace sobre {
 
 inline constexpr std::string_view kNvidiaGpu = "nvidia.com/gpu";
+// Time-sliced shares, where the device plugin renames them.
+inline constexpr std::string_view kNvidiaSharedGpu = "nvidia.com/gpu.shared";
 inline constexpr std::string_view kAmdGpu = "amd.com/gpu";
 
 // Sets what `key` tells of a node (provider, region, instance type, accelerator, grid zone).

@@ -1,6 +1,6 @@
 #include "scoring/catalog.h"
 
-#include <array>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -22,8 +22,9 @@ class Row {
   std::string_view Text(std::string_view column) {
     for (std::size_t i = 0; i < header_.size(); ++i) {
       if (header_[i] == column) {
-        if (cells_[i].empty()) Fail("column '" + std::string(column) + "' is empty");
-        return cells_[i];
+        const std::string_view cell = Trim(cells_[i]);
+        if (cell.empty()) Fail("column '" + std::string(column) + "' is empty");
+        return cell;
       }
     }
     Fail("there is no column '" + std::string(column) + "'");
@@ -41,14 +42,26 @@ class Row {
     return *number;
   }
 
-  // "source, year"
-  std::string Source() { return std::string(Text("source")) + ", " + std::string(Text("year")); }
-  [[nodiscard]] const Status& status() const { return status_; }
+  // Fails where two columns stand in the wrong order.
+  void Ordered(std::string_view low, double low_value, std::string_view high, double high_value) {
+    if (low_value > high_value)
+      Fail("'" + std::string(low) + "' is above '" + std::string(high) + "'");
+  }
 
- private:
+  // "source, year"; every row must also say its method and licence.
+  std::string Source() {
+    const double year = Number("year", 1990, 2100);
+    if (year != static_cast<double>(static_cast<int>(year))) Fail("column 'year' is no whole year");
+    Text("method");
+    Text("licence");
+    return std::string(Text("source")) + ", " + std::string(Text("year"));
+  }
   void Fail(std::string message) {
     if (status_.ok()) status_ = Status::Invalid(std::move(message));
   }
+  [[nodiscard]] const Status& status() const { return status_; }
+
+ private:
   std::span<const std::string_view> header_;
   std::span<const std::string_view> cells_;
   Status status_;
@@ -63,6 +76,8 @@ Status ForEachRow(std::string_view name, std::string_view bytes,
     const std::string_view line = Trim(raw);
     if (line.empty()) continue;
     const std::string where = std::string(name) + ":" + std::to_string(line_number);
+    if (line.find('"') != std::string_view::npos)
+      return Status::Invalid(where + ": quotes are not understood; write the cells without");
     const std::vector<std::string_view> cells = Split(line, ',');
     if (header.empty()) {
       header = cells;
@@ -89,19 +104,41 @@ std::uint64_t Fnv1a(std::uint64_t hash, std::string_view bytes) {
   return hash;
 }
 
-// "GRA*" stands for every name that begins with GRA, "*" for all.
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
 bool Matches(std::string_view pattern, std::string_view name) {
-  if (pattern.ends_with('*')) return name.starts_with(pattern.substr(0, pattern.size() - 1));
-  return pattern == name;
+  const std::size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return pattern == name;
+  if (!name.starts_with(pattern.substr(0, star))) return false;
+  if (star + 1 == pattern.size()) return true;
+  std::string_view rest = name.substr(star);
+  if (rest.empty() || !IsDigit(rest.front())) return false;
+  while (!rest.empty() && IsDigit(rest.front())) rest.remove_prefix(1);
+  return Matches(pattern.substr(star + 1), rest);
 }
 
 }  // namespace
 
+template <class T>
+const Catalog::Keyed<T>* Catalog::FindRow(const std::vector<Keyed<T>>& rows,
+                                          const std::array<std::string_view, 4>& key) {
+  for (const Keyed<T>& row : rows) {
+    bool all = true;
+    for (std::size_t i = 0; i < key.size() && all; ++i) all = Matches(row.key[i], key[i]);
+    if (all) return &row;
+  }
+  return nullptr;
+}
+
+std::span<const EmbeddedFile> Catalog::EmbeddedFiles() {
+  std::size_t count = 0;
+  while (kCatalogFiles[count].name != nullptr) ++count;
+  return {kCatalogFiles, count};
+}
+
 const Catalog& Catalog::Embedded() {
   static const Catalog catalog = [] {
-    std::size_t count = 0;
-    while (kCatalogFiles[count].name != nullptr) ++count;
-    Result<Catalog> loaded = Load({kCatalogFiles, count});
+    Result<Catalog> loaded = Load(EmbeddedFiles());
     if (!loaded.ok()) {
       std::fprintf(stderr, "embedded catalogue: %s\n", loaded.status().message().c_str());
       std::abort();
@@ -118,61 +155,151 @@ Result<Catalog> Catalog::Load(std::span<const EmbeddedFile> files) {
     if (const Status status = catalog.LoadFile(file.name, file.bytes); !status.ok()) return status;
     hash = Fnv1a(Fnv1a(hash, file.name), file.bytes);
   }
+  if (const Status status = catalog.Complete(); !status.ok()) return status;
   std::array<char, 17> text;
   std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(hash));
   catalog.version_ = text.data();
   return catalog;
 }
 
-Status Catalog::LoadFile(std::string_view name, std::string_view bytes) {
+Status Catalog::LoadFile(std::string_view path, std::string_view bytes) {
+  // Adds one row to `table`: its key columns, then what `read` makes of the rest.
+  const auto load = [&](auto& table, const std::vector<std::string_view>& keys, const auto& read) {
+    return ForEachRow(path, bytes, [&](Row& row) {
+      auto& keyed = table.emplace_back();
+      for (std::size_t i = 0; i < keys.size(); ++i) keyed.key[i] = row.Text(keys[i]);
+      keyed.row = {read(row), row.Source(), true};
+    });
+  };
+  const auto money = [](Row& row, std::string_view column) {
+    Money price{row.Number(column, 0, 1e6), std::string(row.Text("currency"))};
+    if (price.currency.size() != 3) row.Fail("column 'currency' is no ISO 4217 code");
+    return price;
+  };
+  const std::string_view name = path.substr(path.rfind('/') + 1);
   if (name == "grid.csv") {
-    return ForEachRow(name, bytes, [this](Row& row) {
+    return ForEachRow(path, bytes, [this](Row& row) {
       GridRow grid{std::string(row.Text("zone")),
-                   {GramsPerKwh(row.Number("gco2e_per_kwh", 0, 2000)), row.Source()}};
-      row.Text("method");
-      row.Text("licence");
+                   {GramsPerKwh(row.Number("gco2e_per_kwh", 0, 2000)), row.Source(), true}};
       grid_.emplace(grid.zone, grid);
     });
   }
   if (name == "regions.csv") {
-    return ForEachRow(name, bytes, [this](Row& row) {
-      regions_.push_back({std::string(row.Text("provider")), std::string(row.Text("region")),
-                          std::string(row.Text("zone"))});
-      row.Source();
-    });
+    return load(regions_, {"provider", "region"},
+                [](Row& row) { return std::string(row.Text("zone")); });
   }
   if (name == "pue.csv") {
-    return ForEachRow(name, bytes, [this](Row& row) {
-      pue_.push_back({std::string(row.Text("provider")),
-                      std::string(row.Text("region")),
-                      {Pue(row.Number("pue", 1, 3)), row.Source()}});
-    });
+    return load(pue_, {"provider", "region"},
+                [](Row& row) { return Pue(row.Number("pue", 1, 3)); });
   }
   if (name == "cpu.csv") {
-    return ForEachRow(name, bytes, [this](Row& row) {
-      cpu_.push_back({std::string(row.Text("provider")),
-                      {CpuPower{WattsPerVcpu(row.Number("min_watts_per_vcpu", 0, 50)),
-                                WattsPerVcpu(row.Number("max_watts_per_vcpu", 0, 50))},
-                       row.Source()}});
+    return load(profiles_, {"profile"}, [](Row& row) {
+      const double idle = row.Number("min_watts_per_vcpu", 0, 50);
+      const double full = row.Number("max_watts_per_vcpu", 0, 50);
+      row.Ordered("min_watts_per_vcpu", idle, "max_watts_per_vcpu", full);
+      return HostProfile{std::string(row.Text("profile")), WattsPerVcpu(idle), WattsPerVcpu(full),
+                         Vcpus(0)};
+    });
+  }
+  if (name == "instances.csv") {
+    return load(instances_, {"provider", "instance_type"}, [](Row& row) {
+      return HostProfile{std::string(row.Text("profile")), WattsPerVcpu(0), WattsPerVcpu(0),
+                         Vcpus(row.Number("host_vcpus", 0, 10'000))};
     });
   }
   if (name == "gpu.csv") {
-    return ForEachRow(name, bytes, [this](Row& row) {
-      gpu_.push_back({std::string(row.Text("model")),
-                      {GpuPower{Watts(row.Number("idle_watts", 0, 2000)),
-                                Watts(row.Number("max_watts", 1, 5000))},
-                       row.Source()}});
+    return load(gpu_, {"model"}, [](Row& row) {
+      const double idle = row.Number("idle_watts", 0, 2000);
+      const double full = row.Number("max_watts", 1, 5000);
+      row.Ordered("idle_watts", idle, "max_watts", full);
+      return GpuPower{std::string(row.Text("model")), Watts(idle), Watts(full),
+                      static_cast<std::int64_t>(row.Number("slices", 1, 64))};
     });
   }
-  return Status::Invalid("'" + Printable(name) + "' is no file of the catalogue");
+  if (name == "embodied.csv") {
+    return load(embodied_, {"component"}, [](Row& row) {
+      const double low = row.Number("low_kgco2e", 0, 1e6);
+      const double mid = row.Number("mid_kgco2e", 0, 1e6);
+      const double high = row.Number("high_kgco2e", 0, 1e6);
+      row.Ordered("low_kgco2e", low, "mid_kgco2e", mid);
+      row.Ordered("mid_kgco2e", mid, "high_kgco2e", high);
+      return EmbodiedRow{{Grams(low * 1000), Grams(mid * 1000), Grams(high * 1000)},
+                         Hours(row.Number("lifetime_hours", 1, 1e6))};
+    });
+  }
+  if (name == "coefficients.csv") {
+    return load(coefficient_rows_, {"name"}, [](Row& row) { return row.Number("value", 0, 10); });
+  }
+  if (name == "market.csv") {
+    return load(market_, {"provider", "region"},
+                [](Row& row) { return GramsPerKwh(row.Number("gco2e_per_kwh", 0, 2000)); });
+  }
+  if (name == "electricity.csv") {
+    return load(electricity_, {"provider", "region"},
+                [](Row& row) { return EurosPerKwh(row.Number("eur_per_kwh", -10, 10)); });
+  }
+  if (name == "prices.csv") {
+    return load(prices_, {"provider", "resource"},
+                [&](Row& row) { return money(row, "price_per_hour"); });
+  }
+  if (name == "egress.csv") {
+    return load(egress_, {"provider", "from_region", "to_provider", "to_region"},
+                [&](Row& row) { return money(row, "price_per_gb"); });
+  }
+  if (name == "performance.csv") {
+    return load(performance_, {"model", "hardware_class"},
+                [](Row& row) { return row.Number("factor", 1e-6, 1e6); });
+  }
+  if (name == "classes.csv") {
+    return load(classes_, {"scale", "unit"}, [](Row& row) {
+      constexpr std::array<std::string_view, 6> kLetters = {"a", "b", "c", "d", "e", "f"};
+      ClassBounds bounds{};
+      for (std::size_t i = 0; i < bounds.size(); ++i) {
+        bounds[i] = row.Number(kLetters[i], 0, 1e9);
+        if (i > 0) row.Ordered(kLetters[i - 1], bounds[i - 1], kLetters[i], bounds[i]);
+      }
+      return bounds;
+    });
+  }
+  if (name == "uncertainty.csv") {
+    return load(uncertainty_, {"factor", "basis"}, [](Row& row) {
+      return Band{row.Number("low", 0, 1), row.Number("high", 1, 100)};
+    });
+  }
+  return Status::Invalid("'" + Printable(path) + "' is no file of the catalogue");
+}
+
+// What one table takes from another.
+Status Catalog::Complete() {
+  for (Keyed<HostProfile>& instance : instances_) {
+    const Keyed<HostProfile>* profile = FindRow(profiles_, {instance.row.value.processor});
+    if (profile == nullptr) {
+      return Status::Invalid("instances.csv: " + instance.key[0] + " " + instance.key[1] + ": '" +
+                             Printable(instance.row.value.processor) +
+                             "' is no profile of cpu.csv");
+    }
+    instance.row.value.idle = profile->row.value.idle;
+    instance.row.value.full = profile->row.value.full;
+    instance.row.source = profile->row.source + ": " + instance.row.value.processor + " (" +
+                          instance.row.source + ")";
+  }
+  const auto coefficient = [&](std::string_view name) {
+    const Keyed<double>* row = FindRow(coefficient_rows_, {name});
+    if (row == nullptr) return 0.0;
+    coefficients_.source = row->row.source;
+    return row->row.value;
+  };
+  coefficients_.value = {
+      KwhPerGigabyteHour(coefficient("memory")), KwhPerTerabyteHour(coefficient("ssd")),
+      KwhPerTerabyteHour(coefficient("hdd")), KwhPerGigabyte(coefficient("network"))};
+  return Status::Ok();
 }
 
 std::optional<std::string_view> Catalog::ZoneOf(std::string_view provider,
                                                 std::string_view region) const {
-  for (const RegionRow& row : regions_) {
-    if (row.provider == provider && Matches(row.region, region)) return row.zone;
-  }
-  return std::nullopt;
+  const auto* row = FindRow(regions_, {provider, region});
+  if (row == nullptr) return std::nullopt;
+  return row->row.value;
 }
 
 const GridRow* Catalog::Grid(std::string_view zone) const {
@@ -180,39 +307,89 @@ const GridRow* Catalog::Grid(std::string_view zone) const {
   return found == grid_.end() ? nullptr : &found->second;
 }
 
-// Rows stand from the special to the general, so the first that matches is the best.
-Published<Pue> Catalog::PueOf(std::string_view provider, std::string_view region) const {
-  for (const PueRow& row : pue_) {
-    if (Matches(row.provider, provider) && Matches(row.region, region)) {
-      Published<Pue> pue = row.pue;
-      pue.exact = row.region == region;
-      return pue;
-    }
-  }
-  return {Pue(1), "no row in the catalogue", false};
+std::optional<Published<GramsPerKwh>> Catalog::MarketOf(std::string_view provider,
+                                                        std::string_view region) const {
+  const auto* row = FindRow(market_, {provider, region});
+  return row == nullptr ? std::nullopt : std::optional(row->row);
 }
 
-Published<CpuPower> Catalog::CpuOf(std::string_view provider) const {
-  for (const CpuRow& row : cpu_) {
-    if (Matches(row.provider, provider)) {
-      Published<CpuPower> power = row.power;
-      power.exact = row.provider == provider;
-      return power;
-    }
-  }
-  return {CpuPower{}, "no row in the catalogue", false};
+std::optional<Published<EurosPerKwh>> Catalog::ElectricityOf(std::string_view provider,
+                                                             std::string_view region) const {
+  const auto* row = FindRow(electricity_, {provider, region});
+  return row == nullptr ? std::nullopt : std::optional(row->row);
+}
+
+// Rows stand from the special to the general, so the first that matches is the best.
+Published<Pue> Catalog::PueOf(std::string_view provider, std::string_view region) const {
+  const auto* row = FindRow(pue_, {provider, region});
+  if (row == nullptr) return {Pue(1), "no row in the catalogue", false};
+  Published<Pue> pue = row->row;
+  pue.exact = row->key[1] == region;
+  return pue;
+}
+
+std::pair<Published<HostProfile>, ProfileMatch> Catalog::HostOf(
+    std::string_view provider, std::string_view instance_type) const {
+  const auto* row = FindRow(instances_, {provider, instance_type});
+  if (row == nullptr)
+    return {{HostProfile{}, "no row in the catalogue", false}, ProfileMatch::kWorld};
+  const ProfileMatch match = row->key[1] != "*"                      ? ProfileMatch::kInstanceType
+                             : row->row.value.processor == "unknown" ? ProfileMatch::kWorld
+                                                                     : ProfileMatch::kProvider;
+  Published<HostProfile> host = row->row;
+  host.exact = match == ProfileMatch::kInstanceType;
+  return {std::move(host), match};
 }
 
 std::optional<Published<GpuPower>> Catalog::GpuOf(std::string_view model) const {
   // Whole words only: T4 must not be found in "Tesla-T400", nor A10 in A100.
-  for (const GpuRow& row : gpu_) {
+  for (const auto& row : gpu_) {
     for (const std::string_view part : Split(model, '-')) {
       for (const std::string_view word : Split(part, ' ')) {
-        if (EqualsIgnoreCase(word, row.model)) return row.power;
+        if (EqualsIgnoreCase(word, row.key[0])) return row.row;
       }
     }
   }
   return std::nullopt;
+}
+
+std::optional<Published<EmbodiedRow>> Catalog::EmbodiedOf(std::string_view component) const {
+  const auto* row = FindRow(embodied_, {component});
+  return row == nullptr ? std::nullopt : std::optional(row->row);
+}
+
+std::optional<Published<DefaultPrices>> Catalog::PricesOf(std::string_view provider) const {
+  const auto* vcpu = FindRow(prices_, {provider, "vcpu"});
+  const auto* gigabyte = FindRow(prices_, {provider, "gb"});
+  const auto* gpu = FindRow(prices_, {provider, "gpu"});
+  if (vcpu == nullptr || gigabyte == nullptr || gpu == nullptr) return std::nullopt;
+  return Published<DefaultPrices>{
+      {vcpu->row.value, gigabyte->row.value, gpu->row.value}, vcpu->row.source, false};
+}
+
+std::optional<Published<Money>> Catalog::EgressPrice(std::string_view provider,
+                                                     std::string_view region,
+                                                     std::string_view to_provider,
+                                                     std::string_view to_region) const {
+  const auto* row = FindRow(egress_, {provider, region, to_provider, to_region});
+  return row == nullptr ? std::nullopt : std::optional(row->row);
+}
+
+std::optional<Published<double>> Catalog::PerformanceOf(std::string_view model,
+                                                        std::string_view hardware_class) const {
+  const auto* row = FindRow(performance_, {model, hardware_class});
+  return row == nullptr ? std::nullopt : std::optional(row->row);
+}
+
+std::optional<Published<ClassBounds>> Catalog::ClassesOf(std::string_view scale,
+                                                         std::string_view unit) const {
+  const auto* row = FindRow(classes_, {scale, unit});
+  return row == nullptr ? std::nullopt : std::optional(row->row);
+}
+
+Band Catalog::BandOf(std::string_view factor, std::string_view basis) const {
+  const auto* row = FindRow(uncertainty_, {factor, basis});
+  return row == nullptr ? Band{} : row->row.value;
 }
 
 }  // namespace sobre

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -28,25 +29,71 @@ struct GridRow {
   Published<GramsPerKwh> intensity;
 };
 
-struct CpuPower {
+// What an instance type is known to run on.
+struct HostProfile {
+  std::string processor;  // a profile of cpu.csv: "ice-lake", "aws-average", "unknown"
   WattsPerVcpu idle;
   WattsPerVcpu full;
+  // Of the whole machine, for its embodied emissions; 0: the node is the machine.
+  Vcpus host_vcpus;
 };
+// How specific a host profile is.
+enum class ProfileMatch { kInstanceType, kProvider, kWorld };
 
 struct GpuPower {
+  std::string model;
   Watts idle;
   Watts full;
+  // Into how many slices its partitions (MIG) count.
+  std::int64_t slices = 1;
 };
 
+struct EmbodiedRow {
+  Range<Grams> total;
+  Hours lifetime;
+};
+
+// Energy of what is not the processor, per amount and time.
+struct Coefficients {
+  KwhPerGigabyteHour memory;
+  KwhPerTerabyteHour ssd;
+  KwhPerTerabyteHour hdd;
+  KwhPerGigabyte network;
+};
+
+struct Money {
+  double amount = 0;
+  std::string currency;  // ISO 4217
+};
+
+// Prices per hour where nobody states the node's own.
+struct DefaultPrices {
+  Money vcpu;
+  Money gigabyte;
+  Money gpu;
+};
+
+// The bounds of a figure as multiples of it.
+struct Band {
+  double low = 1;
+  double high = 1;
+};
+
+// The upper bounds of classes A to F; above is G.
+using ClassBounds = std::array<double, 6>;
+
 // What is known of the world without asking anybody: grid intensity by country, where each
-// provider's regions are, the efficiency of data centres, power by provider and accelerator. Made
-// of the rows in scoring/catalog/*.csv. Immutable after loading; safe to share between threads.
+// provider's regions are, the efficiency of data centres, processors behind instance types,
+// accelerators, embodied emissions, default prices, classes, and how far each may be off. Made of
+// the rows in scoring/catalog/*.csv and of a user's own. Immutable after loading; safe to share
+// between threads.
 class Catalog {
  public:
   // The rows that are compiled in. They are tested to load, so this cannot fail.
   static const Catalog& Embedded();
-  // Reads grid.csv, regions.csv, pue.csv, cpu.csv and gpu.csv from the given files. A bad row is an
-  // error that names file and line.
+  static std::span<const EmbeddedFile> EmbeddedFiles();
+  // Reads tables by their file names (grid.csv, …). A row of an earlier file has precedence, so a
+  // user's own stand before the embedded ones. A bad row is an error that names file and line.
   static Result<Catalog> Load(std::span<const EmbeddedFile> files);
 
   // The grid zone behind a provider's region; regions are keyed by both, as one name means two
@@ -54,37 +101,71 @@ class Catalog {
   [[nodiscard]] std::optional<std::string_view> ZoneOf(std::string_view provider,
                                                        std::string_view region) const;
   [[nodiscard]] const GridRow* Grid(std::string_view zone) const;
+  // The market-based factor of the contract behind a region, where one is configured.
+  [[nodiscard]] std::optional<Published<GramsPerKwh>> MarketOf(std::string_view provider,
+                                                               std::string_view region) const;
+  // What electricity costs where it is paid beside the node's price (one's own data centre).
+  [[nodiscard]] std::optional<Published<EurosPerKwh>> ElectricityOf(std::string_view provider,
+                                                                    std::string_view region) const;
   // Exact by region, else the provider's average, else the world's: never nothing.
   [[nodiscard]] Published<Pue> PueOf(std::string_view provider, std::string_view region) const;
-  [[nodiscard]] Published<CpuPower> CpuOf(std::string_view provider) const;
+  // By instance type, else the provider's average, else the world's: never nothing.
+  [[nodiscard]] std::pair<Published<HostProfile>, ProfileMatch> HostOf(
+      std::string_view provider, std::string_view instance_type) const;
   // By the model's name as device plugins print it ("NVIDIA-A100-SXM4-80GB").
   [[nodiscard]] std::optional<Published<GpuPower>> GpuOf(std::string_view model) const;
+  // "server", "server-large-compute", "server-large-memory" or an accelerator's model.
+  [[nodiscard]] std::optional<Published<EmbodiedRow>> EmbodiedOf(std::string_view component) const;
+  [[nodiscard]] const Published<Coefficients>& coefficients() const { return coefficients_; }
+  // Nothing where a resource's price is missing.
+  [[nodiscard]] std::optional<Published<DefaultPrices>> PricesOf(std::string_view provider) const;
+  // Price of a gigabyte that crosses from one region to another.
+  [[nodiscard]] std::optional<Published<Money>> EgressPrice(std::string_view provider,
+                                                            std::string_view region,
+                                                            std::string_view to_provider,
+                                                            std::string_view to_region) const;
+  // How many times as fast a hardware class serves the model, against the class that its rate is
+  // stated for.
+  [[nodiscard]] std::optional<Published<double>> PerformanceOf(
+      std::string_view model, std::string_view hardware_class) const;
+  // scale "energy" or "carbon", unit such as "Wh/request".
+  [[nodiscard]] std::optional<Published<ClassBounds>> ClassesOf(std::string_view scale,
+                                                                std::string_view unit) const;
+  // Without a row: no uncertainty.
+  [[nodiscard]] Band BandOf(std::string_view factor, std::string_view basis) const;
   // A hash of all rows: recorded with each decision, so that it can be recomputed.
   [[nodiscard]] const std::string& version() const { return version_; }
 
  private:
-  struct RegionRow {
-    std::string provider, region, zone;
+  // A row found by one to four names, each of which may be a pattern: "*" at the end stands for
+  // anything, elsewhere for digits.
+  template <class T>
+  struct Keyed {
+    std::array<std::string, 4> key;
+    Published<T> row;
   };
-  struct PueRow {
-    std::string provider, region;
-    Published<Pue> pue;
-  };
-  struct CpuRow {
-    std::string provider;
-    Published<CpuPower> power;
-  };
-  struct GpuRow {
-    std::string model;
-    Published<GpuPower> power;
-  };
+  template <class T>
+  static const Keyed<T>* FindRow(const std::vector<Keyed<T>>& rows,
+                                 const std::array<std::string_view, 4>& key);
   Status LoadFile(std::string_view name, std::string_view bytes);
+  Status Complete();
 
   std::unordered_map<std::string, GridRow> grid_;
-  std::vector<RegionRow> regions_;
-  std::vector<PueRow> pue_;
-  std::vector<CpuRow> cpu_;
-  std::vector<GpuRow> gpu_;
+  std::vector<Keyed<std::string>> regions_;
+  std::vector<Keyed<Pue>> pue_;
+  std::vector<Keyed<HostProfile>> profiles_;   // cpu.csv
+  std::vector<Keyed<HostProfile>> instances_;  // idle and full are filled in by Complete()
+  std::vector<Keyed<GpuPower>> gpu_;
+  std::vector<Keyed<EmbodiedRow>> embodied_;
+  std::vector<Keyed<GramsPerKwh>> market_;
+  std::vector<Keyed<EurosPerKwh>> electricity_;
+  std::vector<Keyed<Money>> prices_;
+  std::vector<Keyed<Money>> egress_;
+  std::vector<Keyed<double>> performance_;
+  std::vector<Keyed<ClassBounds>> classes_;
+  std::vector<Keyed<Band>> uncertainty_;
+  std::vector<Keyed<double>> coefficient_rows_;
+  Published<Coefficients> coefficients_;
   std::string version_;
 };
 

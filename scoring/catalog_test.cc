@@ -44,8 +44,35 @@ TEST(Catalog, FallsFromRegionToProviderToWorld) {
   EXPECT_DOUBLE_EQ(catalog.PueOf("aws", "eu-west-3").value.value(), 1.135);
   EXPECT_FALSE(catalog.PueOf("aws", "eu-west-3").exact);
   EXPECT_DOUBLE_EQ(catalog.PueOf("nobody", "").value.value(), 1.56);
-  EXPECT_DOUBLE_EQ(catalog.CpuOf("gcp").value.full.value(), 4.26);
-  EXPECT_FALSE(catalog.CpuOf("nobody").exact);
+  EXPECT_DOUBLE_EQ(catalog.HostOf("aws", "m6i.2xlarge").first.value.full.value(), 3.758);
+  EXPECT_EQ(catalog.HostOf("aws", "m6i.2xlarge").second, ProfileMatch::kInstanceType);
+  EXPECT_DOUBLE_EQ(catalog.HostOf("gcp", "").first.value.full.value(), 4.26);
+  EXPECT_EQ(catalog.HostOf("gcp", "").second, ProfileMatch::kProvider);
+  EXPECT_EQ(catalog.HostOf("ovhcloud", "b3-8").second, ProfileMatch::kWorld);
+  EXPECT_EQ(catalog.HostOf("nobody", "x").second, ProfileMatch::kWorld);
+}
+
+TEST(Catalog, AStarInsideAnInstanceTypeStandsForDigits) {
+  const Catalog& catalog = Catalog::Embedded();
+  EXPECT_EQ(catalog.HostOf("azure", "Standard_D4s_v5").first.value.processor, "ice-lake");
+  EXPECT_EQ(catalog.HostOf("azure", "Standard_D16as_v5").first.value.processor, "epyc-3");
+  EXPECT_EQ(catalog.HostOf("azure", "Standard_D16plds_v5").second, ProfileMatch::kProvider);
+}
+
+TEST(Catalog, AUsersRowsComeBeforeTheEmbeddedOnes) {
+  std::vector<EmbeddedFile> files = {
+      {"/etc/own/pue.csv",
+       "provider,region,pue,source,year,method,licence\nonprem,paris,1.2,bill,2026,measured,own\n"},
+      {"/etc/own/grid.csv",
+       "zone,name,gco2e_per_kwh,year,method,source,licence\nFR,France,20,2026,average,own,own\n"}};
+  const auto embedded = Catalog::EmbeddedFiles();
+  files.insert(files.end(), embedded.begin(), embedded.end());
+  const Result<Catalog> catalog = Catalog::Load(files);
+  ASSERT_TRUE(catalog.ok()) << catalog.status().message();
+  EXPECT_EQ(catalog->PueOf("onprem", "paris").value, Pue(1.2));
+  EXPECT_EQ(catalog->Grid("FR")->intensity.value, GramsPerKwh(20));
+  EXPECT_EQ(catalog->PueOf("aws", "eu-west-1").value, Pue(1.11));
+  EXPECT_NE(catalog->version(), Catalog::Embedded().version());
 }
 
 TEST(Catalog, FindsAcceleratorsByWholeWords) {
@@ -71,7 +98,7 @@ TEST(Catalog, ABadRowIsNamedByFileAndLine) {
               HasSubstr("column 'licence' is empty"));
   EXPECT_THAT(load("zone,year\nFR,2023\n"), HasSubstr("no column 'gco2e_per_kwh'"));
   EXPECT_THAT(load(""), HasSubstr("empty"));
-  const EmbeddedFile stranger{"prices.csv", "a\n"};
+  const EmbeddedFile stranger{"weather.csv", "a\n"};
   EXPECT_THAT(Catalog::Load({&stranger, 1}).status().message(),
               HasSubstr("no file of the catalogue"));
 }

@@ -11,7 +11,12 @@ namespace sobre {
 struct Resources {
   std::int64_t millicpu = 0;
   std::int64_t memory_bytes = 0;
+  // Accelerators as the device plugin counts them: whole ones, or time-sliced shares.
   std::int64_t gpus = 0;
+  // Slices of partitioned accelerators (MIG): a 3g.20gb counts three.
+  std::int64_t gpu_slices = 0;
+
+  [[nodiscard]] bool UsesGpu() const { return gpus > 0 || gpu_slices > 0; }
 };
 
 struct NodeFacts {
@@ -21,6 +26,10 @@ struct NodeFacts {
   std::string grid_zone;  // where a label states it outright; else the catalogue finds it
   std::string instance_type;
   std::string gpu_model;
+  // Into how many time-sliced shares the device plugin divides each accelerator.
+  std::int64_t gpu_replicas = 1;
+  // Overrides what it is called in performance tables.
+  std::string hardware_class;
   Resources allocatable;
 };
 
@@ -28,6 +37,11 @@ struct PodFacts {
   std::string namespace_name;
   std::string name;
   std::string uid;
+  // The name of what made it: a Deployment's, a Job's, else the pod's own.
+  std::string workload;
+  bool is_batch_job = false;
+  // Asks for devices by resource claims, which are not read.
+  bool has_resource_claims = false;
   // Of all containers together, as the scheduler counts them.
   Resources requests;
   Annotations annotations;

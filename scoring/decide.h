@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "scoring/cluster.h"
+#include "scoring/ledger.h"
 #include "scoring/policy.h"
 #include "scoring/snapshot.h"
 #include "scoring/units.h"
@@ -14,7 +15,7 @@
 namespace sobre {
 
 // Changes whenever the same input may score differently; recorded with each decision.
-inline constexpr int kAlgorithmVersion = 1;
+inline constexpr int kAlgorithmVersion = 2;
 inline constexpr int kMaxScore = 10;
 
 // Where the grid intensity of a ranking came from: one source for all candidates, never a mixture.
@@ -34,17 +35,33 @@ struct DecisionRequest {
 DecisionRequest MakeRequest(PodFacts pod, const Policy& cluster_policy,
                             const Annotations& namespace_annotations);
 
-// One node as it was judged, on the placement ledger: what changes if the pod goes there. Power
-// includes PUE; an unknown figure is absent.
+// Where the rate of functional units came from.
+enum class RateBasis {
+  kNone,        // no rate is known, or none is needed: the pod-hour
+  kAnnotation,  // stated by the owner
+  kWorkload,    // measured of the workload
+  kModel,       // measured of others that serve the same model
+};
+std::string_view ToString(RateBasis basis);
+
+// How the pod works on one hardware class.
+struct ClassWork {
+  UnitsPerHour units{1};
+  RateBasis rate_basis = RateBasis::kNone;
+  // Throughput-bound, and nobody knows how fast this class is: taken for as fast as the reference.
+  bool factor_assumed = false;
+  // Measured energy of the unit times the rate, without PUE; takes precedence over any profile.
+  std::optional<Watts> measured_power;
+};
+
+// One node as it was judged, on the placement ledger.
 struct Candidate {
   std::int32_t node = Snapshot::kUnknownNode;  // index into the snapshot
   std::int32_t score = 0;                      // 0 to 10
-  bool grams_known = false;
-  bool euros_known = false;
   bool within_tolerance = false;  // objective balanced: cheap enough to compete on grams
-  Watts added_power;
-  GramsPerHour grams;
-  EurosPerHour euros;
+  // What one replica would serve per hour there.
+  UnitsPerHour units{1};
+  PlacementFigures placement;
 };
 
 // The answer for one pod. Candidates stand in the order in which they were asked about.
@@ -56,13 +73,29 @@ struct Decision {
   std::optional<Objective> ranked_by;
   IntensityBasis intensity_basis = IntensityBasis::kNone;
   FunctionalUnit unit = FunctionalUnit::kPodHour;
-  // Functional units that one replica serves per hour; 1 for the pod-hour.
+  RateBasis rate_basis = RateBasis::kNone;
+  // Functional units that one replica serves per hour, on hardware of factor 1 if throughput-bound;
+  // 1 for the pod-hour.
   UnitsPerHour units{1};
+  Demand demand;
+  // By hardware class of the snapshot.
+  std::vector<ClassWork> work;
+  // Data would cross regions, but the price of that is unknown for some candidate.
+  bool egress_price_unknown = false;
   std::vector<Candidate> candidates;
   std::int64_t unknown_candidates = 0;
   // The first candidate of the highest score; no value for an empty list.
   std::optional<std::size_t> best;
 };
+
+// A candidate's figures over as much work as the reference serves in an hour: what is ranked, so
+// that a faster node may draw more and still win per unit.
+GramsPerHour RankedGrams(const Candidate& candidate, const Decision& decision);
+EurosPerHour RankedEuros(const Candidate& candidate, const Decision& decision);
+// Euros with carbon priced in.
+EurosPerHour RankedPriced(const Candidate& candidate, const Decision& decision);
+// The dearest that objective balanced lets compete on grams.
+EurosPerHour ToleranceLimit(EurosPerHour cheapest, Fraction tolerance);
 
 // Scores every candidate (indices into the snapshot; kUnknownNode is allowed) for the pod. Pure and
 // deterministic, bit for bit. `decision` is overwritten; its buffers are reused, so that in the

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/text.h"
+#include "scoring/analysis.h"
 
 namespace sobre {
 namespace {
@@ -26,17 +27,20 @@ struct Scale {
 };
 Scale ReadableScale(const Candidate& candidate, const Decision& decision) {
   if (decision.unit == FunctionalUnit::kPodHour) return {1, "pod-hour"};
-  const double most = std::max(candidate.grams_known ? candidate.grams.value() : 0.0,
-                               candidate.euros_known ? candidate.euros.value() : 0.0) /
-                      decision.units.value();
-  if (most >= 0.01) return {1, "request"};
-  if (most >= 0.00001) return {1000, "1,000 requests"};
+  if (decision.unit == FunctionalUnit::kRun) return {1, "run"};
+  const bool tokens = decision.unit == FunctionalUnit::kThousandTokens;
+  const double most =
+      std::max(candidate.placement.grams_known ? candidate.placement.grams.value() : 0.0,
+               candidate.placement.euros_known ? candidate.placement.euros.value() : 0.0) /
+      candidate.units.value();
+  if (most >= 0.01) return {1, tokens ? "1,000 tokens" : "request"};
+  if (most >= 0.00001 || tokens) return {1000, tokens ? "million tokens" : "1,000 requests"};
   return {1e6, "million requests"};
 }
 
-std::string PerUnits(double per_hour, const Decision& decision, const Scale& scale,
+std::string PerUnits(double per_hour, const Candidate& candidate, const Scale& scale,
                      const char* unit) {
-  return FormatSignificant(per_hour / decision.units.value() * scale.units, 3) + " " + unit;
+  return FormatSignificant(per_hour / candidate.units.value() * scale.units, 3) + " " + unit;
 }
 
 // " n % fewer grams than …" of the candidate against the mean of those whose grams are known.
@@ -44,12 +48,13 @@ std::string AgainstTheMean(const Candidate& candidate, const Decision& decision)
   double sum = 0;
   std::int64_t count = 0;
   for (const Candidate& c : decision.candidates) {
-    if (!c.grams_known) continue;
-    sum += c.grams.value();
+    if (!c.placement.grams_known) continue;
+    sum += RankedGrams(c, decision).value();
     ++count;
   }
-  if (!candidate.grams_known || count < 2 || sum <= 0) return {};
-  const double change = (candidate.grams.value() / (sum / static_cast<double>(count)) - 1) * 100;
+  if (!candidate.placement.grams_known || count < 2 || sum <= 0) return {};
+  const double change =
+      (RankedGrams(candidate, decision).value() / (sum / static_cast<double>(count)) - 1) * 100;
   return "; " + FormatSignificant(std::abs(change), 2) + " % " + (change <= 0 ? "fewer" : "more") +
          " grams than the mean of " + std::to_string(count) + " candidates";
 }
@@ -65,6 +70,73 @@ void Pad(std::string& line, std::string_view text, std::size_t width) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
   line.append(width > columns ? width - columns : 0, ' ');
   line += "  ";
+}
+
+void NoteAssumedFactors(const Decision& decision, const Snapshot& snapshot,
+                        std::vector<std::string>& notes) {
+  std::string assumed;
+  for (std::size_t i = 0; i < snapshot.hardware_classes().size(); ++i) {
+    if (decision.work[i].factor_assumed)
+      assumed += (assumed.empty() ? "" : ", ") + snapshot.hardware_classes()[i];
+  }
+  if (!assumed.empty())
+    notes.push_back("throughput-bound, but the speed is unknown on " + assumed +
+                    ": taken for that of the reference");
+}
+
+// "from 0 %: pl; from 11.5 %: se"
+std::string StepsText(const std::vector<Step>& steps, double scale, const char* unit,
+                      const Decision& decision, const Snapshot& snapshot) {
+  std::string text;
+  for (const Step& step : steps) {
+    text += (text.empty() ? "from " : "; from ") + FormatSignificant(step.from * scale, 3) + unit +
+            ": " + RecordOf(decision.candidates[step.winner], snapshot)->facts->name;
+  }
+  return text;
+}
+
+std::string RangeText(const Range<GramsPerHour>& range, double divisor) {
+  return FormatSignificant(range.mid.value() / divisor, 3) + " (" +
+         FormatSignificant(range.low.value() / divisor, 3) + " to " +
+         FormatSignificant(range.high.value() / divisor, 3) + ")";
+}
+
+// What the best would answer for, and what would change the choice.
+std::string AlternativesText(const DecisionRequest& request, const Decision& decision,
+                             const Snapshot& snapshot) {
+  std::string text;
+  const Candidate& best = decision.candidates[*decision.best];
+  const ReportFigures report = Attribute(request, decision, best, snapshot);
+  if (report.total) {
+    text += "Report ledger of the best: " + RangeText(*report.total, best.units.value()) +
+            " gCO2e per " + std::string(ToString(decision.unit)) + ", of it embodied " +
+            RangeText(*report.embodied, best.units.value());
+    if (report.energy_class)
+      text += std::string("; energy class ") + ToLetter(*report.energy_class);
+    if (report.carbon_class)
+      text += std::string(", carbon class ") + ToLetter(*report.carbon_class);
+    text += ".\n";
+  }
+  std::string ties;
+  for (const Candidate& c : decision.candidates) {
+    if (c.node == best.node || !IsTie(c, best, decision, snapshot)) continue;
+    ties += (ties.empty() ? "" : ", ") + RecordOf(c, snapshot)->facts->name;
+  }
+  if (!ties.empty()) text += "Tied with the best, inside the noise: " + ties + ".\n";
+  std::string front;
+  for (const std::size_t i : ParetoFront(decision)) {
+    front += (front.empty() ? "" : ", ") + RecordOf(decision.candidates[i], snapshot)->facts->name;
+  }
+  if (!front.empty()) text += "Pareto front, cheapest to cleanest: " + front + ".\n";
+  const bool balanced = decision.ranked_by == Objective::kBalanced;
+  if (balanced || decision.ranked_by == Objective::kPriced) {
+    text += balanced ? "Winner by cost tolerance: " +
+                           StepsText(ToleranceSteps(decision), 100, " %", decision, snapshot)
+                     : "Winner by carbon price: " +
+                           StepsText(CarbonPriceSteps(decision), 1, " EUR/t", decision, snapshot);
+    text += ".\n";
+  }
+  return text;
 }
 
 }  // namespace
@@ -83,8 +155,22 @@ std::vector<std::string> Notes(const DecisionRequest& request, const Decision& d
   }
   if (decision.policy.unit == FunctionalUnit::kRequest &&
       decision.unit == FunctionalUnit::kPodHour) {
-    notes.emplace_back("no rate of requests is known: counted per pod-hour");
+    notes.emplace_back(request.pod.is_batch_job
+                           ? "a batch job without sobre.dev/expected-duration: counted per pod-hour"
+                           : "no rate of requests is known: counted per pod-hour");
+  } else if (decision.policy.unit != decision.unit && !request.pod.is_batch_job) {
+    notes.push_back("no rate is known for the unit " + std::string(ToString(decision.policy.unit)) +
+                    ": counted per pod-hour");
   }
+  if (decision.policy.bound == Bound::kThroughput) NoteAssumedFactors(decision, snapshot, notes);
+  if (request.pod.has_resource_claims) {
+    notes.emplace_back(
+        "its resource claims cannot be read: the power of claimed devices is not counted, and the "
+        "report ledger is unknown");
+  }
+  if (decision.egress_price_unknown)
+    notes.emplace_back(
+        "egress has no price between some of the regions: its euros are not counted");
   if (decision.unknown_candidates > 0 && decision.ranked_by) {
     notes.push_back(std::to_string(decision.unknown_candidates) + " of " +
                     std::to_string(decision.candidates.size()) +
@@ -103,11 +189,13 @@ std::string DescribeCandidate(const Candidate& candidate, const Decision& decisi
   if (!place.empty()) text += " (" + place + ")";
   text += ": score " + std::to_string(candidate.score) + ", ";
   const Scale scale = ReadableScale(candidate, decision);
-  text += candidate.grams_known ? PerUnits(candidate.grams.value(), decision, scale, "gCO2e")
-                                : "unknown carbon";
+  text += candidate.placement.grams_known
+              ? PerUnits(candidate.placement.grams.value(), candidate, scale, "gCO2e")
+              : "unknown carbon";
   text += " and ";
-  text += candidate.euros_known ? PerUnits(candidate.euros.value(), decision, scale, "EUR")
-                                : "unknown price";
+  text += candidate.placement.euros_known
+              ? PerUnits(candidate.placement.euros.value(), candidate, scale, "EUR")
+              : "unknown price";
   text += " per " + std::string(scale.name);
   return text;
 }
@@ -119,14 +207,14 @@ std::string Reason(const Candidate& candidate, const Decision& decision, const S
       decision.best && candidate.score == decision.candidates[*decision.best].score;
   switch (*decision.ranked_by) {
     case Objective::kCarbon:
-      if (!candidate.grams_known) return "its carbon is unknown";
+      if (!candidate.placement.grams_known) return "its carbon is unknown";
       return (is_best ? "fewest grams" : "not the fewest grams") +
              AgainstTheMean(candidate, decision);
     case Objective::kCost:
-      if (!candidate.euros_known) return "its price is unknown";
+      if (!candidate.placement.euros_known) return "its price is unknown";
       return is_best ? "cheapest" : "not the cheapest";
     case Objective::kPriced:
-      if (!candidate.grams_known || !candidate.euros_known)
+      if (!candidate.placement.grams_known || !candidate.placement.euros_known)
         return "its carbon or its price is unknown";
       return (is_best ? "cheapest" : "not the cheapest") + std::string(" with carbon at ") +
              FormatSignificant(decision.policy.carbon_price.value(), 4) + " EUR/t" +
@@ -134,7 +222,8 @@ std::string Reason(const Candidate& candidate, const Decision& decision, const S
     case Objective::kBalanced:
       break;
   }
-  if (!candidate.grams_known || !candidate.euros_known) return "its carbon or its price is unknown";
+  if (!candidate.placement.grams_known || !candidate.placement.euros_known)
+    return "its carbon or its price is unknown";
   const auto affordable = std::count_if(decision.candidates.begin(), decision.candidates.end(),
                                         [](const Candidate& c) { return c.within_tolerance; });
   if (!candidate.within_tolerance) {
@@ -190,17 +279,23 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
     const auto& intensity = decision.intensity_basis == IntensityBasis::kLive
                                 ? record->live_intensity
                                 : record->catalog_intensity;
-    add_row(std::to_string(c.score), record->facts->name, Place(*record->facts),
-            FormatSignificant(c.added_power.value(), 3),
-            intensity ? FormatSignificant(intensity->value.value(), 3) : "?",
-            c.grams_known ? FormatSignificant(c.grams.value() / decision.units.value(), 3) : "?",
-            c.euros_known ? FormatSignificant(c.euros.value() / decision.units.value(), 3) : "?",
-            ToString(record->power_basis));
+    add_row(
+        std::to_string(c.score), record->facts->name, Place(*record->facts),
+        c.placement.power_known ? FormatSignificant(c.placement.added_power.value(), 3) : "?",
+        intensity ? FormatSignificant(intensity->value.value(), 3) : "?",
+        c.placement.grams_known ? FormatSignificant(c.placement.grams.value() / c.units.value(), 3)
+                                : "?",
+        c.placement.euros_known ? FormatSignificant(c.placement.euros.value() / c.units.value(), 3)
+                                : "?",
+        decision.work[static_cast<std::size_t>(record->hardware_class)].measured_power
+            ? ToString(PowerBasis::kMeasuredJoules)
+            : ToString(record->power_basis));
   }
   if (decision.best) {
     text +=
         "\nBest: " + DescribeCandidate(decision.candidates[*decision.best], decision, snapshot) +
         "; " + Reason(decision.candidates[*decision.best], decision, snapshot) + ".\n";
+    text += AlternativesText(request, decision, snapshot);
   }
   for (const std::string& note : Notes(request, decision, snapshot))
     text += "Note: " + note + ".\n";

@@ -18,9 +18,8 @@ TEST(Explain, SaysWhoWonAndWhy) {
                             .Price("fr", 0.42)
                             .Price("de", 0.4)
                             .Snapshot();
-  DecisionRequest request{{"shop", "web-1", "u", {2000, 4LL << 30, 0}, {}},
-                          {},
-                          {"pod: sobre.dev/x: unknown annotation"}};
+  DecisionRequest request = RequestFor({});
+  request.problems = {"pod: sobre.dev/x: unknown annotation"};
   Decision decision;
   const std::vector<std::int32_t> nodes = {snapshot->Find("de"), snapshot->Find("fr"),
                                            Snapshot::kUnknownNode};
@@ -39,7 +38,7 @@ TEST(Explain, SaysWhoWonAndWhy) {
 TEST(Explain, SaysWhatCouldNotBeFollowed) {
   const auto snapshot =
       TestWorld().Node("fr", "aws", "eu-west-3").Node("de", "aws", "eu-central-1").Snapshot();
-  DecisionRequest request{{"shop", "web-1", "u", {}, {}}, {}, {}};
+  const DecisionRequest request = RequestFor({});
   Decision decision;
   const std::vector<std::int32_t> nodes = {0, 1};
   Decide(request, *snapshot, nodes, decision);

@@ -44,7 +44,7 @@ TEST(Policy, ATypoGetsAHint) {
   EXPECT_THAT(
       problems,
       ElementsAre("pod: sobre.dev/objectve: unknown annotation; did you mean 'objective'?",
-                  "pod: sobre.dev/unit: 'requests' is none of request, pod-hour",
+                  "pod: sobre.dev/unit: 'requests' is none of pod-hour, request, 1k-tokens, run",
                   "pod: sobre.dev/objective: 'green' is none of balanced, carbon, cost, priced"));
   EXPECT_EQ(policy.objective, Objective::kBalanced);
 }

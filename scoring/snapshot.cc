@@ -22,8 +22,15 @@ struct SignalInfo {
 constexpr std::array<SignalInfo, kSignalCount> kSignals = {{
     {Signal::kNodePower, "node_watts", "W", 0.1, 50'000},
     {Signal::kNodeCpuUtilization, "node_cpu_utilization", "1", 0, 1.05},
-    {Signal::kNodePrice, "node_eur_per_hour", "EUR/h", 0, 10'000},
+    {Signal::kNodePrice, "node_price_per_hour", "EUR/h", 0, 10'000},
     {Signal::kGridIntensity, "grid_gco2e_per_kwh", "gCO2e/kWh", 0, 2'000},
+    {Signal::kElectricityPrice, "electricity_price_per_kwh", "EUR/kWh", -10, 10},
+    {Signal::kWorkloadRequests, "workload_requests_per_second", "1/s", 1e-9, 1e9},
+    {Signal::kWorkloadTokens, "workload_tokens_per_second", "1/s", 1e-9, 1e9},
+    {Signal::kModelRequests, "model_requests_per_second", "1/s", 1e-9, 1e9},
+    {Signal::kModelTokens, "model_tokens_per_second", "1/s", 1e-9, 1e9},
+    {Signal::kWorkloadJoulesPerRequest, "workload_joules_per_request", "J", 0, 1e9},
+    {Signal::kWorkloadJoulesPerToken, "workload_joules_per_token", "J", 0, 1e9},
 }};
 
 constexpr std::size_t Index(Signal signal) { return static_cast<std::size_t>(signal); }
@@ -35,6 +42,8 @@ constexpr double kLargestCalibration = 4.0;
 
 std::string Subject(const Observation& seen) {
   if (!seen.node.empty()) return Printable(seen.node, 63);
+  if (!seen.workload.empty()) return Printable(seen.namespace_name + "/" + seen.workload, 63);
+  if (!seen.model.empty()) return Printable(seen.model, 63);
   if (!seen.region.empty()) return Printable(seen.provider + " " + seen.region, 63);
   return Printable(seen.zone, 63);
 }
@@ -56,14 +65,25 @@ std::optional<Signal> ParseSignal(std::string_view name) {
   return std::nullopt;
 }
 
+std::string SignalNames() {
+  std::string names;
+  for (const SignalInfo& info : kSignals)
+    names += (names.empty() ? "" : ", ") + std::string(info.name);
+  return names;
+}
+
 std::string_view ToString(PowerBasis basis) {
   switch (basis) {
     case PowerBasis::kWorldDefault:
       return "world default";
     case PowerBasis::kProviderDefault:
       return "provider default";
+    case PowerBasis::kInstanceType:
+      return "instance type";
     case PowerBasis::kCalibrated:
       return "calibrated";
+    case PowerBasis::kMeasuredJoules:
+      return "measured joules";
   }
   return "";
 }
@@ -74,11 +94,14 @@ class SnapshotBuilder {
 
   std::shared_ptr<const Snapshot> Build() {
     snapshot_->time_ = input_.time;
+    snapshot_->catalog_ = input_.catalog;
     snapshot_->catalog_version_ = input_.catalog->version();
+    snapshot_->rates_ = input_.rates;
     snapshot_->notes_ = std::move(input_.problems);
     AddNodes();
     for (const Observation& seen : input_.observations) Take(seen);
     for (std::size_t i = 0; i < snapshot_->nodes_.size(); ++i) Complete(i);
+    for (auto& [key, held] : measured_) Keep(key, held);
     DescribeSignals();
     return snapshot_;
   }
@@ -92,37 +115,115 @@ class SnapshotBuilder {
   struct Examples {
     const Observation* stale = nullptr;
     const Observation* implausible = nullptr;
+    const Observation* foreign = nullptr;
     const Observation* unmatched = nullptr;
   };
 
   void AddNodes() {
     std::sort(input_.nodes.begin(), input_.nodes.end(),
               [](const auto& a, const auto& b) { return a->name < b->name; });
+    std::vector<std::string> classes;
     for (std::shared_ptr<const NodeFacts>& facts : input_.nodes) {
       NodeRecord& node = snapshot_->nodes_.emplace_back();
-      const Published<CpuPower> cpu = input_.catalog->CpuOf(facts->provider);
-      node.slope = cpu.value.full - cpu.value.idle;
-      node.power_basis = cpu.exact ? PowerBasis::kProviderDefault : PowerBasis::kWorldDefault;
-      node.power_source = cpu.source;
-      if (const auto gpu = input_.catalog->GpuOf(facts->gpu_model)) {
-        node.gpu_slope = gpu->value.full - gpu->value.idle;
-      }
-      Published<Pue> pue = input_.catalog->PueOf(facts->provider, facts->region);
-      node.pue = pue.value;
-      node.pue_source = std::move(pue.source);
-      node.grid_zone = !facts->grid_zone.empty()
-                           ? facts->grid_zone
-                           : input_.catalog->ZoneOf(facts->provider, facts->region).value_or("");
-      if (const GridRow* grid = input_.catalog->Grid(node.grid_zone)) {
-        node.catalog_intensity = {grid->intensity.value, grid->intensity.source, input_.time};
-      }
-      if (!node.grid_zone.empty()) zones_.emplace(node.grid_zone, false);
-      if (!facts->region.empty())
-        regions_.emplace(std::pair(facts->provider, facts->region), false);
       node.facts = std::move(facts);
+      classes.push_back(AddHardware(node));
+      AddPlace(node);
     }
+    auto& known = snapshot_->hardware_classes_;
+    known = classes;
+    std::sort(known.begin(), known.end());
+    known.erase(std::unique(known.begin(), known.end()), known.end());
+    for (std::size_t i = 0; i < classes.size(); ++i)
+      snapshot_->nodes_[i].hardware_class = ClassIndex(classes[i]);
     snapshot_->IndexNames();
     signals_.resize(snapshot_->nodes_.size());
+  }
+
+  [[nodiscard]] std::int32_t ClassIndex(const std::string& name) const {
+    const auto& known = snapshot_->hardware_classes_;
+    const auto found = std::lower_bound(known.begin(), known.end(), name);
+    if (found == known.end() || *found != name) return Measurement::kAnyClass;
+    return static_cast<std::int32_t>(found - known.begin());
+  }
+
+  // Power, embodied emissions and price weights; returns the hardware class.
+  std::string AddHardware(NodeRecord& node) const {
+    const NodeFacts& facts = *node.facts;
+    auto [host, match] = input_.catalog->HostOf(facts.provider, facts.instance_type);
+    node.idle = host.value.idle;
+    node.slope = host.value.full - host.value.idle;
+    node.power_basis = match == ProfileMatch::kInstanceType ? PowerBasis::kInstanceType
+                       : match == ProfileMatch::kProvider   ? PowerBasis::kProviderDefault
+                                                            : PowerBasis::kWorldDefault;
+    node.power_source = std::move(host.source);
+    const double vcpus = static_cast<double>(facts.allocatable.millicpu) / 1000.0;
+    const double gigabytes = static_cast<double>(facts.allocatable.memory_bytes) / 1e9;
+    if (const double machine = host.value.host_vcpus.value(); machine > vcpus)
+      node.share_of_machine = Fraction(vcpus / machine);
+    auto gpu = input_.catalog->GpuOf(facts.gpu_model);
+    const std::int64_t slices = gpu ? gpu->value.slices : 7;
+    node.gpus =
+        Gpus(static_cast<double>(facts.allocatable.gpus) /
+                 static_cast<double>(std::max<std::int64_t>(facts.gpu_replicas, 1)) +
+             static_cast<double>(facts.allocatable.gpu_slices) / static_cast<double>(slices));
+    std::string hardware_class = !facts.hardware_class.empty() ? facts.hardware_class
+                                 : gpu                         ? gpu->value.model
+                                 : !facts.gpu_model.empty()    ? facts.gpu_model
+                                                               : host.value.processor;
+    if (gpu) {
+      node.gpu_embodied = input_.catalog->EmbodiedOf(gpu->value.model);
+      node.gpu = std::move(gpu->value);
+    }
+    constexpr double kLargeMemoryGigabytesPerVcpu = 12;
+    const bool large_memory = gigabytes > vcpus * kLargeMemoryGigabytesPerVcpu;
+    node.server_embodied = input_.catalog->EmbodiedOf(node.gpus > Gpus(0) ? "server-large-compute"
+                                                      : large_memory      ? "server-large-memory"
+                                                                          : "server");
+    // The proportions of list prices, whatever their currency.
+    if (const auto prices = input_.catalog->PricesOf(facts.provider)) {
+      const double cpu = prices->value.vcpu.amount * vcpus;
+      const double memory = prices->value.gigabyte.amount * gigabytes;
+      const double all = cpu + memory + prices->value.gpu.amount * node.gpus.value();
+      if (all > 0) {
+        node.cpu_price_share = Fraction(cpu / all);
+        node.memory_price_share = Fraction(memory / all);
+        node.gpu_price_share = Fraction(prices->value.gpu.amount * node.gpus.value() / all);
+      }
+    }
+    return hardware_class;
+  }
+
+  void AddPlace(NodeRecord& node) {
+    const NodeFacts& facts = *node.facts;
+    const Catalog& catalog = *input_.catalog;
+    Published<Pue> pue = catalog.PueOf(facts.provider, facts.region);
+    node.pue = pue.value;
+    node.pue_exact = pue.exact;
+    node.pue_source = std::move(pue.source);
+    node.grid_zone = !facts.grid_zone.empty()
+                         ? facts.grid_zone
+                         : catalog.ZoneOf(facts.provider, facts.region).value_or("");
+    if (const GridRow* grid = catalog.Grid(node.grid_zone))
+      node.catalog_intensity = {grid->intensity.value, grid->intensity.source, input_.time};
+    if (const auto market = catalog.MarketOf(facts.provider, facts.region))
+      node.market_intensity = {market->value, market->source, input_.time};
+    if (const auto price = catalog.ElectricityOf(facts.provider, facts.region))
+      node.electricity = {price->value, price->source, input_.time};
+    if (!node.grid_zone.empty()) zones_.emplace(node.grid_zone, false);
+    if (!facts.region.empty()) regions_.emplace(std::pair(facts.provider, facts.region), false);
+  }
+
+  // Euros for one unit of the currency, and how that is known.
+  [[nodiscard]] std::optional<Published<double>> EurosFor(const std::string& currency) const {
+    if (currency.empty() || currency == "EUR") return Published<double>{1, "", true};
+    for (const CurrencyRate& rate : input_.rates) {
+      if (rate.currency == currency) {
+        return Published<double>{
+            rate.euros,
+            ", at " + FormatNumber(rate.euros) + " EUR per " + currency + " of " + rate.date, true};
+      }
+    }
+    return std::nullopt;
   }
 
   // Believes one observation, or counts why not.
@@ -143,11 +244,52 @@ class SnapshotBuilder {
       set_aside(count.stale, examples.stale);
       return;
     }
-    if (!(seen.signal == Signal::kGridIntensity ? TakeGrid(seen) : TakeNode(seen))) {
+    if (!EurosFor(seen.currency)) {
+      set_aside(count.foreign, examples.foreign);
+      return;
+    }
+    if (!TakeAny(seen)) {
       set_aside(count.unmatched, examples.unmatched);
       return;
     }
     ++count.used;
+  }
+
+  bool TakeAny(const Observation& seen) {
+    switch (seen.signal) {
+      case Signal::kNodePower:
+      case Signal::kNodeCpuUtilization:
+      case Signal::kNodePrice:
+        return TakeNode(seen);
+      case Signal::kGridIntensity:
+        return TakePlace(seen, grid_);
+      case Signal::kElectricityPrice:
+        return TakePlace(seen, electricity_);
+      default:
+        return TakeMeasurement(seen);
+    }
+  }
+
+  // Of a workload or a model, on a hardware class that some node has.
+  bool TakeMeasurement(const Observation& seen) {
+    const std::int32_t index =
+        seen.hardware_class.empty() ? Measurement::kAnyClass : ClassIndex(seen.hardware_class);
+    if (!seen.hardware_class.empty() && index == Measurement::kAnyClass) return false;
+    // Joules say nothing of other hardware.
+    if ((seen.signal == Signal::kWorkloadJoulesPerRequest ||
+         seen.signal == Signal::kWorkloadJoulesPerToken) &&
+        index == Measurement::kAnyClass)
+      return false;
+    const bool of_model =
+        seen.signal == Signal::kModelRequests || seen.signal == Signal::kModelTokens;
+    if (of_model ? seen.model.empty() : seen.workload.empty() || seen.namespace_name.empty())
+      return false;
+    const MeasuredKey key{of_model,
+                          of_model ? seen.model : seen.namespace_name + "/" + seen.workload, index,
+                          seen.signal};
+    const Observation*& held = measured_[key];
+    if (held == nullptr || Supersedes(seen, *held)) held = &seen;
+    return true;
   }
 
   bool TakeNode(const Observation& seen) {
@@ -161,15 +303,28 @@ class SnapshotBuilder {
     return true;
   }
 
-  bool TakeGrid(const Observation& seen) {
+  struct ByPlace {
+    std::map<std::pair<std::string, std::string>, const Observation*> region;
+    std::map<std::string, const Observation*> zone;
+
+    [[nodiscard]] const Observation* Find(const NodeRecord& node) const {
+      if (const auto found = region.find({node.facts->provider, node.facts->region});
+          found != region.end())
+        return found->second;
+      const auto found = zone.find(node.grid_zone);
+      return found == zone.end() ? nullptr : found->second;
+    }
+  };
+
+  bool TakePlace(const Observation& seen, ByPlace& places) {
     const Observation** held = nullptr;
     if (!seen.region.empty()) {
       const std::pair key(seen.provider, seen.region);
       if (!regions_.contains(key)) return false;
-      held = &by_region_[key];
+      held = &places.region[key];
     } else {
       if (!zones_.contains(seen.zone)) return false;
-      held = &by_zone_[seen.zone];
+      held = &places.zone[seen.zone];
     }
     if (*held == nullptr || Supersedes(seen, **held)) *held = &seen;
     return true;
@@ -179,7 +334,11 @@ class SnapshotBuilder {
     NodeRecord& node = snapshot_->nodes_[index];
     const NodeSignals& signals = signals_[index];
     if (signals.price != nullptr) {
-      node.price = {EurosPerHour(signals.price->value), signals.price->source, signals.price->time};
+      const auto rate = EurosFor(signals.price->currency);
+      node.price = {EurosPerHour(signals.price->value * rate->value),
+                    signals.price->source + rate->source, signals.price->time};
+    } else {
+      EstimatePrice(node);
     }
     if (signals.power != nullptr) {
       node.measured_power = {Watts(signals.power->value), signals.power->source,
@@ -188,28 +347,82 @@ class SnapshotBuilder {
     if (signals.power != nullptr && signals.utilization != nullptr) {
       Calibrate(*signals.power, *signals.utilization, node);
     }
-    const Observation* grid = nullptr;
-    if (const auto found = by_region_.find({node.facts->provider, node.facts->region});
-        found != by_region_.end()) {
-      grid = found->second;
-    } else if (const auto zone = by_zone_.find(node.grid_zone); zone != by_zone_.end()) {
-      grid = zone->second;
+    if (const Observation* grid = grid_.Find(node))
+      node.live_intensity = {GramsPerKwh(grid->value), grid->source, grid->time};
+    if (const Observation* price = electricity_.Find(node)) {
+      const auto rate = EurosFor(price->currency);
+      node.electricity = {EurosPerKwh(price->value * rate->value), price->source + rate->source,
+                          price->time};
     }
-    if (grid != nullptr) node.live_intensity = {GramsPerKwh(grid->value), grid->source, grid->time};
+  }
+
+  // From list prices of the parts, where their currency can be converted.
+  void EstimatePrice(NodeRecord& node) const {
+    const auto prices = input_.catalog->PricesOf(node.facts->provider);
+    if (!prices || node.facts->allocatable.millicpu <= 0) return;
+    const auto vcpu = EurosFor(prices->value.vcpu.currency);
+    const auto gigabyte = EurosFor(prices->value.gigabyte.currency);
+    const auto gpu = EurosFor(prices->value.gpu.currency);
+    if (!vcpu || !gigabyte || !gpu) return;
+    const Resources& size = node.facts->allocatable;
+    node.price = {EurosPerHour(prices->value.vcpu.amount * vcpu->value *
+                                   (static_cast<double>(size.millicpu) / 1000.0) +
+                               prices->value.gigabyte.amount * gigabyte->value *
+                                   (static_cast<double>(size.memory_bytes) / 1e9) +
+                               prices->value.gpu.amount * gpu->value * node.gpus.value()),
+                  "estimate: " + prices->source + vcpu->source, input_.time};
+    node.price_estimated = true;
+  }
+
+  struct MeasuredKey {
+    bool of_model;
+    std::string name;
+    std::int32_t hardware_class;
+    Signal signal;
+    auto operator<=>(const MeasuredKey&) const = default;
+  };
+
+  // Keys come in order, so the values of one class follow each other.
+  void Keep(const MeasuredKey& key, const Observation* seen) {
+    Measurements& measurements =
+        (key.of_model ? snapshot_->models_ : snapshot_->workloads_)[key.name];
+    if (measurements.empty() || measurements.back().hardware_class != key.hardware_class) {
+      measurements.emplace_back().hardware_class = key.hardware_class;
+      measurements.back().source = seen->source;
+    }
+    Measurement& of_class = measurements.back();
+    switch (key.signal) {
+      case Signal::kWorkloadRequests:
+      case Signal::kModelRequests:
+        of_class.requests = UnitsPerHour(seen->value * 3600);
+        break;
+      case Signal::kWorkloadTokens:
+      case Signal::kModelTokens:
+        of_class.tokens = UnitsPerHour(seen->value * 3600);
+        break;
+      case Signal::kWorkloadJoulesPerRequest:
+        of_class.joules_per_request = JoulesPerUnit(seen->value);
+        break;
+      case Signal::kWorkloadJoulesPerToken:
+        of_class.joules_per_token = JoulesPerUnit(seen->value);
+        break;
+      default:
+        break;
+    }
   }
 
   // One point on the node's own line: the measured watts at the measured load scale the profile.
-  void Calibrate(const Observation& power, const Observation& utilization, NodeRecord& node) const {
+  static void Calibrate(const Observation& power, const Observation& utilization,
+                        NodeRecord& node) {
     const double vcpus = static_cast<double>(node.facts->allocatable.millicpu) / 1000.0;
-    const CpuPower profile = input_.catalog->CpuOf(node.facts->provider).value;
     // Accelerators draw from the same plug: no CPU line can be read off such a node.
-    if (vcpus <= 0 || node.facts->allocatable.gpus > 0) return;
-    const Watts expected = profile.idle * Vcpus(vcpus) +
-                           (profile.full - profile.idle) * Vcpus(vcpus * utilization.value);
+    if (vcpus <= 0 || node.facts->allocatable.UsesGpu()) return;
+    const Watts expected = node.idle * Vcpus(vcpus) + node.slope * Vcpus(vcpus * utilization.value);
     if (expected <= Watts(0)) return;
     const double scale = Watts(power.value) / expected;
     if (scale > kLargestCalibration || scale < 1 / kLargestCalibration) return;
-    node.slope = (profile.full - profile.idle) * scale;
+    node.slope = node.slope * scale;
+    node.idle = node.idle * scale;
     node.power_basis = PowerBasis::kCalibrated;
     node.power_source = power.source + " at the load of " + utilization.source;
   }
@@ -237,11 +450,28 @@ class SnapshotBuilder {
              "implausible: " + FormatNumber(examples.implausible->value) + " " +
                  std::string(info.unit));
       }
-      note(count.unmatched, examples.unmatched,
-           info.signal == Signal::kGridIntensity ? "of no region that has a node"
-                                                 : "of no known node");
+      if (count.foreign > 0) {
+        note(count.foreign, examples.foreign,
+             "in " + Printable(examples.foreign->currency, 8) +
+                 ", for which no rate to euros is configured");
+      }
+      note(count.unmatched, examples.unmatched, UnmatchedReason(info.signal));
     }
     DescribeCoverage();
+  }
+
+  static const char* UnmatchedReason(Signal signal) {
+    switch (signal) {
+      case Signal::kNodePower:
+      case Signal::kNodeCpuUtilization:
+      case Signal::kNodePrice:
+        return "of no known node";
+      case Signal::kGridIntensity:
+      case Signal::kElectricityPrice:
+        return "of no region that has a node";
+      default:
+        return "without a name, or of a hardware class that no node has";
+    }
   }
 
   void DescribeCoverage() {
@@ -258,6 +488,15 @@ class SnapshotBuilder {
                                   example->facts->name + ")");
     };
     describe("price", [](const NodeRecord& n) { return n.price.has_value(); });
+    const auto estimated = std::count_if(nodes.begin(), nodes.end(),
+                                         [](const NodeRecord& n) { return n.price_estimated; });
+    if (estimated > 0) {
+      const auto example = std::find_if(nodes.begin(), nodes.end(),
+                                        [](const NodeRecord& n) { return n.price_estimated; });
+      snapshot_->notes_.push_back("price estimated for " + std::to_string(estimated) + " of " +
+                                  std::to_string(nodes.size()) + " nodes (for example " +
+                                  example->facts->name + ": " + example->price->source + ")");
+    }
     describe("grid intensity", [](const NodeRecord& n) {
       return n.catalog_intensity.has_value() || n.live_intensity.has_value();
     });
@@ -268,13 +507,43 @@ class SnapshotBuilder {
   std::vector<NodeSignals> signals_;
   std::map<std::pair<std::string, std::string>, bool> regions_;
   std::map<std::string, bool> zones_;
-  std::map<std::pair<std::string, std::string>, const Observation*> by_region_;
-  std::map<std::string, const Observation*> by_zone_;
+  ByPlace grid_;
+  ByPlace electricity_;
+  std::map<MeasuredKey, const Observation*> measured_;
   std::array<Examples, kSignalCount> examples_;
 };
 
 std::shared_ptr<const Snapshot> Snapshot::Build(SnapshotInput input) {
   return SnapshotBuilder(std::move(input)).Build();
+}
+
+namespace {
+
+const Measurements& FindIn(const std::map<std::string, Measurements, std::less<>>& all,
+                           std::string_view key) {
+  static const Measurements kNone;
+  const auto found = all.find(key);
+  return found == all.end() ? kNone : found->second;
+}
+
+}  // namespace
+
+const Measurements& Snapshot::OfWorkload(std::string_view namespace_name,
+                                         std::string_view workload) const {
+  if (workloads_.empty()) return FindIn(workloads_, {});
+  return FindIn(workloads_, std::string(namespace_name) + "/" + std::string(workload));
+}
+
+std::optional<double> Snapshot::EurosFor(std::string_view currency) const {
+  if (currency.empty() || currency == "EUR") return 1;
+  for (const CurrencyRate& rate : rates_) {
+    if (rate.currency == currency) return rate.euros;
+  }
+  return std::nullopt;
+}
+
+const Measurements& Snapshot::OfModel(std::string_view model) const {
+  return FindIn(models_, model);
 }
 
 void Snapshot::IndexNames() {

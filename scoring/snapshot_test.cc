@@ -69,10 +69,10 @@ TEST(Snapshot, SetsAsideWhatIsStaleOrImplausible) {
   EXPECT_EQ(prices.unmatched, 1);
   EXPECT_EQ(prices.used, 0);
   EXPECT_THAT(snapshot->notes(),
-              Contains(HasSubstr("node_eur_per_hour: 2 values set aside, implausible")));
+              Contains(HasSubstr("node_price_per_hour: 2 values set aside, implausible")));
   EXPECT_THAT(snapshot->notes(),
               Contains(HasSubstr(
-                  "node_eur_per_hour: 1 value set aside, of no known node (for example ghost)")));
+                  "node_price_per_hour: 1 value set aside, of no known node (for example ghost)")));
   EXPECT_THAT(
       snapshot->notes(),
       Contains(HasSubstr("grid_gco2e_per_kwh: 1 value set aside, implausible: 2500 gCO2e/kWh")));

@@ -64,7 +64,7 @@ class TestWorld {
   }
 
   // 8 vCPU, 32 GiB.
-  static Resources Standard() { return {8000, 32LL << 30, 0}; }
+  static Resources Standard() { return {8000, 32LL << 30, 0, 0}; }
 
  private:
   static SnapshotInput Start() {
@@ -75,16 +75,33 @@ class TestWorld {
   SnapshotInput input_ = Start();
 };
 
-// The decision for a pod of 2 vCPU and 4 GiB over the named candidates, in their order.
+// A pod of 2 vCPU and 4 GiB.
+inline DecisionRequest RequestFor(const Policy& policy,
+                                  Resources requests = {2000, 4LL << 30, 0, 0}) {
+  DecisionRequest request;
+  request.pod.namespace_name = "shop";
+  request.pod.name = "web-1";
+  request.pod.workload = "web";
+  request.pod.uid = "uid-1";
+  request.pod.requests = requests;
+  request.policy = policy;
+  return request;
+}
+
+// The decision for such a pod over the named candidates, in their order.
 inline Decision DecideFor(const Snapshot& snapshot, const std::vector<std::string>& names,
-                          const Policy& policy = {}, Resources requests = {2000, 4LL << 30, 0}) {
-  DecisionRequest request{{"shop", "web-1", "uid-1", requests, {}}, policy, {}};
+                          const DecisionRequest& request) {
   std::vector<std::int32_t> nodes;
   nodes.reserve(names.size());
   for (const std::string& name : names) nodes.push_back(snapshot.Find(name));
   Decision decision;
   Decide(request, snapshot, nodes, decision);
   return decision;
+}
+
+inline Decision DecideFor(const Snapshot& snapshot, const std::vector<std::string>& names,
+                          const Policy& policy = {}, Resources requests = {2000, 4LL << 30, 0, 0}) {
+  return DecideFor(snapshot, names, RequestFor(policy, requests));
 }
 
 }  // namespace sobre

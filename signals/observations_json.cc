@@ -26,8 +26,23 @@ Status ReadLabels(const dom::element& value, Observation& seen) {
     if (key == "provider") seen.provider = name;
     if (key == "region") seen.region = name;
     if (key == "zone") seen.zone = name;
+    if (key == "namespace") seen.namespace_name = name;
+    if (key == "workload") seen.workload = name;
+    if (key == "model") seen.model = name;
+    if (key == "hardware_class") seen.hardware_class = name;
   }
   return Status::Ok();
+}
+
+// The signal's own unit; of a price, any ISO 4217 code in place of EUR.
+bool TakeUnit(std::string_view unit, Observation& seen) {
+  std::string_view expected = UnitOf(seen.signal);
+  if (unit == expected) return true;
+  constexpr std::size_t kCode = 3;
+  if (!expected.starts_with("EUR/") || unit.size() != expected.size()) return false;
+  if (unit.substr(kCode) != expected.substr(kCode)) return false;
+  seen.currency = unit.substr(0, kCode);
+  return true;
 }
 
 Status ReadEntry(const dom::element& entry, Timestamp now, Observation& seen) {
@@ -37,7 +52,8 @@ Status ReadEntry(const dom::element& entry, Timestamp now, Observation& seen) {
   if (object["signal"].get(signal) != simdjson::SUCCESS)
     return Status::Invalid("there is no signal");
   const std::optional<Signal> known = ParseSignal(signal);
-  if (!known) return Status::Invalid("signal '" + Printable(signal) + "' is not known");
+  if (!known)
+    return Status::Invalid("signal '" + Printable(signal) + "' is none of " + SignalNames());
   seen.signal = *known;
   seen.time = now;
   if (object["value"].get(seen.value) != simdjson::SUCCESS)
@@ -48,7 +64,7 @@ Status ReadEntry(const dom::element& entry, Timestamp now, Observation& seen) {
     if (key == "labels") {
       if (Status status = ReadLabels(value, seen); !status.ok()) return status;
     } else if (key == "unit") {
-      if (!is_text || text != UnitOf(*known)) {
+      if (!is_text || !TakeUnit(text, seen)) {
         return Status::Invalid("unit: " + std::string(signal) + " is in " +
                                std::string(UnitOf(*known)));
       }

@@ -9,7 +9,7 @@
 namespace sobre {
 
 // Signals from a file: a JSON list of
-//   {"signal": "node_eur_per_hour", "labels": {"node": "n1"}, "value": 0.4, "unit": "EUR/h",
+//   {"signal": "node_price_per_hour", "labels": {"node": "n1"}, "value": 0.4, "unit": "EUR/h",
 //    "time": "2026-11-23T00:00:00Z", "source": "price list"}
 // `labels` names a node, or provider and region, or a zone. `unit`, if given, must be the signal's;
 // `time` is `now` if left out. Errors name the entry.

@@ -12,7 +12,7 @@ constexpr Timestamp kNow = std::chrono::sys_days(std::chrono::year(2026) / 11 / 
 
 TEST(Observations, AreReadFromAList) {
   const auto seen = ParseObservations(
-      R"([{"signal":"node_eur_per_hour","labels":{"node":"n1"},"value":0.4,"unit":"EUR/h","time":"2026-11-22T23:00:00Z","source":"list"},
+      R"([{"signal":"node_price_per_hour","labels":{"node":"n1"},"value":0.4,"unit":"EUR/h","time":"2026-11-22T23:00:00Z","source":"list"},
           {"signal":"grid_gco2e_per_kwh","labels":{"provider":"aws","region":"eu-west-3"},"value":30}])",
       kNow);
   ASSERT_TRUE(seen.ok()) << seen.status().message();
@@ -30,7 +30,8 @@ TEST(Observations, ErrorsNameTheEntry) {
   EXPECT_THAT(error("{}"), HasSubstr("expected a list"));
   EXPECT_THAT(error(R"([{"signal":"node_watts","value":1},{"value":1}])"),
               HasSubstr("entry 2: there is no signal"));
-  EXPECT_THAT(error(R"([{"signal":"watts","value":1}])"), HasSubstr("'watts' is not known"));
+  EXPECT_THAT(error(R"([{"signal":"watts","value":1}])"),
+              HasSubstr("'watts' is none of node_watts"));
   EXPECT_THAT(error(R"([{"signal":"node_watts","value":"1"}])"), HasSubstr("expected a number"));
   EXPECT_THAT(error(R"([{"signal":"node_watts","value":1,"unit":"kW"}])"),
               HasSubstr("node_watts is in W"));

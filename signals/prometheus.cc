@@ -120,6 +120,28 @@ Result<std::vector<Prometheus::Sample>> Prometheus::Query(const std::string& pro
   return samples;
 }
 
+// Takes from the labels what the sample is about.
+void Prometheus::Name(const Sample& sample, const SignalQuery& query, Observation& seen) {
+  switch (query.signal) {
+    case Signal::kNodePower:
+    case Signal::kNodeCpuUtilization:
+    case Signal::kNodePrice:
+      seen.node = sample.Label(query.node_label);
+      return;
+    case Signal::kGridIntensity:
+    case Signal::kElectricityPrice:
+      seen.provider = sample.Label(query.provider_label);
+      seen.region = sample.Label(query.region_label);
+      seen.zone = sample.Label(query.zone_label);
+      return;
+    default:
+      seen.namespace_name = sample.Label(query.namespace_label);
+      seen.workload = sample.Label(query.workload_label);
+      seen.model = sample.Label(query.model_label);
+      seen.hardware_class = sample.Label(query.hardware_class_label);
+  }
+}
+
 Status Prometheus::CollectOne(const SignalQuery& query, Timestamp now,
                               std::vector<Observation>& out) {
   const Result<std::vector<Sample>> values = Query(query.query);
@@ -146,13 +168,8 @@ Status Prometheus::CollectOne(const SignalQuery& query, Timestamp now,
                       ? Timestamp()
                       : FromSeconds(found->second);
     }
-    if (query.signal == Signal::kGridIntensity) {
-      seen.provider = sample.Label(query.provider_label);
-      seen.region = sample.Label(query.region_label);
-      seen.zone = sample.Label(query.zone_label);
-    } else {
-      seen.node = sample.Label(query.node_label);
-    }
+    seen.currency = query.currency;
+    Name(sample, query, seen);
     seen.source = "prometheus";
     out.push_back(std::move(seen));
   }

@@ -22,6 +22,11 @@ struct SignalQuery {
   std::string provider_label = "provider";
   std::string region_label = "region";
   std::string zone_label = "zone";
+  std::string namespace_label = "namespace";
+  std::string workload_label = "workload";
+  std::string model_label = "model";
+  std::string hardware_class_label = "hardware_class";
+  std::string currency;  // ISO 4217 of a price; empty: euros
 };
 
 struct PrometheusOptions {
@@ -46,6 +51,7 @@ class Prometheus {
 
  private:
   struct Sample;
+  static void Name(const Sample& sample, const SignalQuery& query, Observation& seen);
   Result<std::vector<Sample>> Query(const std::string& promql);
   Status CollectOne(const SignalQuery& query, Timestamp now, std::vector<Observation>& out);
 

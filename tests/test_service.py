@@ -1,4 +1,5 @@
 """`sobre serve` as a program: what it does with bad input, a bad Prometheus, and SIGTERM."""
+import http.client
 import json
 import socket
 import subprocess
@@ -86,25 +87,33 @@ def test_an_empty_list_is_answered_with_one(sobre):
     assert json.loads(fetch(sobre.url + "/v1/filter", "POST", args(), JSON))["NodeNames"] == []
 
 
-def test_no_request_is_lost_on_sigterm(sobre):
-    answered, failed, stop = [], [], threading.Event()
+def test_no_request_is_lost_on_sigterm(tmp_path, sobre_bin):
+    """As in a cluster: the endpoint goes first, so nobody connects anew; on kept connections work goes on until they close."""
+    (tmp_path / "nodes.json").write_text(json.dumps(NODES))
+    sobre = Sobre(tmp_path, {"listen": {"shutdown_grace": "2s"}}, "--nodes", tmp_path / "nodes.json")
+    answered, failed, endpoint_removed = [], [], threading.Event()
+    body = json.dumps(args("fr")).encode()
 
     def ask() -> None:
-        while not stop.is_set():
+        while not endpoint_removed.is_set():
+            connection = http.client.HTTPConnection("127.0.0.1", sobre.extender_port, timeout=10)
             try:
-                answered.append(scores(sobre, "fr")["fr"])
-            except ConnectionRefusedError:
-                return  # nothing was sent: kube-scheduler would ask another replica
-            except OSError as error:
-                if not isinstance(getattr(error, "reason", None), ConnectionRefusedError):
-                    failed.append(error)
-                return
+                closing = False
+                while not closing:
+                    connection.request("POST", "/v1/prioritize", body, JSON)
+                    reply = connection.getresponse()
+                    closing = reply.getheader("Connection", "").lower() == "close"
+                    answered.append(json.loads(reply.read())[0]["Score"])
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                failed.append(error)
+            finally:
+                connection.close()
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
     eventually(lambda: len(answered) > 50, "requests flow")
+    endpoint_removed.set()
     assert sobre.stop() == 0
-    stop.set()
     for thread in threads:
         thread.join()
     assert failed == []
@@ -129,7 +138,7 @@ def test_score_explains_what_it_fell_back_to(tmp_path, sobre_bin):
     (tmp_path / "nodes.json").write_text(json.dumps(NODES))
     (tmp_path / "pod.json").write_text(json.dumps(POD))
     (tmp_path / "signals.json").write_text(json.dumps([
-        {"signal": "node_eur_per_hour", "labels": {"node": "fr"}, "value": 0.4, "time": "2026-11-22T00:00:00Z"},
+        {"signal": "node_price_per_hour", "labels": {"node": "fr"}, "value": 0.4, "time": "2026-11-22T00:00:00Z"},
         {"signal": "grid_gco2e_per_kwh", "labels": {"zone": "FR"}, "value": -5}]))
     run = subprocess.run([sobre_bin, "score", "--nodes", tmp_path / "nodes.json", "--pod", tmp_path / "pod.json", "--signals",
                           tmp_path / "signals.json", "--at", "2026-11-23T12:00:00Z"], capture_output=True, text=True, check=True)
@@ -149,7 +158,7 @@ def test_a_prometheus_that_is_away_stale_or_wrong_is_noted_and_survived(control_
     prometheus = Prometheus(tmp_path, exporter)
     sobre = Sobre(tmp_path, {"kubernetes": {"kubeconfig": str(control_plane.kubeconfig)}, "prometheus": {
         "url": prometheus.url, "refresh": "300ms", "timeout": "1s",
-        "signals": [{"signal": "node_eur_per_hour", "query": "node_total_hourly_cost", "max_age": "5s"}]}})
+        "signals": [{"signal": "node_price_per_hour", "query": "node_total_hourly_cost", "max_age": "5s"}]}})
     try:
         def price() -> object:
             return sobre.nodes()["fr"]["eurPerHour"]
@@ -165,7 +174,7 @@ def test_a_prometheus_that_is_away_stale_or_wrong_is_noted_and_survived(control_
         exporter.text = 'node_total_hourly_cost{node="fr"} 0.5\n'
         eventually(lambda: price() == 0.5, "the price is heard again")
         prometheus.stop()
-        eventually(lambda: price() is None and "node_eur_per_hour: http" in page(), "the last price ages out")
+        eventually(lambda: price() is None and "node_price_per_hour: http" in page(), "the last price ages out")
         assert scores(sobre, "fr", "de") == {"fr": 10, "de": 1}
     finally:
         sobre.stop()
@@ -196,7 +205,7 @@ def test_an_hour_old_sample_is_not_believed(control_plane, tmp_path, sobre_bin):
     control_plane.call("POST", "/api/v1/nodes", {"metadata": {"name": "old-node"}})
     sobre = Sobre(tmp_path, {"kubernetes": {"kubeconfig": str(control_plane.kubeconfig)}, "prometheus": {
         "url": f"http://127.0.0.1:{server.server_address[1]}", "refresh": "300ms",
-        "signals": [{"signal": "node_eur_per_hour", "query": "node_total_hourly_cost", "max_age": "5m"}]}})
+        "signals": [{"signal": "node_price_per_hour", "query": "node_total_hourly_cost", "max_age": "5m"}]}})
     try:
         eventually(lambda: "60 min old, over the limit of 5 min" in fetch(sobre.status_url + "/").decode(), "the age is noted")
         assert sobre.nodes()["old-node"]["eurPerHour"] is None

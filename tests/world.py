@@ -6,7 +6,7 @@ REGIONS = {"fr-par": ("scaleway", "scaleway://instance/fr-par-1/"), "pl-waw": ("
 PRICES = {"fr-par": 0.78, "pl-waw": 0.75, "eu-central-1": 0.80, "eu-north-1": 0.82}
 INTENSITY = {"fr-par": 56.0, "pl-waw": 662.0, "eu-central-1": 381.0, "eu-north-1": 41.0}
 SIGNALS = [
-    {"signal": "node_eur_per_hour", "query": "node_total_hourly_cost", "max_age": "1m"},
+    {"signal": "node_price_per_hour", "query": "node_total_hourly_cost", "max_age": "1m"},
     {"signal": "grid_gco2e_per_kwh", "query": "grid_intensity_carbon_average", "max_age": "1m"},
 ]
 NODES = [(f"{region}-{i}", region) for region in REGIONS for i in range(5)]
@@ -25,7 +25,7 @@ def exporter_text(prices: dict, intensity: dict) -> str:
 
 def signals_json(prices: dict, intensity: dict) -> list:
     """The same for `sobre score`."""
-    signals = [{"signal": "node_eur_per_hour", "labels": {"node": name}, "value": prices[region]} for name, region in NODES]
+    signals = [{"signal": "node_price_per_hour", "labels": {"node": name}, "value": prices[region]} for name, region in NODES]
     return signals + [{"signal": "grid_gco2e_per_kwh", "labels": {"provider": REGIONS[r][0], "region": r}, "value": intensity[r]}
                       for r in REGIONS]
 

@@ -29,7 +29,7 @@ def latency(folder: pathlib.Path, programs: pathlib.Path, go_server: pathlib.Pat
     print(f"{'nodes':>6} {'form':<6} {'server':<16} {'p50 µs':>9} {'p99 µs':>9} {'p50 / floor':>12}")
     for size in SIZES:
         nodes = [node(i) for i in range(size)]
-        signals = [{"signal": "node_eur_per_hour", "labels": {"node": n["metadata"]["name"]}, "value": 0.5 + i % 7 / 10}
+        signals = [{"signal": "node_price_per_hour", "labels": {"node": n["metadata"]["name"]}, "value": 0.5 + i % 7 / 10}
                    for i, n in enumerate(nodes)]
         (folder / "nodes.json").write_text(json.dumps({"items": nodes}))
         (folder / "signals.json").write_text(json.dumps(signals))

@@ -3,6 +3,7 @@ import collections
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -106,6 +107,10 @@ def test_bindings_are_counted_from_the_watch(cluster):
     def metric(name: str) -> float:
         text = fetch(cluster.sobre.status_url + "/metrics").decode()
         return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(name + " "))
-    before = metric("sobre_bindings_total")
+    # Those of the tests before may still be on their way.
+    before = -1.0
+    while before != metric("sobre_bindings_total"):
+        before = metric("sobre_bindings_total")
+        time.sleep(1)
     cluster.place(3)
     eventually(lambda: metric("sobre_bindings_total") == before + 3, "three bindings seen")

@@ -1,0 +1,92 @@
+#include "scoring/ledger.h"
+
+#include <algorithm>
+
+namespace sobre {
+namespace {
+
+// What kube-scheduler itself assumes of a container that requests nothing.
+constexpr std::int64_t kDefaultMillicpu = 100;
+constexpr std::int64_t kDefaultMemoryBytes = 200LL * 1024 * 1024;
+// Where the model is unknown, partitions are taken for sevenths, as on most cards.
+constexpr std::int64_t kUsualSlices = 7;
+
+double Ratio(std::int64_t part, std::int64_t whole) {
+  return static_cast<double>(part) / static_cast<double>(whole);
+}
+
+}  // namespace
+
+Demand DemandOf(const Resources& requests, Fraction expected_utilization) {
+  Demand demand{requests, expected_utilization, {}, {}, {}};
+  if (demand.requests.millicpu == 0) demand.requests.millicpu = kDefaultMillicpu;
+  if (demand.requests.memory_bytes == 0) demand.requests.memory_bytes = kDefaultMemoryBytes;
+  demand.vcpus = Vcpus(static_cast<double>(demand.requests.millicpu) / 1000.0);
+  demand.memory = Gigabytes(static_cast<double>(demand.requests.memory_bytes) / 1e9);
+  demand.busy_vcpus = demand.vcpus * expected_utilization.value();
+  return demand;
+}
+
+Gpus GpusOn(const Demand& demand, const NodeRecord& node) {
+  if (!demand.requests.UsesGpu()) return Gpus(0);
+  const std::int64_t slices = node.gpu ? node.gpu->slices : kUsualSlices;
+  return Gpus(
+      Ratio(demand.requests.gpus, std::max<std::int64_t>(node.facts->gpu_replicas, 1)) +
+      Ratio(demand.requests.gpu_slices, slices));
+}
+
+std::optional<Fraction> DominantShare(const Demand& demand, const NodeRecord& node) {
+  const Resources& size = node.facts->allocatable;
+  if (size.millicpu <= 0 || size.memory_bytes <= 0) return std::nullopt;
+  double share = std::max(Ratio(demand.requests.millicpu, size.millicpu),
+                          Ratio(demand.requests.memory_bytes, size.memory_bytes));
+  if (demand.requests.UsesGpu()) {
+    if (node.gpus <= Gpus(0)) return std::nullopt;
+    share = std::max(share, GpusOn(demand, node) / node.gpus);
+  }
+  return Fraction(std::min(share, 1.0));
+}
+
+std::optional<Fraction> PriceShare(const Demand& demand, const NodeRecord& node) {
+  const Resources& size = node.facts->allocatable;
+  if (size.millicpu <= 0 || size.memory_bytes <= 0) return std::nullopt;
+  double share =
+      node.cpu_price_share.value() * Ratio(demand.requests.millicpu, size.millicpu) +
+      node.memory_price_share.value() * Ratio(demand.requests.memory_bytes, size.memory_bytes);
+  if (demand.requests.UsesGpu()) {
+    if (node.gpus <= Gpus(0)) return std::nullopt;
+    share += node.gpu_price_share.value() * (GpusOn(demand, node) / node.gpus);
+  }
+  return Fraction(std::min(share, 1.0));
+}
+
+std::optional<Watts> MarginalPower(const Demand& demand, const NodeRecord& node) {
+  const Watts processor = node.slope * demand.busy_vcpus;
+  if (!demand.requests.UsesGpu()) return processor;
+  if (!node.gpu) return std::nullopt;
+  return processor +
+         (node.gpu->full - node.gpu->idle) * GpusOn(demand, node) * demand.utilization;
+}
+
+std::optional<SplitPower> AttributedPower(const Demand& demand, const NodeRecord& node,
+                                          const Coefficients& coefficients) {
+  const std::optional<Watts> active = MarginalPower(demand, node);
+  if (!active) return std::nullopt;
+  Watts idle = node.idle * demand.vcpus +
+               Watts(coefficients.memory.value() * demand.memory.value() * 1000.0);
+  if (node.gpu) idle = idle + node.gpu->idle * GpusOn(demand, node);
+  return SplitPower{*active, idle};
+}
+
+RunTotals TotalsOfRun(const ReportFigures& report, Hours duration) {
+  RunTotals totals;
+  if (report.power) totals.energy = report.power->mid * duration;
+  if (report.total) {
+    const auto over = [&](GramsPerHour rate) { return Grams(rate.value() * duration.value()); };
+    totals.total = {over(report.total->low), over(report.total->mid), over(report.total->high)};
+  }
+  if (report.euros) totals.euros = *report.euros * duration;
+  return totals;
+}
+
+}  // namespace sobre

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <optional>
+
+#include "scoring/energy_class.h"
+#include "scoring/power.h"
+#include "scoring/snapshot.h"
+#include "scoring/units.h"
+
+// Two questions about a pod on a node, never added up. The placement ledger: what changes if the
+// pod goes there. The report ledger: what the pod answers for once it runs there. Pure functions.
+namespace sobre {
+
+// What a pod asks of any node.
+struct Demand {
+  Resources requests;  // with kube-scheduler's own assumptions where nothing is requested
+  Fraction utilization;
+  Vcpus vcpus;
+  Gigabytes memory;
+  Vcpus busy_vcpus;
+};
+Demand DemandOf(const Resources& requests, Fraction expected_utilization);
+
+// Whole accelerators that the demand takes on this node: time-sliced shares and partitions count by
+// their fraction.
+Gpus GpusOn(const Demand& demand, const NodeRecord& node);
+
+// The share of the node that the pod takes from everybody else: that of its scarcest resource. No
+// value where the node has not what is asked for.
+std::optional<Fraction> DominantShare(const Demand& demand, const NodeRecord& node);
+// The pod's part of the node's price by resource; over all pods of a full node it adds up to 1.
+std::optional<Fraction> PriceShare(const Demand& demand, const NodeRecord& node);
+
+// Placement: watts that the load adds to a node that is on already, without PUE. No value for an
+// accelerator of unknown model.
+std::optional<Watts> MarginalPower(const Demand& demand, const NodeRecord& node);
+// Report: that, and the idle watts of what is reserved (vCPUs, memory, accelerators).
+std::optional<SplitPower> AttributedPower(const Demand& demand, const NodeRecord& node,
+                                          const Coefficients& coefficients);
+
+// Figures of the placement ledger; an unknown one is not to be read. Power includes PUE.
+struct PlacementFigures {
+  bool power_known = false;
+  bool grams_known = false;
+  bool euros_known = false;
+  Watts added_power;
+  GramsPerHour grams;
+  EurosPerHour euros;
+};
+
+// Figures of the report ledger, per hour; an unknown one is absent. Power includes PUE.
+struct ReportFigures {
+  std::optional<Range<Watts>> power;
+  // Location-based: ranked, compared, limited.
+  std::optional<Range<GramsPerHour>> operational;
+  // Beside it, where a contract's factor is configured; never ranked.
+  std::optional<GramsPerHour> operational_market;
+  std::optional<Range<GramsPerHour>> embodied;
+  // operational + embodied
+  std::optional<Range<GramsPerHour>> total;
+  std::optional<EurosPerHour> euros;
+  std::optional<ClassLetter> energy_class;
+  std::optional<ClassLetter> carbon_class;
+};
+
+// A batch job's pod as a whole, apart from all figures per request.
+struct RunTotals {
+  std::optional<KilowattHours> energy;
+  std::optional<Range<Grams>> total;
+  std::optional<Euros> euros;
+};
+RunTotals TotalsOfRun(const ReportFigures& report, Hours duration);
+
+}  // namespace sobre
