@@ -57,9 +57,9 @@ int RunFootprint(std::span<const std::string_view> arguments) {
   const Result<std::string> text = ReadInput(line->Get("--in"));
   if (!text.ok()) return UsageError("footprint", text.status());
   const Result<FootprintRequest> request = ParseFootprintRequest(*text);
-  if (!request.ok()) return UsageError("footprint", request.status().WithContext(line->Get("--in")));
-  const Footprint footprint =
-      ComputeFootprint(*request, Catalog::Embedded().coefficients().value);
+  if (!request.ok())
+    return UsageError("footprint", request.status().WithContext(line->Get("--in")));
+  const Footprint footprint = ComputeFootprint(*request, Catalog::Embedded().coefficients().value);
   if (!std::isfinite(footprint.energy.value()) ||
       !std::isfinite(footprint.total.value_or(Grams(0)).value()) ||
       !std::isfinite(footprint.euros.value_or(Euros(0)).value()))

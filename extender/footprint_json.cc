@@ -99,7 +99,8 @@ class Reader {
 
 void ReadCpu(Reader& in, const std::optional<double>& duration, FootprintRequest& request) {
   FootprintRequest::Cpu& cpu = request.cpus.emplace_back();
-  const std::string_view model = in.Text("model").value_or(in.Has("tdp_watts") ? "teads" : "linear");
+  const std::string_view model =
+      in.Text("model").value_or(in.Has("tdp_watts") ? "teads" : "linear");
   if (model == "teads") {
     cpu.thermal_design_power = Watts(in.Needed("tdp_watts", "the processor's design power"));
   } else if (model == "linear") {
@@ -119,7 +120,8 @@ void ReadCpu(Reader& in, const std::optional<double>& duration, FootprintRequest
     Fail(in.path(), "vcpus_allocated must be at most vcpus_total");
   if (total) cpu.share = Fraction(*allocated / *total);
   if (const auto hours = in.Number("vcpu_hours")) {
-    if (total) Fail(in.path(), "vcpu_hours says already what vcpus_allocated and vcpus_total would");
+    if (total)
+      Fail(in.path(), "vcpu_hours says already what vcpus_allocated and vcpus_total would");
     cpu.vcpu_hours = VcpuHours(*hours);
   } else if (!duration) {
     Fail(in.path(), "needs vcpu_hours, or duration_seconds of the document");
@@ -159,7 +161,7 @@ void ReadPower(const dom::element& item, const std::string& path,
 void ReadEmbodied(const dom::element& item, const std::string& path,
                   const std::optional<double>& duration, FootprintRequest& request) {
   static constexpr std::array<std::string_view, 4> kKeys = {"total_gco2e", "lifetime_hours",
-                                                             "used_hours", "share"};
+                                                            "used_hours", "share"};
   Reader in(item, path, kKeys);
   FootprintRequest::Embodied& part = request.embodied.emplace_back();
   part.total = Grams(in.Needed("total_gco2e", "the embodied emissions of the whole"));
@@ -174,7 +176,7 @@ void ReadEmbodied(const dom::element& item, const std::string& path,
 void ReadPrice(const dom::element& item, const std::string& path,
                const std::optional<double>& duration, FootprintRequest& request) {
   static constexpr std::array<std::string_view, 5> kKeys = {"eur", "eur_per_kwh", "eur_per_hour",
-                                                             "hours", "share"};
+                                                            "hours", "share"};
   Reader in(item, path, kKeys);
   FootprintRequest::Price& price = request.prices.emplace_back();
   price.fixed = Euros(in.Number("eur").value_or(0));
@@ -191,8 +193,9 @@ void ReadPrice(const dom::element& item, const std::string& path,
 FootprintRequest Read(const dom::element& root) {
   FootprintRequest request;
   static constexpr std::array<std::string_view, 9> kKeys = {
-      "power",    "duration_seconds", "energy_kwh", "pue", "replication", "grid_gco2e_per_kwh",
-      "embodied", "units",            "price"};
+      "power",       "duration_seconds",   "energy_kwh", "pue",
+      "replication", "grid_gco2e_per_kwh", "embodied",   "units",
+      "price"};
   Reader in(root, "", kKeys);
   const std::optional<double> duration = in.Number("duration_seconds");
   request.duration = Hours(duration.value_or(0) / 3600.0);

@@ -8,8 +8,8 @@
 
 namespace sobre {
 
-// The input of `sobre footprint`: every key is optional, an unknown one, a wrong type, a negative or
-// a non-finite number is an error that names its path ("power[0].tdp_watts"). Thread-safe.
+// The input of `sobre footprint`: every key is optional, an unknown one, a wrong type, a negative
+// or a non-finite number is an error that names its path ("power[0].tdp_watts"). Thread-safe.
 Result<FootprintRequest> ParseFootprintRequest(std::string_view json);
 
 // One JSON object with a line for each figure, in 17 significant digits; null where unknown.

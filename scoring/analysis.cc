@@ -120,8 +120,8 @@ ReportFigures Attribute(const DecisionRequest& request, const Decision& decision
     const Watts power = (split->active + split->idle) * node->pue;
     report.power = Spread(power, power_band);
     if (const auto& intensity = IntensityOf(*node, decision)) {
-      report.operational = Spread(power * intensity->value,
-                                  power_band * IntensityBand(decision, snapshot));
+      report.operational =
+          Spread(power * intensity->value, power_band * IntensityBand(decision, snapshot));
     }
     if (node->market_intensity) report.operational_market = power * node->market_intensity->value;
   }
@@ -133,10 +133,9 @@ ReportFigures Attribute(const DecisionRequest& request, const Decision& decision
                                  row.total.high * part / row.lifetime};
     };
     const double vcpus = static_cast<double>(node->facts->allocatable.millicpu) / 1000.0;
-    report.embodied =
-        per_hour(node->server_embodied->value,
-                 std::min(decision.demand.vcpus.value() / vcpus, 1.0) *
-                     node->share_of_machine.value());
+    report.embodied = per_hour(
+        node->server_embodied->value,
+        std::min(decision.demand.vcpus.value() / vcpus, 1.0) * node->share_of_machine.value());
     if (decision.demand.requests.UsesGpu()) {
       if (node->gpu_embodied) {
         report.embodied = *report.embodied + per_hour(node->gpu_embodied->value,
@@ -156,8 +155,8 @@ ReportFigures Attribute(const DecisionRequest& request, const Decision& decision
   }
   const std::string_view unit = ToString(decision.unit);
   if (report.power)
-    report.energy_class = EnergyClass(catalog, unit, report.power->mid.value() /
-                                                         candidate.units.value());
+    report.energy_class =
+        EnergyClass(catalog, unit, report.power->mid.value() / candidate.units.value());
   if (report.total)
     report.carbon_class =
         CarbonClass(catalog, unit, report.total->mid.value() / candidate.units.value());
@@ -181,14 +180,12 @@ bool IsTie(const Candidate& candidate, const Candidate& best, const Decision& de
   if (candidate.node == best.node) return true;
   const Bands a_bands = OwnBands(*a, *b, decision, snapshot);
   const Bands b_bands = OwnBands(*b, *a, decision, snapshot);
-  const bool grams =
-      candidate.placement.grams_known && best.placement.grams_known &&
-      Overlap(RankedGrams(candidate, decision), a_bands.grams, RankedGrams(best, decision),
-              b_bands.grams);
-  const bool euros =
-      candidate.placement.euros_known && best.placement.euros_known &&
-      Overlap(RankedEuros(candidate, decision), a_bands.euros, RankedEuros(best, decision),
-              b_bands.euros);
+  const bool grams = candidate.placement.grams_known && best.placement.grams_known &&
+                     Overlap(RankedGrams(candidate, decision), a_bands.grams,
+                             RankedGrams(best, decision), b_bands.grams);
+  const bool euros = candidate.placement.euros_known && best.placement.euros_known &&
+                     Overlap(RankedEuros(candidate, decision), a_bands.euros,
+                             RankedEuros(best, decision), b_bands.euros);
   switch (*decision.ranked_by) {
     case Objective::kCarbon:
       return grams;

@@ -57,17 +57,17 @@ constexpr Resources kOneGpu{1000, 4LL << 30, 1, 0};
 TEST(Throughput, AFasterHungrierAcceleratorWinsPerRequestOnlyWhereTheRateFollowsTheHardware) {
   TestWorld world;
   world.Node(GpuNode("small", "T4")).Node(GpuNode("large", "H100"));
-  world.input().catalog = CatalogWith(
-      {{"performance.csv",
-        "model,hardware_class,factor,source,year,method,licence\n"
-        "llama,T4,1,test,2026,measured,own\nllama,H100,20,test,2026,measured,own\n"}});
+  world.input().catalog =
+      CatalogWith({{"performance.csv",
+                    "model,hardware_class,factor,source,year,method,licence\n"
+                    "llama,T4,1,test,2026,measured,own\nllama,H100,20,test,2026,measured,own\n"}});
   const auto snapshot = world.Snapshot();
-  const Decision demand = DecideFor(*snapshot, {"small", "large"},
-                                    CarbonPerRequest(Bound::kDemand), kOneGpu);
+  const Decision demand =
+      DecideFor(*snapshot, {"small", "large"}, CarbonPerRequest(Bound::kDemand), kOneGpu);
   EXPECT_EQ(demand.best, 0U);
   EXPECT_EQ(demand.candidates[1].units, UnitsPerHour(3600));
-  const Decision throughput = DecideFor(*snapshot, {"small", "large"},
-                                        CarbonPerRequest(Bound::kThroughput), kOneGpu);
+  const Decision throughput =
+      DecideFor(*snapshot, {"small", "large"}, CarbonPerRequest(Bound::kThroughput), kOneGpu);
   EXPECT_EQ(throughput.best, 1U);
   EXPECT_EQ(throughput.candidates[1].units, UnitsPerHour(20 * 3600));
 }
@@ -118,8 +118,8 @@ TEST(Power, MeasuredJoulesOfTheWorkloadComeBeforeAnyProfileOnTheirHardware) {
   world.Node(GpuNode("small", "T4")).Node(GpuNode("large", "H100"));
   world.input().observations.push_back(Measured(Signal::kWorkloadJoulesPerRequest, "T4", 50));
   const auto snapshot = world.Snapshot();
-  const Decision decision = DecideFor(*snapshot, {"small", "large"},
-                                      CarbonPerRequest(Bound::kDemand), kOneGpu);
+  const Decision decision =
+      DecideFor(*snapshot, {"small", "large"}, CarbonPerRequest(Bound::kDemand), kOneGpu);
   // 1 request a second.
   EXPECT_DOUBLE_EQ(decision.candidates[0].placement.added_power.value(), 50 * 1.135);
   EXPECT_NE(decision.candidates[1].placement.added_power.value(), 50 * 1.135);
@@ -166,10 +166,9 @@ TEST(Prices, ListPricesAreEstimatesAndFlagged) {
 TEST(Prices, ElectricityOfOnesOwnDataCentreIsAddedAndMayBeNegative) {
   TestWorld world;
   world.Node("n", "onprem", "paris").Price("n", 0.4);
-  world.input().catalog =
-      CatalogWith({{"electricity.csv",
-                    "provider,region,eur_per_kwh,source,year,method,licence\n"
-                    "onprem,paris,-0.1,contract,2026,day-ahead,own\n"}});
+  world.input().catalog = CatalogWith({{"electricity.csv",
+                                        "provider,region,eur_per_kwh,source,year,method,licence\n"
+                                        "onprem,paris,-0.1,contract,2026,day-ahead,own\n"}});
   const Decision decision = DecideFor(*world.Snapshot(), {"n"});
   const PlacementFigures& figures = decision.candidates[0].placement;
   EXPECT_DOUBLE_EQ(figures.euros.value(), 0.4 * 0.25 - figures.added_power.value() * 0.1 / 1000);
@@ -190,9 +189,9 @@ TEST(Egress, CountsWhatCrossesRegions) {
   const Decision with = DecideFor(*world.Snapshot(), {"here", "there"}, policy);
   EXPECT_EQ(with.candidates[0].placement.euros, without.candidates[0].placement.euros);
   // 3.6 GB an hour.
-  EXPECT_NEAR(with.candidates[1].placement.euros.value() -
-                  without.candidates[1].placement.euros.value(),
-              3.6 * 0.02, 1e-12);
+  EXPECT_NEAR(
+      with.candidates[1].placement.euros.value() - without.candidates[1].placement.euros.value(),
+      3.6 * 0.02, 1e-12);
   EXPECT_NEAR(with.candidates[1].placement.added_power.value() -
                   without.candidates[1].placement.added_power.value(),
               3.6, 1e-9);
@@ -201,13 +200,14 @@ TEST(Egress, CountsWhatCrossesRegions) {
 
 TEST(Ties, ADifferenceInsideTheNoiseIsOne) {
   TestWorld world;
-  world.Node("fr", "aws", "eu-west-3").Node("fr-2", "scaleway", "fr-par").Node("se", "aws", "eu-north-1");
+  world.Node("fr", "aws", "eu-west-3")
+      .Node("fr-2", "scaleway", "fr-par")
+      .Node("se", "aws", "eu-north-1");
   world.Node("pl", "scaleway", "pl-waw").Node("fr-3", "aws", "eu-west-3");
   const auto snapshot = world.Snapshot();
   Policy policy;
   policy.objective = Objective::kCarbon;
-  const Decision decision =
-      DecideFor(*snapshot, {"fr", "fr-2", "se", "pl", "fr-3"}, policy);
+  const Decision decision = DecideFor(*snapshot, {"fr", "fr-2", "se", "pl", "fr-3"}, policy);
   const Candidate& se = decision.candidates[2];
   EXPECT_EQ(decision.best, 2U);
   EXPECT_TRUE(IsTie(decision.candidates[1], se, decision, *snapshot)) << "another provider: noise";

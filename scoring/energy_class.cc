@@ -8,8 +8,7 @@ namespace {
 
 std::optional<ClassLetter> ClassOf(const Catalog& catalog, std::string_view scale,
                                    std::string_view measure, std::string_view unit, double value) {
-  const auto bounds =
-      catalog.ClassesOf(scale, std::string(measure) + "/" + std::string(unit));
+  const auto bounds = catalog.ClassesOf(scale, std::string(measure) + "/" + std::string(unit));
   if (!bounds) return std::nullopt;
   return Classify(bounds->value, value);
 }

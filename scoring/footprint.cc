@@ -52,10 +52,13 @@ Footprint ComputeFootprint(const FootprintRequest& request, const Coefficients& 
                       price.per_hour * price.share * price.time + footprint.energy * price.per_kwh;
   }
   if (request.units) {
-    if (footprint.total) footprint.grams_per_unit = footprint.total->value() / request.units->value();
-    if (footprint.euros) footprint.euros_per_unit = footprint.euros->value() / request.units->value();
+    if (footprint.total)
+      footprint.grams_per_unit = footprint.total->value() / request.units->value();
+    if (footprint.euros)
+      footprint.euros_per_unit = footprint.euros->value() / request.units->value();
   }
-  footprint.method = "SCI = (E · I + M) / R, location-based (Green Software Foundation, SPEC 1.1.0)";
+  footprint.method =
+      "SCI = (E · I + M) / R, location-based (Green Software Foundation, SPEC 1.1.0)";
   if (teads) footprint.method += "; processor by the Teads curve";
   if (linear) footprint.method += "; processor linear between idle and full load";
   if (!footprint.operational) footprint.method += "; no grid intensity given: operational unknown";

@@ -30,9 +30,8 @@ Demand DemandOf(const Resources& requests, Fraction expected_utilization) {
 Gpus GpusOn(const Demand& demand, const NodeRecord& node) {
   if (!demand.requests.UsesGpu()) return Gpus(0);
   const std::int64_t slices = node.gpu ? node.gpu->slices : kUsualSlices;
-  return Gpus(
-      Ratio(demand.requests.gpus, std::max<std::int64_t>(node.facts->gpu_replicas, 1)) +
-      Ratio(demand.requests.gpu_slices, slices));
+  return Gpus(Ratio(demand.requests.gpus, std::max<std::int64_t>(node.facts->gpu_replicas, 1)) +
+              Ratio(demand.requests.gpu_slices, slices));
 }
 
 std::optional<Fraction> DominantShare(const Demand& demand, const NodeRecord& node) {
@@ -64,8 +63,7 @@ std::optional<Watts> MarginalPower(const Demand& demand, const NodeRecord& node)
   const Watts processor = node.slope * demand.busy_vcpus;
   if (!demand.requests.UsesGpu()) return processor;
   if (!node.gpu) return std::nullopt;
-  return processor +
-         (node.gpu->full - node.gpu->idle) * GpusOn(demand, node) * demand.utilization;
+  return processor + (node.gpu->full - node.gpu->idle) * GpusOn(demand, node) * demand.utilization;
 }
 
 std::optional<SplitPower> AttributedPower(const Demand& demand, const NodeRecord& node,

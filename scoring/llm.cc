@@ -18,8 +18,8 @@ KilowattHours EstimateLlmEnergy(const LlmRequest& request) {
                                    0.0003119310311688259 * kBatch + 0.019473717579473387;
   const double seconds =
       std::min(request.output_tokens * seconds_per_token, request.latency_cap_seconds);
-  const double needed = std::ceil(1.2 * request.total_parameters_billion * kBytesPerParameter /
-                                  kGpuGigabytes);
+  const double needed =
+      std::ceil(1.2 * request.total_parameters_billion * kBytesPerParameter / kGpuGigabytes);
   double gpus = 1;
   while (gpus < needed) gpus *= 2;
   const Watts server = Watts(kServerWatts * gpus / kServerGpus / kBatch);

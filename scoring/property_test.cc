@@ -62,8 +62,10 @@ TEST(DecideProperty, HoldsInManyRandomWorlds) {
         ASSERT_EQ(a.score, 0) << "seed " << seed;
       }
       for (const Candidate& b : decision.candidates) {
-        const bool comparable = a.placement.grams_known && b.placement.grams_known && a.placement.euros_known && b.placement.euros_known;
-        if (comparable && a.placement.grams < b.placement.grams && a.placement.euros < b.placement.euros) {
+        const bool comparable = a.placement.grams_known && b.placement.grams_known &&
+                                a.placement.euros_known && b.placement.euros_known;
+        if (comparable && a.placement.grams < b.placement.grams &&
+            a.placement.euros < b.placement.euros) {
           ASSERT_GE(a.score, b.score) << "seed " << seed;
         }
       }
@@ -84,9 +86,9 @@ TEST(DecideProperty, ANodeWorseInBothChangesNoOtherScore) {
   for (unsigned seed = 0; seed < 3000; ++seed) {
     RandomWorld random(seed);
     const Decision before = DecideFor(*random.world.Snapshot(), random.names, random.policy);
-    const auto known =
-        std::find_if(before.candidates.begin(), before.candidates.end(),
-                     [](const Candidate& c) { return c.placement.grams_known && c.placement.euros_known; });
+    const auto known = std::find_if(
+        before.candidates.begin(), before.candidates.end(),
+        [](const Candidate& c) { return c.placement.grams_known && c.placement.euros_known; });
     if (known == before.candidates.end()) continue;
     // Same place as a known node, and half its size: the same grams or more, twice the price share.
     NodeFacts worse =
@@ -168,9 +170,9 @@ TEST(DecideProperty, StepsNameTheWinnerAtEveryValue) {
     if (tolerances.empty()) continue;
     for (int probe = 0; probe < 20; ++probe) {
       const double tolerance = 0.037 * probe + 0.0011;
-      const EurosPerHour limit = ToleranceLimit(
-          RankedEuros(decision.candidates[tolerances.front().winner], decision),
-          Fraction(tolerance));
+      const EurosPerHour limit =
+          ToleranceLimit(RankedEuros(decision.candidates[tolerances.front().winner], decision),
+                         Fraction(tolerance));
       decision.policy.carbon_price = EurosPerTonne(1013.7 * probe);
       for (const Candidate& c : decision.candidates) {
         if (!c.placement.grams_known || !c.placement.euros_known) continue;
