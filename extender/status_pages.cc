@@ -42,19 +42,25 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.wide{overflow-x:au
 void WriteNodeTable(const Snapshot& snapshot, std::string& out) {
   constexpr std::size_t kShown = 100;
   out +=
-      "<h2>Nodes</h2><div class=wide><table><tr><th>Node<th>Provider<th>Region<th>Grid<th "
+      "<h2>Nodes</h2><div "
+      "class=wide><table><tr><th>Node<th>Provider<th>Region<th>Hardware<th>Grid<th "
       "class=n>gCO2e/kWh<th class=n>PUE<th class=n>EUR/h\n";
   std::size_t shown = 0;
   for (const NodeRecord& node : snapshot.nodes()) {
     if (shown++ == kShown) break;
     const auto& intensity = node.live_intensity ? node.live_intensity : node.catalog_intensity;
     out += "<tr><td>" + Escape(node.facts->name) + "<td>" + Escape(node.facts->provider) + "<td>" +
-           Escape(node.facts->region) + "<td>" + Escape(node.grid_zone) + "<td class=n>" +
+           Escape(node.facts->region) + "<td>" +
+           Escape(snapshot.hardware_classes()[static_cast<std::size_t>(node.hardware_class)]) +
+           "<td>" + Escape(node.grid_zone) + "<td class=n>" +
            (intensity ? FormatSignificant(intensity->value.value(), 3) +
                             (node.live_intensity ? " live" : "")
                       : "?") +
            "<td class=n>" + FormatSignificant(node.pue.value(), 3) + "<td class=n>" +
-           (node.price ? FormatSignificant(node.price->value.value(), 3) : "?") + "\n";
+           (node.price ? FormatSignificant(node.price->value.value(), 3) +
+                             (node.price_estimated ? " estimate" : "")
+                       : "?") +
+           "\n";
   }
   out += "</table></div>";
   if (snapshot.nodes().size() > kShown) {
@@ -112,6 +118,9 @@ void WriteNodes(const Snapshot& snapshot, std::string& out) {
         .Key("provider")
         .Value(node.facts->provider);
     json.Key("region").Value(node.facts->region).Key("gridZone").Value(node.grid_zone);
+    json.Key("hardwareClass")
+        .Value(snapshot.hardware_classes()[static_cast<std::size_t>(node.hardware_class)]);
+    json.Key("priceEstimated").Value(node.price_estimated);
     const auto number = [&](const char* key, const auto& sourced) {
       json.Key(key);
       if (sourced) {

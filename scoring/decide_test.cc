@@ -163,6 +163,26 @@ TEST(Decide, AFreePriceAndAnEmptyListAreFine) {
   EXPECT_TRUE(empty.candidates.empty());
 }
 
+TEST(Decide, NegativePricesScoreInBounds) {
+  TestWorld world = FourRegions();
+  world.Price("fr", 0.0);
+  const auto catalog = Catalog::EmbeddedFiles();
+  std::vector<EmbeddedFile> files = {{"electricity.csv",
+                                      "provider,region,eur_per_kwh,source,year,method,licence\n"
+                                      "aws,*,-2,test,2026,day-ahead,own\n"}};
+  files.insert(files.end(), catalog.begin(), catalog.end());
+  world.input().catalog = std::make_shared<const Catalog>(*Catalog::Load(files));
+  for (const Objective objective : {Objective::kBalanced, Objective::kCost, Objective::kPriced}) {
+    const Decision decision = DecideFor(*world.Snapshot(), kFour, With(objective));
+    EXPECT_LT(decision.candidates[0].placement.euros, EurosPerHour(0));
+    EXPECT_EQ(decision.candidates[0].score, 10);
+    for (const int score : Scores(decision)) {
+      EXPECT_GE(score, 0);
+      EXPECT_LE(score, 10);
+    }
+  }
+}
+
 TEST(MakeRequest, LaysAnnotationsOverTheClustersPolicy) {
   Policy cluster;
   cluster.carbon_price = EurosPerTonne(75);
