@@ -53,10 +53,31 @@ class Section {
     const YAML::Node value = Scalar(key);
     if (!value) return;
     std::vector<std::string> problems;
-    ApplyAnnotations({{annotation, value.Scalar()}}, "", policy, problems);
+    ApplyAnnotations({{annotation, value.Scalar()}}, Origin::kCluster, "", policy, problems);
     if (problems.empty()) return;
     const std::string& problem = problems.front();
     Fail(value, Path(key) + problem.substr(problem.find(": ", 2)));
+  }
+  // Any annotation of the table, as the cluster's default.
+  void ReadAnnotations(const char* key, Policy& policy) {
+    const YAML::Node map = Take(key);
+    if (!map || map.IsNull()) return;
+    if (!map.IsMap()) Fail(map, Path(key) + ": expected a mapping of annotations");
+    for (const auto& entry : map) {
+      std::vector<std::string> problems;
+      const Annotation annotation{entry.first.IsScalar() ? entry.first.Scalar() : "",
+                                  entry.second.IsScalar() ? entry.second.Scalar() : ""};
+      ApplyAnnotations({annotation}, Origin::kCluster, Path(key), policy, problems);
+      if (!problems.empty()) Fail(entry.first, problems.front());
+    }
+  }
+  void Read(const char* key, bool& out) {
+    const YAML::Node value = Scalar(key);
+    if (!value) return;
+    if (value.Scalar() != "true" && value.Scalar() != "false")
+      Fail(value,
+           Path(key) + ": '" + Printable(value.Scalar(), 40) + "' is neither true nor false");
+    out = value.Scalar() == "true";
   }
   template <class Each>
   void ForEach(const char* key, const Each& each) {
@@ -184,7 +205,12 @@ Config Read(const YAML::Node& root) {
   policy.ReadPolicy("cost_tolerance_percent", "cost-tolerance", config.policy);
   policy.ReadPolicy("carbon_price_eur_per_tonne", "carbon-price", config.policy);
   policy.ReadPolicy("expected_utilization", "expected-utilization", config.policy);
+  policy.ReadAnnotations("annotations", config.policy);
+  policy.ReadPolicy("enforced", "enforced", config.policy);
   policy.Done();
+  Section limits = top.Sub("limits");
+  limits.Read("trust_node_labels", config.trust_node_labels);
+  limits.Done();
   top.Done();
   return config;
 }
@@ -244,6 +270,7 @@ SnapshotInput Config::NewInput(Timestamp now) const {
   input.max_age = max_age;
   input.rates = currencies;
   input.catalog = rows;
+  input.trust_node_labels = trust_node_labels;
   return input;
 }
 

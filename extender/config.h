@@ -39,6 +39,8 @@ struct Config {
   } catalog;
   std::vector<CurrencyRate> currencies;
   Policy policy;
+  // Limits rely on labels and provider ids that a kubelet can set on its own node.
+  bool trust_node_labels = false;
   std::array<Duration, kSignalCount> max_age = SnapshotInput{}.max_age;
   // The embedded rows, after those of catalog.directory.
   std::shared_ptr<const Catalog> rows = SnapshotInput::EmbeddedCatalog();

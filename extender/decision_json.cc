@@ -7,6 +7,7 @@
 #include "proto/sobre/v1/decision.pb.h"
 #include "scoring/analysis.h"
 #include "scoring/explain.h"
+#include "scoring/limits.h"
 
 namespace sobre {
 namespace {
@@ -132,6 +133,39 @@ void SetRun(const DecisionRequest& request, const Decision& decision, const Snap
   if (totals.euros) out->set_eur(totals.euros->value());
 }
 
+// Allowed ones first, then by score.
+void SetCandidates(const DecisionRequest& request, const Decision& decision,
+                   const Snapshot& snapshot, v1::Decision* out) {
+  struct Entry {
+    const Candidate* candidate;
+    std::optional<Refusal> refusal;
+  };
+  std::vector<Entry> order;
+  for (const Candidate& c : decision.candidates)
+    order.push_back({&c, CheckLimits(request, decision, c, snapshot)});
+  std::stable_sort(order.begin(), order.end(), [](const Entry& a, const Entry& b) {
+    if (a.refusal.has_value() != b.refusal.has_value()) return b.refusal.has_value();
+    return a.candidate->score > b.candidate->score;
+  });
+  for (const auto& [c, refusal] : order) {
+    v1::Candidate* entry = out->add_candidates();
+    SetCandidate(request, *c, decision, snapshot, entry);
+    if (refusal) entry->set_refused(refusal->reason);
+    const bool known = c->node != Snapshot::kUnknownNode;
+    const Entry& first = order.front();
+    if (!refusal && known && c->score == first.candidate->score) out->add_best(entry->node());
+    const bool beaten = first.refusal || c->score > first.candidate->score;
+    if (refusal && known && beaten && out->best_refused().empty())
+      out->set_best_refused(entry->node());
+  }
+  if (order.empty()) return;
+  if (order.front().refusal) {
+    out->set_reason("no node keeps the limits: " + order.front().refusal->reason);
+  } else {
+    out->set_reason(Reason(*order.front().candidate, decision, snapshot));
+  }
+}
+
 }  // namespace
 
 std::string DecisionJson(const DecisionRequest& request, const Decision& decision,
@@ -169,18 +203,16 @@ std::string DecisionJson(const DecisionRequest& request, const Decision& decisio
   SetSteps(CarbonPriceSteps(decision), 1, decision, snapshot, out.mutable_carbon_price_steps());
   if (decision.unit == FunctionalUnit::kRun && decision.best)
     SetRun(request, decision, snapshot, out.mutable_run());
-  std::vector<const Candidate*> order;
-  for (const Candidate& c : decision.candidates) order.push_back(&c);
-  std::stable_sort(order.begin(), order.end(),
-                   [](const Candidate* a, const Candidate* b) { return a->score > b->score; });
-  for (const Candidate* c : order) {
-    SetCandidate(request, *c, decision, snapshot, out.add_candidates());
-    if (c->score == order.front()->score && c->node != Snapshot::kUnknownNode) {
-      out.add_best(snapshot.nodes()[static_cast<std::size_t>(c->node)].facts->name);
-    }
+  for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
+    const KeyOrigin& said = decision.policy.origins[i];
+    if (said.origin == Origin::kDefault) continue;
+    v1::PolicyOrigin* origin = out.add_policy_from();
+    origin->set_key(std::string(ToString(static_cast<PolicyKey>(i))));
+    origin->set_origin(std::string(ToString(said.origin)));
+    origin->set_enforced(said.enforced);
   }
-  if (decision.best)
-    out.set_reason(Reason(decision.candidates[*decision.best], decision, snapshot));
+  out.set_mode(std::string(ToString(decision.policy.mode)));
+  SetCandidates(request, decision, snapshot, &out);
   for (std::string& note : Notes(request, decision, snapshot)) out.add_notes(std::move(note));
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = true;

@@ -60,6 +60,14 @@ void Metrics::CountRequest(Verb verb, bool ok, std::chrono::nanoseconds took) {
   counts.nanoseconds.fetch_add(static_cast<std::uint64_t>(took.count()), std::memory_order_relaxed);
 }
 
+void Metrics::CountProblems(std::size_t annotations) {
+  if (annotations > 0) problems_.fetch_add(annotations, std::memory_order_relaxed);
+}
+
+void Metrics::CountRefusals(std::size_t nodes) {
+  refusals_.fetch_add(nodes, std::memory_order_relaxed);
+}
+
 void Metrics::CountDecision(std::size_t candidates, bool ranked) {
   decisions_.fetch_add(1, std::memory_order_relaxed);
   candidates_.fetch_add(candidates, std::memory_order_relaxed);
@@ -99,6 +107,13 @@ std::string Metrics::Serialize(const WorldState& state, Timestamp now,
   out.Value(Load(unranked_));
   out.Begin("sobre_candidates_total", "Candidate nodes judged.", MetricType::Counter);
   out.Value(Load(candidates_));
+  out.Begin("sobre_refused_nodes_total", "Nodes that a pod's limits refused.", MetricType::Counter);
+  out.Value(Load(refusals_));
+  out.Begin(
+      "sobre_annotation_problems_total",
+      "Annotations that could not be followed, each time that a pod with them was asked about.",
+      MetricType::Counter);
+  out.Value(Load(problems_));
   out.Begin("sobre_dropped_summaries_total", "Decisions that the status page left out.",
             MetricType::Counter);
   out.Value(static_cast<double>(dropped_summaries));
@@ -122,6 +137,7 @@ std::string Metrics::Serialize(const WorldState& state, Timestamp now,
     out.Value(static_cast<double>(count.used), {{"signal", name}, {"fate", "used"}});
     out.Value(static_cast<double>(count.stale), {{"signal", name}, {"fate", "stale"}});
     out.Value(static_cast<double>(count.implausible), {{"signal", name}, {"fate", "implausible"}});
+    out.Value(static_cast<double>(count.foreign), {{"signal", name}, {"fate", "foreign"}});
     out.Value(static_cast<double>(count.unmatched), {{"signal", name}, {"fate", "unmatched"}});
   }
   out.Begin("sobre_build_info", "Versions, in labels.", MetricType::Gauge);

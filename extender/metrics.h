@@ -19,6 +19,8 @@ std::string_view ToString(Verb verb);
 class Metrics {
  public:
   void CountRequest(Verb verb, bool ok, std::chrono::nanoseconds took);
+  void CountProblems(std::size_t annotations);
+  void CountRefusals(std::size_t nodes);
   void CountDecision(std::size_t candidates, bool ranked);
 
   // In Prometheus' text format, with what the state says of nodes and signals.
@@ -37,6 +39,8 @@ class Metrics {
   std::array<PerVerb, kVerbCount> verbs_;
   std::atomic<std::uint64_t> decisions_ = 0;
   std::atomic<std::uint64_t> unranked_ = 0;
+  std::atomic<std::uint64_t> problems_ = 0;
+  std::atomic<std::uint64_t> refusals_ = 0;
   std::atomic<std::uint64_t> candidates_ = 0;
 };
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -8,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bounded_queue.h"
 #include "base/time.h"
 
 namespace sobre {
@@ -21,6 +21,14 @@ struct DecisionSummary {
   std::string best;
   std::string reason;
   std::int64_t candidates = 0;
+  std::int64_t refused = 0;
+  // The price of its limits: what the best refused node would have been.
+  std::string best_refused;
+  bool shadow = false;
+  // Annotations that could not be followed.
+  std::vector<std::string> problems;
+  // What was said of which key by whom: "allowed-countries: namespace, enforced".
+  std::vector<std::string> policy_from;
 };
 
 // The last decisions, for the status pages. Offer() takes no lock: it hands over through a bounded
@@ -36,19 +44,12 @@ class RecentDecisions {
   [[nodiscard]] std::uint64_t dropped() const { return dropped_.load(); }
 
  private:
-  static constexpr std::size_t kQueue = 1024;  // a power of two
-  // A cell may be written in round r when its turn is 2r, and read when it is 2r + 1.
-  struct Cell {
-    std::atomic<std::uint64_t> turn = 0;
-    DecisionSummary summary;
-  };
+  static constexpr std::size_t kQueue = 1024;
   void Drain();
 
-  std::array<Cell, kQueue> cells_;
-  std::atomic<std::uint64_t> head_ = 0;
+  BoundedQueue<DecisionSummary, kQueue> queue_;
   std::atomic<std::uint64_t> dropped_ = 0;
-  std::mutex mutex_;  // guards the next two
-  std::uint64_t tail_ = 0;
+  std::mutex mutex_;  // guards the queue's end and kept_
   std::vector<DecisionSummary> kept_;
 };
 

@@ -50,7 +50,7 @@ int RunScore(std::span<const std::string_view> arguments) {
   Result<PodFacts> pod = ParsePod(Padded(*pod_text));
   if (!pod.ok()) return UsageError("score", pod.status().WithContext(line->Get("--pod")));
   const auto snapshot = Snapshot::Build(*std::move(input));
-  const DecisionRequest request = MakeRequest(*std::move(pod), config->policy, {});
+  const DecisionRequest request = MakeRequest(*std::move(pod), NamespacePolicy{config->policy, {}});
   std::vector<std::int32_t> nodes;
   for (std::size_t i = 0; i < snapshot->nodes().size(); ++i)
     nodes.push_back(static_cast<std::int32_t>(i));

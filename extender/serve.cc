@@ -57,7 +57,7 @@ Result<std::unique_ptr<World>> OpenWorld(const CommandLine& line, const Config& 
       LoadWorldFiles(line.Get("--nodes"), line.Get("--signals"), config.NewInput(Now()));
   if (!input.ok()) return input.status();
   auto world = std::make_unique<World>();
-  world->Publish(MakeState(*std::move(input)));
+  world->Publish(MakeState(*std::move(input), config.policy));
   return world;
 }
 
@@ -65,7 +65,7 @@ Result<std::unique_ptr<World>> OpenWorld(const CommandLine& line, const Config& 
 
 Server::Server(std::unique_ptr<World> world, const Config& config)
     : world_(std::move(world)),
-      service_(*world_, config.policy, metrics_, recent_),
+      service_(*world_, metrics_, recent_),
       extender_(ExtenderOptions(config)),
       status_(StatusOptions(config)) {
   extender_.Handle("POST", "/v1/filter",

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "k8s/json_objects.h"
 #include "scoring/explain.h"
+#include "scoring/limits.h"
 
 namespace sobre {
 namespace {
@@ -55,35 +56,115 @@ std::shared_ptr<const Snapshot> WithNodesOf(const ExtenderArgs& args,
   return Snapshot::Build(std::move(input));
 }
 
-void WriteFilterResult(const ExtenderArgs& args, std::string& out) {
-  if (args.whole_nodes) {
-    out += R"({"Nodes":{"metadata":{},"items":[)";
-    for (std::size_t i = 0; i < args.node_texts.size(); ++i) {
-      if (i > 0) out += ',';
+// Nodes without a refusal pass, in the form in which they came.
+void WriteFilterResult(const ExtenderArgs& args,
+                       const std::vector<std::optional<Refusal>>& refusals, std::string& out) {
+  const auto passes = [&](std::size_t i) { return refusals.empty() || !refusals[i]; };
+  bool first = true;
+  const auto separate = [&] {
+    if (!first) out += ',';
+    first = false;
+  };
+  out +=
+      args.whole_nodes ? R"({"Nodes":{"metadata":{},"items":[)" : R"({"Nodes":null,"NodeNames":[)";
+  for (std::size_t i = 0; i < args.names.size(); ++i) {
+    if (!passes(i)) continue;
+    separate();
+    if (args.whole_nodes) {
       out += args.node_texts[i];
-    }
-    out += R"(]},"NodeNames":null)";
-  } else {
-    out += R"({"Nodes":null,"NodeNames":[)";
-    for (std::size_t i = 0; i < args.names.size(); ++i) {
-      if (i > 0) out += ',';
+    } else {
       AppendJsonString(out, args.names[i]);
     }
-    out += ']';
   }
-  out += R"(,"FailedNodes":{},"FailedAndUnresolvableNodes":{},"Error":""})";
+  out += args.whole_nodes ? R"(]},"NodeNames":null)" : "]";
+  for (const bool lasting : {false, true}) {
+    out += lasting ? R"(,"FailedAndUnresolvableNodes":{)" : R"(,"FailedNodes":{)";
+    first = true;
+    for (std::size_t i = 0; i < args.names.size(); ++i) {
+      if (passes(i) || refusals[i]->lasting != lasting) continue;
+      separate();
+      AppendJsonString(out, args.names[i]);
+      out += ':';
+      AppendJsonString(out, refusals[i]->reason);
+    }
+    out += '}';
+  }
+  out += R"(,"Error":""})";
 }
 
-void WriteHostPriorities(const ExtenderArgs& args, const Decision& decision, std::string& out) {
+// Neutral: all the same, so that only other scores count.
+void WriteHostPriorities(const ExtenderArgs& args, const Decision& decision, bool neutral,
+                         std::string& out) {
   out += '[';
   for (std::size_t i = 0; i < args.names.size(); ++i) {
     out += i > 0 ? R"(,{"Host":)" : R"({"Host":)";
     AppendJsonString(out, args.names[i]);
     out += R"(,"Score":)";
-    out += std::to_string(decision.candidates[i].score);
+    out += std::to_string(neutral ? 0 : decision.candidates[i].score);
     out += '}';
   }
   out += ']';
+}
+
+// The best candidate among those that a limit refused, if it beats the best that is allowed.
+std::optional<std::size_t> BestRefused(const Decision& decision,
+                                       const std::vector<std::optional<Refusal>>& refusals) {
+  std::optional<std::size_t> refused;
+  std::int32_t allowed_score = -1;
+  for (std::size_t i = 0; i < refusals.size(); ++i) {
+    const std::int32_t score = decision.candidates[i].score;
+    if (!refusals[i]) {
+      allowed_score = std::max(allowed_score, score);
+    } else if (!refused || score > decision.candidates[*refused].score) {
+      refused = i;
+    }
+  }
+  if (refused && decision.candidates[*refused].score <= allowed_score) refused.reset();
+  return refused;
+}
+
+std::vector<std::string> PolicyOrigins(const Policy& policy) {
+  std::vector<std::string> origins;
+  for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
+    const KeyOrigin& said = policy.origins[i];
+    if (said.origin == Origin::kDefault) continue;
+    origins.push_back(std::string(ToString(static_cast<PolicyKey>(i))) + ": " +
+                      std::string(ToString(said.origin)) + (said.enforced ? ", enforced" : ""));
+  }
+  return origins;
+}
+
+DecisionSummary Summarize(Verb verb, const DecisionRequest& request, const Decision& decision,
+                          const std::vector<std::optional<Refusal>>& refusals,
+                          const Snapshot& snapshot) {
+  DecisionSummary summary;
+  summary.time = decision.time;
+  summary.pod = request.pod.namespace_name + "/" + request.pod.name;
+  summary.uid = request.pod.uid;
+  summary.verb = ToString(verb);
+  summary.candidates = static_cast<std::int64_t>(decision.candidates.size());
+  summary.shadow = request.policy.mode == Mode::kShadow;
+  summary.problems = request.problems;
+  summary.policy_from = PolicyOrigins(request.policy);
+  summary.refused = std::count_if(refusals.begin(), refusals.end(),
+                                  [](const auto& refusal) { return refusal.has_value(); });
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < decision.candidates.size(); ++i) {
+    const bool passes = refusals.empty() || !refusals[i];
+    if (passes && (!best || decision.candidates[i].score > decision.candidates[*best].score))
+      best = i;
+  }
+  if (best) {
+    summary.best = DescribeCandidate(decision.candidates[*best], decision, snapshot);
+    summary.reason = Reason(decision.candidates[*best], decision, snapshot);
+  } else if (!refusals.empty()) {
+    summary.reason = "no node keeps the limits: " + refusals.front()->reason;
+  }
+  if (const auto refused = BestRefused(decision, refusals)) {
+    summary.best_refused = DescribeCandidate(decision.candidates[*refused], decision, snapshot) +
+                           "; refused: " + refusals[*refused]->reason;
+  }
+  return summary;
 }
 
 }  // namespace
@@ -91,8 +172,17 @@ void WriteHostPriorities(const ExtenderArgs& args, const Decision& decision, std
 void ExtenderService::Answer(Verb verb, const HttpRequest& request, HttpResponse& response) {
   const auto start = std::chrono::steady_clock::now();
   const Status status = Handle(verb, request.body, response.body);
-  if (!status.ok()) response.Fail(400, status.message());
+  if (!status.ok())
+    response.Fail(status.code() == ErrorCode::kUnavailable ? 503 : 400, status.message());
   metrics_.CountRequest(verb, status.ok(), std::chrono::steady_clock::now() - start);
+}
+
+// What the owner should know shows in `kubectl describe pod`.
+void ExtenderService::TellOwner(const DecisionRequest& request) {
+  for (const std::string& problem : request.problems) {
+    world_.Tell({request.pod.namespace_name, request.pod.name, request.pod.uid, "PolicyProblem",
+                 problem, true});
+  }
 }
 
 Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& out) {
@@ -102,51 +192,53 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   const auto state = world_.Read();
   const Snapshot* snapshot = state->snapshot.get();
   if (Status status = Resolve(*snapshot, args.names, scratch); !status.ok()) return status;
+  const auto in_namespace = state->namespaces.find(args.pod.namespace_name);
+  const DecisionRequest request = MakeRequest(
+      std::move(args.pod),
+      in_namespace == state->namespaces.end() ? state->cluster_policy : in_namespace->second);
+  metrics_.CountProblems(request.problems.size());
+  std::vector<std::optional<Refusal>> refusals;
   if (verb == Verb::kFilter) {
-    out.reserve(body.size());
-    WriteFilterResult(args, out);
-    return Status::Ok();
+    // Without a cluster's view a limit of its own might be missed.
+    if (!state->ready) return Status::Unavailable("not ready: " + state->not_ready_reason);
+    if (!request.policy.limits.Any() || request.policy.mode == Mode::kOff) {
+      out.reserve(body.size());
+      WriteFilterResult(args, refusals, out);
+      return Status::Ok();
+    }
   }
   std::shared_ptr<const Snapshot> extended;
+  std::vector<std::string> names;
   const bool strangers = std::find(scratch.nodes.begin(), scratch.nodes.end(),
                                    Snapshot::kUnknownNode) != scratch.nodes.end();
   if (args.whole_nodes && strangers) {
     // The next parse reuses the parser that the names point into.
-    std::vector<std::string> names(args.names.begin(), args.names.end());
+    names.assign(args.names.begin(), args.names.end());
     extended = WithNodesOf(args, scratch.nodes, *state);
     snapshot = extended.get();
-    for (std::size_t i = 0; i < names.size(); ++i) scratch.nodes[i] = snapshot->Find(names[i]);
     for (std::size_t i = 0; i < names.size(); ++i) {
-      // Names of nodes that exist are the snapshot's; a broken one keeps its place with score 0.
-      args.names[i] =
-          scratch.nodes[i] == Snapshot::kUnknownNode
-              ? std::string_view()
-              : std::string_view(
-                    snapshot->nodes()[static_cast<std::size_t>(scratch.nodes[i])].facts->name);
+      scratch.nodes[i] = snapshot->Find(names[i]);
+      args.names[i] = names[i];
     }
   }
-  const auto in_namespace = state->namespaces.find(args.pod.namespace_name);
-  static const Annotations kNone;
-  const DecisionRequest request =
-      MakeRequest(std::move(args.pod), policy_,
-                  in_namespace == state->namespaces.end() ? kNone : in_namespace->second);
   Decision& decision = scratch.decision;
   Decide(request, *snapshot, scratch.nodes, decision);
-  out.reserve(args.names.size() * 48);
-  WriteHostPriorities(args, decision, out);
-  metrics_.CountDecision(args.names.size(), decision.ranked_by.has_value());
-  DecisionSummary summary;
-  summary.time = decision.time;
-  summary.pod = request.pod.namespace_name + "/" + request.pod.name;
-  summary.uid = request.pod.uid;
-  summary.verb = ToString(verb);
-  summary.candidates = static_cast<std::int64_t>(args.names.size());
-  if (decision.best) {
-    const Candidate& best = decision.candidates[*decision.best];
-    summary.best = DescribeCandidate(best, decision, *snapshot);
-    summary.reason = Reason(best, decision, *snapshot);
+  const bool neutral = request.policy.mode != Mode::kEnforce;
+  if (verb == Verb::kFilter) {
+    for (const Candidate& candidate : decision.candidates)
+      refusals.push_back(CheckLimits(request, decision, candidate, *snapshot));
+    out.reserve(body.size());
+    WriteFilterResult(args, neutral ? std::vector<std::optional<Refusal>>() : refusals, out);
+    metrics_.CountRefusals(static_cast<std::size_t>(std::count_if(
+        refusals.begin(), refusals.end(), [](const auto& r) { return r.has_value(); })));
+  } else {
+    out.reserve(args.names.size() * 48);
+    WriteHostPriorities(args, decision, neutral, out);
+    metrics_.CountDecision(args.names.size(), decision.ranked_by.has_value());
   }
-  recent_.Offer(std::move(summary));
+  if (request.policy.mode == Mode::kOff) return Status::Ok();
+  if (!request.problems.empty()) TellOwner(request);
+  recent_.Offer(Summarize(verb, request, decision, refusals, *snapshot));
   return Status::Ok();
 }
 

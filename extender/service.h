@@ -13,12 +13,11 @@ namespace sobre {
 // it.
 class ExtenderService {
  public:
-  ExtenderService(const World& world, const Policy& policy, Metrics& metrics,
-                  RecentDecisions& recent)
-      : world_(world), policy_(policy), metrics_(metrics), recent_(recent) {}
+  ExtenderService(World& world, Metrics& metrics, RecentDecisions& recent)
+      : world_(world), metrics_(metrics), recent_(recent) {}
 
-  // ExtenderFilterResult. No hard limit exists that could refuse a node: all that were asked about
-  // pass.
+  // ExtenderFilterResult: nodes that break one of the pod's limits are refused, each with its
+  // reason. A pod without limits, or in shadow mode, keeps all.
   void Filter(const HttpRequest& request, HttpResponse& response) {
     Answer(Verb::kFilter, request, response);
   }
@@ -30,9 +29,9 @@ class ExtenderService {
  private:
   void Answer(Verb verb, const HttpRequest& request, HttpResponse& response);
   Status Handle(Verb verb, std::string_view body, std::string& out);
+  void TellOwner(const DecisionRequest& request);
 
-  const World& world_;
-  const Policy policy_;
+  World& world_;
   Metrics& metrics_;
   RecentDecisions& recent_;
 };

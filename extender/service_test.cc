@@ -20,7 +20,7 @@ class ServiceTest : public ::testing::Test {
         .Price("fr", 0.40)
         .Price("de", 0.40);
     auto state = std::make_shared<WorldState>(*MakeState(small.input()));
-    state->namespaces["thrifty"] = {{"objective", "cost"}};
+    state->namespaces["thrifty"] = MakeNamespacePolicy("thrifty", {{"objective", "cost"}}, {});
     world_.Publish(state);
   }
   HttpResponse Post(Verb verb, const std::string& body) {
@@ -38,7 +38,7 @@ class ServiceTest : public ::testing::Test {
   World world_;
   Metrics metrics_;
   RecentDecisions recent_;
-  ExtenderService service_{world_, Policy{}, metrics_, recent_};
+  ExtenderService service_{world_, metrics_, recent_};
 };
 
 TEST_F(ServiceTest, ScoresNamesInTheirOrder) {

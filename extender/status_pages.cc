@@ -83,7 +83,9 @@ std::string Page(const WorldState& state, const std::vector<DecisionSummary>& de
   if (decisions.empty()) out += "<tr><td colspan=5>None yet: kube-scheduler has not asked.";
   for (const DecisionSummary& d : decisions) {
     out += "<tr><td>" + FormatTime(d.time) + "<td>" + Escape(d.pod) + "<td>" + Escape(d.best) +
-           "<td>" + Escape(d.reason) + "<td class=n>" + std::to_string(d.candidates) + "\n";
+           "<td>" + Escape(d.reason) + (d.shadow ? " (shadow: not followed)" : "") +
+           (d.best_refused.empty() ? "" : "<br>Without limits: " + Escape(d.best_refused)) +
+           "<td class=n>" + std::to_string(d.candidates) + "\n";
   }
   out += "</table></div>";
   WriteNodeTable(*state.snapshot, out);
@@ -103,7 +105,13 @@ void WriteDecisions(const std::vector<DecisionSummary>& decisions, std::string& 
         .Key("uid")
         .Value(d.uid);
     json.Key("verb").Value(d.verb).Key("best").Value(d.best).Key("reason").Value(d.reason);
-    json.Key("candidates").Value(d.candidates).EndObject();
+    json.Key("candidates").Value(d.candidates).Key("refused").Value(d.refused);
+    json.Key("bestRefused").Value(d.best_refused).Key("shadow").Value(d.shadow);
+    json.Key("problems").BeginArray();
+    for (const std::string& problem : d.problems) json.Value(problem);
+    json.EndArray().Key("policyFrom").BeginArray();
+    for (const std::string& origin : d.policy_from) json.Value(origin);
+    json.EndArray().EndObject();
   }
   json.EndArray();
 }

@@ -13,8 +13,9 @@ constexpr Duration kTick = std::chrono::seconds(5);
 
 }  // namespace
 
-std::shared_ptr<const WorldState> MakeState(SnapshotInput input) {
+std::shared_ptr<const WorldState> MakeState(SnapshotInput input, const Policy& cluster_policy) {
   auto state = std::make_shared<WorldState>();
+  state->cluster_policy.policy = cluster_policy;
   state->snapshot = Snapshot::Build(input);
   state->input = std::move(input);
   state->ready = true;
@@ -40,6 +41,7 @@ Result<std::unique_ptr<LiveWorld>> LiveWorld::Open(const Config& config) {
 
 LiveWorld::LiveWorld(Config config, const ApiAccess& access)
     : config_(std::move(config)),
+      events_(std::make_unique<EventWriter>(access)),
       cluster_(std::make_unique<ClusterWatch>(access, config_.kubernetes.default_provider, [this] {
         const std::lock_guard lock(mutex_);
         changed_ = true;
@@ -82,7 +84,9 @@ void LiveWorld::Build() {
                                    harvest_.problems.end());
     }
     state->snapshot = Snapshot::Build(state->input);
-    state->namespaces = std::move(view.namespaces);
+    state->cluster_policy.policy = config_.policy;
+    for (const auto& [name, annotations] : view.namespaces)
+      state->namespaces.emplace(name, MakeNamespacePolicy(name, annotations, config_.policy));
     state->ready = view.listed;
     if (!view.listed) state->not_ready_reason = "the API server has not been listed yet";
     state->bindings = view.bindings;

@@ -13,6 +13,8 @@
 #include "extender/config.h"
 #include "extender/snapshot_pointer.h"
 #include "k8s/cluster_watch.h"
+#include "k8s/event_writer.h"
+#include "scoring/decide.h"
 #include "scoring/snapshot.h"
 
 namespace sobre {
@@ -22,13 +24,15 @@ struct WorldState {
   // What the snapshot was made of: nodes that only a request knows can be added to it.
   SnapshotInput input;
   std::shared_ptr<const Snapshot> snapshot;
-  std::map<std::string, Annotations, std::less<>> namespaces;
+  // Of namespaces that say something; all others have the cluster's.
+  std::map<std::string, NamespacePolicy, std::less<>> namespaces;
+  NamespacePolicy cluster_policy;
   bool ready = false;
   std::string not_ready_reason;
   std::int64_t bindings = 0;
   std::int64_t watched_pods = 0;
 };
-std::shared_ptr<const WorldState> MakeState(SnapshotInput input);
+std::shared_ptr<const WorldState> MakeState(SnapshotInput input, const Policy& cluster_policy = {});
 
 // Where the service gets its state from.
 class World {
@@ -37,6 +41,8 @@ class World {
   virtual ~World() = default;
   // Takes no lock and never waits.
   [[nodiscard]] SnapshotPointer<WorldState>::View Read() const { return state_.Read(); }
+  // Tells the pod's owner something, where there is a cluster to tell it. Takes no lock.
+  virtual void Tell(PodEvent) {}
   void Publish(std::shared_ptr<const WorldState> state) { state_.Publish(std::move(state)); }
 
  private:
@@ -48,6 +54,7 @@ class LiveWorld final : public World {
  public:
   static Result<std::unique_ptr<LiveWorld>> Open(const Config& config);
   ~LiveWorld() override;
+  void Tell(PodEvent event) override { events_->Offer(std::move(event)); }
 
  private:
   LiveWorld(Config config, const ApiAccess& access);
@@ -62,6 +69,7 @@ class LiveWorld final : public World {
   Harvest harvest_;
   bool changed_ = true;
   std::atomic<bool> stop_ = false;
+  std::unique_ptr<EventWriter> events_;
   std::unique_ptr<ClusterWatch> cluster_;
   std::thread collector_;
   std::thread builder_;

@@ -28,6 +28,26 @@ std::int64_t SlicesOf(std::string_view name) {
   return std::clamp<std::int64_t>(ParseInteger(name.substr(0, end)).value_or(0), 0, 64);
 }
 
+// Labels that a kubelet cannot set on itself. Label values hold no commas: lists use underscores.
+constexpr std::string_view kRestricted = "node-restriction.kubernetes.io/sobre-";
+
+void ApplyAttested(std::string_view key, std::string_view value, AttestedFacts& facts) {
+  if (key == "provider") {
+    facts.provider = value;
+  } else if (key == "region") {
+    facts.region = value;
+  } else if (key == "country") {
+    facts.country = value;
+  } else if (key == "operator") {
+    facts.operator_name = value;
+  } else if (key == "exposure") {
+    facts.exposure = value;
+  } else if (key == "certifications") {
+    for (const std::string_view part : Split(value, '_'))
+      if (!part.empty()) facts.certifications.emplace_back(part);
+  }
+}
+
 }  // namespace
 
 void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& node) {
@@ -43,6 +63,8 @@ void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& nod
     node.gpu_replicas = std::max<std::int64_t>(ParseInteger(value).value_or(1), 1);
   } else if (key == "sobre.dev/hardware-class") {
     node.hardware_class = value;
+  } else if (key.starts_with(kRestricted)) {
+    ApplyAttested(key.substr(kRestricted.size()), value, node.attested);
   } else if (key == "sobre.dev/provider") {
     node.provider = value;
   } else if (key == "sobre.dev/grid-zone") {

@@ -12,15 +12,6 @@ namespace {
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
-// The embedded catalogue, after rows of the test's own.
-std::shared_ptr<const Catalog> CatalogWith(std::vector<EmbeddedFile> files) {
-  const auto embedded = Catalog::EmbeddedFiles();
-  files.insert(files.end(), embedded.begin(), embedded.end());
-  Result<Catalog> catalog = Catalog::Load(files);
-  EXPECT_TRUE(catalog.ok()) << catalog.status().message();
-  return std::make_shared<const Catalog>(*std::move(catalog));
-}
-
 NodeFacts GpuNode(std::string name, std::string model) {
   NodeFacts node;
   node.name = std::move(name);

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/text.h"
+#include "base/time.h"
 
 namespace sobre {
 
@@ -40,6 +41,16 @@ class Row {
       return lowest;
     }
     return *number;
+  }
+
+  // A day such as 2026-05-16; empty where the cell says "unknown".
+  std::string Date(std::string_view column) {
+    const std::string day(Text(column));
+    if (day == "unknown") return {};
+    if (!ParseTime(day + "T00:00:00Z"))
+      Fail("column '" + std::string(column) + "': '" + Printable(day) +
+           "' is no day such as 2026-05-16, nor unknown");
+    return day;
   }
 
   // Fails where two columns stand in the wrong order.
@@ -261,6 +272,26 @@ Status Catalog::LoadFile(std::string_view path, std::string_view bytes) {
       return bounds;
     });
   }
+  if (name == "offers.csv") {
+    return load(offers_, {"provider", "region"}, [](Row& row) {
+      const std::string_view text = row.Text("exposure");
+      const std::optional<Exposure> exposure = ParseExposure(text);
+      if (!exposure)
+        row.Fail("column 'exposure': '" + Printable(text) +
+                 "' is none of none-attested, contested, exposed");
+      row.Date("checked");
+      return OfferRow{std::string(row.Text("operator")), std::string(row.Text("operator_country")),
+                      std::string(row.Text("parent_country")),
+                      exposure.value_or(Exposure::kExposed)};
+    });
+  }
+  if (name == "certifications.csv") {
+    return load(certifications_, {"provider", "region"}, [](Row& row) {
+      row.Date("checked");
+      return CertificationRow{std::string(row.Text("scheme")), std::string(row.Text("version")),
+                              std::string(row.Text("scope")), row.Date("expires")};
+    });
+  }
   if (name == "uncertainty.csv") {
     return load(uncertainty_, {"factor", "basis"}, [](Row& row) {
       return Band{row.Number("low", 0, 1), row.Number("high", 1, 100)};
@@ -385,6 +416,24 @@ std::optional<Published<ClassBounds>> Catalog::ClassesOf(std::string_view scale,
                                                          std::string_view unit) const {
   const auto* row = FindRow(classes_, {scale, unit});
   return row == nullptr ? std::nullopt : std::optional(row->row);
+}
+
+std::optional<Published<OfferRow>> Catalog::OfferOf(std::string_view provider,
+                                                    std::string_view region) const {
+  const auto* row = FindRow(offers_, {provider, region});
+  return row == nullptr ? std::nullopt : std::optional(row->row);
+}
+
+std::vector<Published<CertificationRow>> Catalog::CertificationsOf(std::string_view provider,
+                                                                   std::string_view region,
+                                                                   std::string_view scheme) const {
+  std::vector<Published<CertificationRow>> rows;
+  for (const auto& row : certifications_) {
+    if (Matches(row.key[0], provider) && Matches(row.key[1], region) &&
+        EqualsIgnoreCase(row.row.value.scheme, scheme))
+      rows.push_back(row.row);
+  }
+  return rows;
 }
 
 Band Catalog::BandOf(std::string_view factor, std::string_view basis) const {

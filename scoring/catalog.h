@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "cmake/embedded_file.h"
+#include "scoring/policy.h"
 #include "scoring/units.h"
 
 namespace sobre {
@@ -59,6 +60,22 @@ struct Coefficients {
   KwhPerTerabyteHour ssd;
   KwhPerTerabyteHour hdd;
   KwhPerGigabyte network;
+};
+
+// Who stands behind a provider's regions.
+struct OfferRow {
+  std::string operator_name;
+  std::string operator_country;
+  std::string parent_country;  // of the ultimate owner
+  Exposure exposure = Exposure::kExposed;
+};
+
+struct CertificationRow {
+  std::string scheme;
+  std::string version;
+  std::string scope;
+  // Its last day, "2026-05-16"; empty where nobody states it, and then it does not count.
+  std::string expires;
 };
 
 struct Money {
@@ -133,6 +150,12 @@ class Catalog {
                                                                 std::string_view unit) const;
   // Without a row: no uncertainty.
   [[nodiscard]] Band BandOf(std::string_view factor, std::string_view basis) const;
+  // Who operates a region; nothing where no row says, which fails closed.
+  [[nodiscard]] std::optional<Published<OfferRow>> OfferOf(std::string_view provider,
+                                                           std::string_view region) const;
+  // All rows of a region for the scheme.
+  [[nodiscard]] std::vector<Published<CertificationRow>> CertificationsOf(
+      std::string_view provider, std::string_view region, std::string_view scheme) const;
   // A hash of all rows: recorded with each decision, so that it can be recomputed.
   [[nodiscard]] const std::string& version() const { return version_; }
 
@@ -159,6 +182,8 @@ class Catalog {
   std::vector<Keyed<EmbodiedRow>> embodied_;
   std::vector<Keyed<GramsPerKwh>> market_;
   std::vector<Keyed<EurosPerKwh>> electricity_;
+  std::vector<Keyed<OfferRow>> offers_;
+  std::vector<Keyed<CertificationRow>> certifications_;
   std::vector<Keyed<Money>> prices_;
   std::vector<Keyed<Money>> egress_;
   std::vector<Keyed<double>> performance_;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "scoring/policy.h"
 
@@ -19,6 +20,17 @@ struct Resources {
   [[nodiscard]] bool UsesGpu() const { return gpus > 0 || gpu_slices > 0; }
 };
 
+// What somebody who may says of a node by labels under node-restriction.kubernetes.io/, which a
+// kubelet cannot set on itself. Empty: not said.
+struct AttestedFacts {
+  std::string provider;
+  std::string region;
+  std::string country;
+  std::string operator_name;
+  std::string exposure;
+  std::vector<std::string> certifications;
+};
+
 struct NodeFacts {
   std::string name;
   std::string provider;   // "aws", "gcp", "azure", "ovhcloud", "scaleway", "outscale", or one's own
@@ -31,6 +43,7 @@ struct NodeFacts {
   // Overrides what it is called in performance tables.
   std::string hardware_class;
   Resources allocatable;
+  AttestedFacts attested;
 };
 
 struct PodFacts {

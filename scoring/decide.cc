@@ -337,14 +337,17 @@ EurosPerHour ToleranceLimit(EurosPerHour cheapest, Fraction tolerance) {
   return cheapest + std::max(cheapest, kSmallestEuros) * tolerance.value();
 }
 
-DecisionRequest MakeRequest(PodFacts pod, const Policy& cluster_policy,
-                            const Annotations& namespace_annotations) {
-  DecisionRequest request{std::move(pod), cluster_policy, {}};
-  if (!namespace_annotations.empty()) {
-    ApplyAnnotations(namespace_annotations, "namespace " + request.pod.namespace_name,
-                     request.policy, request.problems);
-  }
-  ApplyAnnotations(request.pod.annotations, "pod", request.policy, request.problems);
+NamespacePolicy MakeNamespacePolicy(std::string_view name, const Annotations& annotations,
+                                    const Policy& cluster_policy) {
+  NamespacePolicy base{cluster_policy, {}};
+  ApplyAnnotations(annotations, Origin::kNamespace, "namespace " + std::string(name), base.policy,
+                   base.problems);
+  return base;
+}
+
+DecisionRequest MakeRequest(PodFacts pod, const NamespacePolicy& base) {
+  DecisionRequest request{std::move(pod), base.policy, base.problems};
+  ApplyAnnotations(request.pod.annotations, Origin::kPod, "pod", request.policy, request.problems);
   return request;
 }
 

@@ -31,9 +31,16 @@ struct DecisionRequest {
   std::vector<std::string> problems;
 };
 
-// Annotations of the namespace, then of the pod, over the cluster's policy.
-DecisionRequest MakeRequest(PodFacts pod, const Policy& cluster_policy,
-                            const Annotations& namespace_annotations);
+// What holds for all pods of a namespace: its annotations over the cluster's policy, read once.
+struct NamespacePolicy {
+  Policy policy;
+  std::vector<std::string> problems;
+};
+NamespacePolicy MakeNamespacePolicy(std::string_view name, const Annotations& annotations,
+                                    const Policy& cluster_policy);
+
+// The pod's annotations over the policy of its namespace.
+DecisionRequest MakeRequest(PodFacts pod, const NamespacePolicy& base);
 
 // Where the rate of functional units came from.
 enum class RateBasis {

@@ -166,12 +166,9 @@ TEST(Decide, AFreePriceAndAnEmptyListAreFine) {
 TEST(Decide, NegativePricesScoreInBounds) {
   TestWorld world = FourRegions();
   world.Price("fr", 0.0);
-  const auto catalog = Catalog::EmbeddedFiles();
-  std::vector<EmbeddedFile> files = {{"electricity.csv",
-                                      "provider,region,eur_per_kwh,source,year,method,licence\n"
-                                      "aws,*,-2,test,2026,day-ahead,own\n"}};
-  files.insert(files.end(), catalog.begin(), catalog.end());
-  world.input().catalog = std::make_shared<const Catalog>(*Catalog::Load(files));
+  world.input().catalog = CatalogWith({{"electricity.csv",
+                                        "provider,region,eur_per_kwh,source,year,method,licence\n"
+                                        "aws,*,-2,test,2026,day-ahead,own\n"}});
   for (const Objective objective : {Objective::kBalanced, Objective::kCost, Objective::kPriced}) {
     const Decision decision = DecideFor(*world.Snapshot(), kFour, With(objective));
     EXPECT_LT(decision.candidates[0].placement.euros, EurosPerHour(0));
@@ -189,9 +186,11 @@ TEST(MakeRequest, LaysAnnotationsOverTheClustersPolicy) {
   PodFacts pod;
   pod.namespace_name = "shop";
   pod.annotations = {{"objective", "carbon"}};
-  const DecisionRequest request =
-      MakeRequest(pod, cluster, {{"objective", "cost"}, {"cost-tolerance", "x"}});
+  const NamespacePolicy base =
+      MakeNamespacePolicy("shop", {{"objective", "cost"}, {"cost-tolerance", "x"}}, cluster);
+  const DecisionRequest request = MakeRequest(pod, base);
   EXPECT_EQ(request.policy.objective, Objective::kCarbon);
+  EXPECT_EQ(request.policy.OriginOf(PolicyKey::kObjective).origin, Origin::kPod);
   EXPECT_DOUBLE_EQ(request.policy.carbon_price.value(), 75);
   EXPECT_EQ(request.problems.size(), 1U);
 }

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/time.h"
 #include "scoring/units.h"
 
 namespace sobre {
@@ -30,9 +32,87 @@ std::string_view ToString(FunctionalUnit unit);
 std::string_view ToString(Bound bound);
 std::optional<Objective> ParseObjective(std::string_view text);
 
+// How far the law of a foreign country may reach the operator. Ordered from best to worst.
+enum class Exposure { kNoneAttested, kContested, kExposed };
+std::string_view ToString(Exposure exposure);
+std::optional<Exposure> ParseExposure(std::string_view text);
+
+// Shadow: decides and records, and answers neutrally. Off: answers neutrally.
+enum class Mode { kEnforce, kShadow, kOff };
+std::string_view ToString(Mode mode);
+
 struct RegionName {
   std::string provider;
   std::string region;
+};
+
+// All that can be said by annotation, in the order of kPolicyKeys.
+enum class PolicyKey {
+  kObjective,
+  kCostTolerance,
+  kCarbonPrice,
+  kUnit,
+  kRequestsPerSecond,
+  kTokensPerSecond,
+  kRequestSource,
+  kBound,
+  kDataRegion,
+  kEgressGbPerUnit,
+  kModel,
+  kExpectedUtilization,
+  kExpectedDuration,
+  kMaxGco2ePerUnit,
+  kMaxEurPerUnit,
+  kAllowedCountries,
+  kAllowedRegions,
+  kDeniedOperators,
+  kRequiredCertifications,
+  kMaxExposure,
+  kDeferBelowGco2ePerKwh,
+  kMaxDelay,
+  kDeadline,
+  kMode,
+};
+inline constexpr std::size_t kPolicyKeyCount = 24;
+std::string_view ToString(PolicyKey key);
+// True for limits that refuse a node.
+bool IsHardLimit(PolicyKey key);
+
+// Who said a value, from the weakest voice to the nearest.
+enum class Origin { kDefault, kCluster, kNamespace, kPod };
+std::string_view ToString(Origin origin);
+struct KeyOrigin {
+  Origin origin = Origin::kDefault;
+  // Who comes nearer may tighten the value, not loosen it.
+  bool enforced = false;
+};
+
+using GramsPerUnit = Unit<struct GramsPerUnitTag>;
+using EurosPerUnit = Unit<struct EurosPerUnitTag>;
+
+// What refuses a node. Lists are sorted; an absent one allows all.
+struct Limits {
+  std::optional<GramsPerUnit> max_grams;
+  std::optional<EurosPerUnit> max_euros;
+  std::optional<std::vector<std::string>> countries;  // ISO 3166-1 alpha-2
+  std::optional<std::vector<std::string>> regions;    // "provider/region"
+  std::vector<std::string> denied_operators;          // in lower case
+  std::vector<std::string> certifications;
+  std::optional<Exposure> max_exposure;
+  // Limits that were written and cannot be read, as sentences: they refuse every node.
+  std::vector<std::string> unreadable;
+
+  [[nodiscard]] bool Any() const {
+    return max_grams || max_euros || countries || regions || max_exposure ||
+           !denied_operators.empty() || !certifications.empty() || !unreadable.empty();
+  }
+};
+
+// What a pod waits for, behind its scheduling gate.
+struct Deferral {
+  std::optional<GramsPerKwh> below;
+  std::optional<Duration> max_delay;
+  std::optional<Timestamp> deadline;
 };
 
 // What the owner of a pod wants. The defaults are the cluster's, where its configuration is silent.
@@ -56,6 +136,16 @@ struct Policy {
   // Where its data lie, and what crosses from there per functional unit.
   std::optional<RegionName> data_region;
   GigabytesPerUnit egress;
+  // Name of the configured counter that tells the rate; empty: any of the workload.
+  std::string request_source;
+  Limits limits;
+  Deferral deferral;
+  Mode mode = Mode::kEnforce;
+  std::array<KeyOrigin, kPolicyKeyCount> origins{};
+
+  [[nodiscard]] const KeyOrigin& OriginOf(PolicyKey key) const {
+    return origins[static_cast<std::size_t>(key)];
+  }
 };
 
 // One annotation under `sobre.dev/`, the prefix taken off.
@@ -67,9 +157,11 @@ using Annotations = std::vector<Annotation>;
 
 inline constexpr std::string_view kAnnotationPrefix = "sobre.dev/";
 
-// Lays the annotations over `policy`. A bad one changes nothing, and is appended to `problems` as a
-// sentence that begins with `owner` ("pod", "namespace shop").
-void ApplyAnnotations(const Annotations& annotations, std::string_view owner, Policy& policy,
-                      std::vector<std::string>& problems);
+// Lays the annotations of one voice over `policy`. A bad one changes nothing, and is appended to
+// `problems` as a sentence that begins with `owner` ("pod", "namespace shop"); a bad hard limit
+// also refuses every node. The annotation `enforced` of a namespace lists keys that its pods may
+// tighten only. Lists hold commas; in lists of countries, EU and EEA are sets.
+void ApplyAnnotations(const Annotations& annotations, Origin origin, std::string_view owner,
+                      Policy& policy, std::vector<std::string>& problems);
 
 }  // namespace sobre

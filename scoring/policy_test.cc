@@ -13,11 +13,11 @@ using ::testing::IsEmpty;
 TEST(Policy, PodAnnotationsLieOverTheNamespaces) {
   Policy policy;
   std::vector<std::string> problems;
-  ApplyAnnotations({{"objective", "cost"}, {"carbon-price", "250"}}, "namespace shop", policy,
-                   problems);
+  ApplyAnnotations({{"objective", "cost"}, {"carbon-price", "250"}}, Origin::kNamespace,
+                   "namespace shop", policy, problems);
   ApplyAnnotations(
-      {{"objective", "carbon"}, {"requests-per-second", "2"}, {"cost-tolerance", " 5 "}}, "pod",
-      policy, problems);
+      {{"objective", "carbon"}, {"requests-per-second", "2"}, {"cost-tolerance", " 5 "}},
+      Origin::kPod, "pod", policy, problems);
   EXPECT_THAT(problems, IsEmpty());
   EXPECT_EQ(policy.objective, Objective::kCarbon);
   EXPECT_DOUBLE_EQ(policy.carbon_price.value(), 250);
@@ -29,7 +29,8 @@ TEST(Policy, ABadValueChangesNothingAndIsSaid) {
   for (const char* bad : {"0,5", "NaN", "-1", "1e400", "", "10%", "\xf0\x9f\x8c\xb1"}) {
     Policy policy;
     std::vector<std::string> problems;
-    ApplyAnnotations({{"cost-tolerance", bad}, {"objective", "carbon"}}, "pod", policy, problems);
+    ApplyAnnotations({{"cost-tolerance", bad}, {"objective", "carbon"}}, Origin::kPod, "pod",
+                     policy, problems);
     EXPECT_THAT(problems, ElementsAre(HasSubstr("pod: sobre.dev/cost-tolerance: '"))) << bad;
     EXPECT_DOUBLE_EQ(policy.cost_tolerance.value(), 0.10) << bad;
     EXPECT_EQ(policy.objective, Objective::kCarbon) << "its neighbour counts";
@@ -39,8 +40,8 @@ TEST(Policy, ABadValueChangesNothingAndIsSaid) {
 TEST(Policy, ATypoGetsAHint) {
   Policy policy;
   std::vector<std::string> problems;
-  ApplyAnnotations({{"objectve", "cost"}, {"unit", "requests"}, {"objective", "green"}}, "pod",
-                   policy, problems);
+  ApplyAnnotations({{"objectve", "cost"}, {"unit", "requests"}, {"objective", "green"}},
+                   Origin::kPod, "pod", policy, problems);
   EXPECT_THAT(
       problems,
       ElementsAre("pod: sobre.dev/objectve: unknown annotation; did you mean 'objective'?",
@@ -54,6 +55,80 @@ TEST(Policy, NamesComeBackAsTheyWent) {
        {Objective::kBalanced, Objective::kCarbon, Objective::kCost, Objective::kPriced}) {
     EXPECT_EQ(ParseObjective(ToString(objective)), objective);
   }
+}
+
+struct Read {
+  Policy policy;
+  std::vector<std::string> problems;
+};
+Read ReadBoth(const Annotations& of_namespace, const Annotations& of_pod) {
+  Read read;
+  ApplyAnnotations(of_namespace, Origin::kNamespace, "namespace shop", read.policy, read.problems);
+  ApplyAnnotations(of_pod, Origin::kPod, "pod", read.policy, read.problems);
+  return read;
+}
+
+TEST(Limits, SetsStandForTheirCountries) {
+  const Read read = ReadBoth({}, {{"allowed-countries", "eea, GB"}});
+  EXPECT_EQ(read.policy.limits.countries->size(), 31U);
+  EXPECT_EQ(ReadBoth({}, {{"allowed-countries", "EU"}}).policy.limits.countries->size(), 27U);
+  EXPECT_THAT(ReadBoth({}, {{"allowed-countries", "UK"}}).problems,
+              ElementsAre("pod: sobre.dev/allowed-countries: 'UK' is no country code; did you mean "
+                          "'GB'?"));
+}
+
+TEST(Limits, ABadOneFailsClosedAndABadPreferenceDoesNot) {
+  for (const char* bad : {"0,5", "NaN", "-1", "1e400", "🌍", ""}) {
+    const Read limit = ReadBoth({{"max-eur-per-unit", "1"}}, {{"max-eur-per-unit", bad}});
+    EXPECT_EQ(limit.policy.limits.unreadable.size(), 1U) << bad;
+    const Read preference = ReadBoth({}, {{"cost-tolerance", bad}});
+    EXPECT_FALSE(preference.policy.limits.Any()) << bad;
+    EXPECT_EQ(preference.problems.size(), 1U) << bad;
+  }
+  EXPECT_EQ(ReadBoth({}, {{"allowed-countrys", "FR"}}).policy.limits.unreadable.size(), 1U)
+      << "whoever misspells a limit wants one";
+  EXPECT_TRUE(ReadBoth({}, {{"objectiv", "cost"}}).policy.limits.unreadable.empty());
+}
+
+TEST(Limits, APodMayTightenWhatIsEnforcedAndNotLoosenIt) {
+  const Annotations enforced = {{"allowed-countries", "FR, SE"},
+                                {"max-eur-per-unit", "2"},
+                                {"enforced", "allowed-countries, max-eur-per-unit"}};
+  const Read loose = ReadBoth(enforced, {{"allowed-countries", "US"}, {"max-eur-per-unit", "3"}});
+  EXPECT_EQ(loose.policy.limits.countries, (std::vector<std::string>{"FR", "SE"}));
+  EXPECT_EQ(loose.policy.limits.max_euros, EurosPerUnit(2));
+  ASSERT_EQ(loose.problems.size(), 2U);
+  EXPECT_EQ(
+      loose.problems[0],
+      "pod: sobre.dev/allowed-countries: 'US' is looser than what the namespace enforces, and "
+      "is not followed");
+  EXPECT_EQ(loose.policy.OriginOf(PolicyKey::kAllowedCountries).origin, Origin::kNamespace);
+  const Read tight = ReadBoth(enforced, {{"allowed-countries", "FR"}, {"max-eur-per-unit", "1"}});
+  EXPECT_EQ(tight.policy.limits.countries, std::vector<std::string>{"FR"});
+  EXPECT_EQ(tight.policy.limits.max_euros, EurosPerUnit(1));
+  EXPECT_TRUE(tight.problems.empty());
+  EXPECT_TRUE(tight.policy.OriginOf(PolicyKey::kAllowedCountries).enforced);
+  EXPECT_EQ(ReadBoth({{"allowed-countries", "FR"}}, {{"allowed-countries", "US"}})
+                .policy.limits.countries,
+            std::vector<std::string>{"US"})
+      << "not enforced: the nearest voice counts";
+}
+
+TEST(Limits, ShadowModeDoesNotLiftEnforcedOnes) {
+  const Annotations enforced = {{"allowed-countries", "FR"}, {"enforced", "allowed-countries"}};
+  EXPECT_EQ(ReadBoth(enforced, {{"mode", "shadow"}}).policy.mode, Mode::kEnforce);
+  EXPECT_EQ(ReadBoth({}, {{"mode", "shadow"}}).policy.mode, Mode::kShadow);
+  const Read pod = ReadBoth({}, {{"enforced", "mode"}});
+  EXPECT_EQ(pod.problems.size(), 1U) << "a pod enforces nothing";
+}
+
+TEST(Deferral, IsReadAsDurationAndTime) {
+  const Read read = ReadBoth({}, {{"defer-below-gco2e-per-kwh", "100"},
+                                  {"max-delay", "6h"},
+                                  {"deadline", "2026-11-24T06:00:00Z"}});
+  EXPECT_TRUE(read.problems.empty());
+  EXPECT_EQ(read.policy.deferral.below, GramsPerKwh(100));
+  EXPECT_EQ(read.policy.deferral.max_delay, std::chrono::hours(6));
 }
 
 }  // namespace

@@ -209,8 +209,32 @@ class SnapshotBuilder {
       node.market_intensity = {market->value, market->source, input_.time};
     if (const auto price = catalog.ElectricityOf(facts.provider, facts.region))
       node.electricity = {price->value, price->source, input_.time};
+    AddSovereignty(node);
     if (!node.grid_zone.empty()) zones_.emplace(node.grid_zone, false);
     if (!facts.region.empty()) regions_.emplace(std::pair(facts.provider, facts.region), false);
+  }
+
+  void AddSovereignty(NodeRecord& node) const {
+    const NodeFacts& facts = *node.facts;
+    const AttestedFacts& attested = facts.attested;
+    Sovereignty& place = node.sovereignty;
+    const bool trusted = input_.trust_node_labels;
+    place.provider = !attested.provider.empty() || !trusted ? attested.provider : facts.provider;
+    place.region = !attested.region.empty() || !trusted ? attested.region : facts.region;
+    place.country = attested.country;
+    place.operator_name = attested.operator_name;
+    place.exposure = ParseExposure(attested.exposure);
+    place.certifications = attested.certifications;
+    if (place.region.empty() || place.provider.empty()) return;
+    if (place.country.empty()) {
+      // A bidding zone begins with its country.
+      place.country =
+          input_.catalog->ZoneOf(place.provider, place.region).value_or("").substr(0, 2);
+    }
+    const auto offer = input_.catalog->OfferOf(place.provider, place.region);
+    if (!offer) return;
+    if (place.operator_name.empty()) place.operator_name = offer->value.operator_name;
+    if (!place.exposure && attested.exposure.empty()) place.exposure = offer->value.exposure;
   }
 
   // Euros for one unit of the currency, and how that is known.

@@ -77,6 +77,8 @@ struct SnapshotInput {
       std::chrono::hours(1),   std::chrono::hours(24),  std::chrono::hours(24),
       std::chrono::hours(24),  std::chrono::hours(24)};
   std::vector<CurrencyRate> rates;
+  // Limits rely on topology labels and provider ids, which a kubelet can set on its own node.
+  bool trust_node_labels = false;
   // What went wrong on the way here ("prometheus: connection refused"); part of every decision.
   std::vector<std::string> problems;
   std::shared_ptr<const Catalog> catalog = EmbeddedCatalog();
@@ -102,6 +104,17 @@ enum class PowerBasis {
   kMeasuredJoules,   // the workload itself was measured on this hardware class
 };
 std::string_view ToString(PowerBasis basis);
+
+// What a limit may rely on: from labels that a kubelet cannot set, from the catalogue for a place
+// that such labels (or a trusted provider's) name. Empty: not attested.
+struct Sovereignty {
+  std::string provider;
+  std::string region;
+  std::string country;
+  std::string operator_name;
+  std::optional<Exposure> exposure;
+  std::vector<std::string> certifications;
+};
 
 // Everything that is known of one node. Immutable.
 struct NodeRecord {
@@ -132,6 +145,7 @@ struct NodeRecord {
   std::optional<Published<EmbodiedRow>> server_embodied;
   std::optional<Published<EmbodiedRow>> gpu_embodied;
   Fraction share_of_machine{1};
+  Sovereignty sovereignty;
   // How the node's price divides over its resources; together 1.
   Fraction cpu_price_share{1};
   Fraction memory_price_share;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +12,15 @@
 // A small world for tests, built a sentence at a time:
 //   TestWorld().Node("a", "scaleway", "fr-par").Price("a", 0.1).Snapshot()
 namespace sobre {
+
+// The embedded catalogue, after rows of the test's own. They must load.
+inline std::shared_ptr<const Catalog> CatalogWith(std::vector<EmbeddedFile> files) {
+  const auto embedded = Catalog::EmbeddedFiles();
+  files.insert(files.end(), embedded.begin(), embedded.end());
+  const auto catalog = std::make_shared<Result<Catalog>>(Catalog::Load(files));
+  if (!catalog->ok()) std::abort();
+  return {catalog, &**catalog};
+}
 
 class TestWorld {
  public:

@@ -156,7 +156,7 @@ class ControlPlane:
         """The profile that we ship, pointed here; `extender` overrides fields of its extender entry. No URL: no extender."""
         text = (ROOT / "deploy" / "kube-scheduler-config.yaml").read_text()
         config = yaml.safe_load(text.replace("KUBECONFIG", str(self.kubeconfig)).replace("SOBRE_URL", sobre_url or ""))
-        config["extenders"] = [config["extenders"][0] | extender] if sobre_url else []
+        config["extenders"] = [config["extenders"][0] | extender] + config["extenders"][1:] if sobre_url else []
         path = self.folder / "scheduler.yaml"
         path.write_text(yaml.safe_dump(config))
         if self.scheduler:
@@ -168,10 +168,10 @@ class ControlPlane:
                                   f"--authentication-kubeconfig={self.kubeconfig}", f"--authorization-kubeconfig={self.kubeconfig}")
         eventually(lambda: fetch(f"https://127.0.0.1:{port}/healthz") == b"ok", "kube-scheduler ready", 60)
 
-    def add_node(self, name: str, provider_id: str, region: str, cpu: int = 16, memory_gib: int = 64) -> None:
+    def add_node(self, name: str, provider_id: str, region: str, cpu: int = 16, memory_gib: int = 64, labels=None) -> None:
         amounts = {"cpu": str(cpu), "memory": f"{memory_gib}Gi", "pods": "110"}
         node = {"apiVersion": "v1", "kind": "Node",
-                "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "topology.kubernetes.io/region": region}},
+                "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "topology.kubernetes.io/region": region} | (labels or {})},
                 "spec": {"providerID": provider_id + name}}
         status = {"capacity": amounts, "allocatable": amounts,
                   "conditions": [{"type": "Ready", "status": "True", "reason": "Test", "message": "",
@@ -179,20 +179,36 @@ class ControlPlane:
         self.call("POST", "/api/v1/nodes", node)
         self.call("PATCH", f"/api/v1/nodes/{name}/status", {"status": status}, content_type="application/merge-patch+json")
 
-    def add_pod(self, name: str, annotations=None, cpu: str = "500m", memory: str = "1Gi") -> dict:
+    def add_pod(self, name: str, annotations=None, cpu: str = "500m", memory: str = "1Gi", namespace: str = "default",
+                limits: bool = False, **spec) -> dict:
+        """`limits` requests the marker; what else is given goes to the pod's spec."""
+        requests = {"cpu": cpu, "memory": memory} | ({"sobre.dev/limits": "1"} if limits else {})
+        resources = {"requests": requests} | ({"limits": {"sobre.dev/limits": "1"}} if limits else {})
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "annotations": annotations or {}},
                "spec": {"schedulerName": "sobre", "automountServiceAccountToken": False,
-                        "containers": [{"name": "app", "image": "none",
-                                        "resources": {"requests": {"cpu": cpu, "memory": memory}}}]}}
-        return self.call("POST", "/api/v1/namespaces/default/pods", pod)
+                        "containers": [{"name": "app", "image": "none", "resources": resources}]} | spec}
+        return self.call("POST", f"/api/v1/namespaces/{namespace}/pods", pod)
 
-    def placements(self) -> dict[str, str]:
-        pods = self.call("GET", "/api/v1/namespaces/default/pods")["items"]
+    def add_namespace(self, name: str, annotations=None, labels=None) -> None:
+        self.call("POST", "/api/v1/namespaces",
+                  {"metadata": {"name": name, "annotations": annotations or {}, "labels": labels or {}}})
+
+    def apply(self, path: pathlib.Path) -> None:
+        """kubectl apply of a file that we ship."""
+        subprocess.run([self.binaries / "kubectl", f"--kubeconfig={self.kubeconfig}", "apply", "-f", path], check=True,
+                       capture_output=True, text=True)
+
+    def events(self, pod: str, namespace: str = "default") -> list[str]:
+        items = self.call("GET", f"/api/v1/namespaces/{namespace}/events?fieldSelector=involvedObject.name%3D{pod}")["items"]
+        return [f"{e['reason']}: {e['message']}" for e in items]
+
+    def placements(self, namespace: str = "default") -> dict[str, str]:
+        pods = self.call("GET", f"/api/v1/namespaces/{namespace}/pods")["items"]
         return {p["metadata"]["name"]: p["spec"].get("nodeName", "") for p in pods}
 
-    def wait_placed(self, names: list[str], seconds: float = 60) -> dict[str, str]:
+    def wait_placed(self, names: list[str], seconds: float = 60, namespace: str = "default") -> dict[str, str]:
         def placed():
-            found = self.placements()
+            found = self.placements(namespace)
             return {n: found[n] for n in names} if all(found.get(n) for n in names) else None
         return eventually(placed, f"{len(names)} pods placed", seconds)
 

@@ -1,0 +1,119 @@
+#include "scoring/limits.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "scoring/analysis.h"
+
+namespace sobre {
+namespace {
+
+constexpr int kReasonDigits = 6;
+
+std::string Place(const Sovereignty& place) {
+  return place.region.empty() ? "its region" : "region " + place.provider + "/" + place.region;
+}
+
+std::optional<Refusal> CheckPlace(const Limits& limits, const Sovereignty& place) {
+  if (limits.countries) {
+    if (place.country.empty())
+      return Refusal{Place(place) + ": the country is not attested", true};
+    if (!std::binary_search(limits.countries->begin(), limits.countries->end(), place.country))
+      return Refusal{Place(place) + ": country " + place.country + " is not allowed", true};
+  }
+  if (limits.regions) {
+    if (place.region.empty()) return Refusal{"its region is not attested", true};
+    if (!std::binary_search(limits.regions->begin(), limits.regions->end(),
+                            place.provider + "/" + place.region))
+      return Refusal{Place(place) + " is not allowed", true};
+  }
+  if (!limits.denied_operators.empty()) {
+    if (place.operator_name.empty())
+      return Refusal{Place(place) + ": the operator is not attested", true};
+    for (const std::string& name : {ToLower(place.operator_name), ToLower(place.provider)}) {
+      if (std::binary_search(limits.denied_operators.begin(), limits.denied_operators.end(), name))
+        return Refusal{Place(place) + ": operator " + place.operator_name + " is denied", true};
+    }
+  }
+  if (limits.max_exposure) {
+    if (!place.exposure)
+      return Refusal{Place(place) + ": exposure to foreign law is not attested", true};
+    if (*place.exposure > *limits.max_exposure) {
+      return Refusal{Place(place) + ": exposure to foreign law is " +
+                         std::string(ToString(*place.exposure)) + ", at most " +
+                         std::string(ToString(*limits.max_exposure)) + " is allowed",
+                     true};
+    }
+  }
+  return std::nullopt;
+}
+
+// A certificate counts through its last day. An attested label counts as long as it stands.
+std::optional<Refusal> CheckCertificate(const std::string& scheme, const Sovereignty& place,
+                                        const Snapshot& snapshot) {
+  for (const std::string& attested : place.certifications) {
+    if (EqualsIgnoreCase(attested, scheme)) return std::nullopt;
+  }
+  const std::string certificate = Place(place) + ": certification " + scheme;
+  if (place.region.empty()) return Refusal{certificate + " is not attested", true};
+  const auto rows = snapshot.catalog().CertificationsOf(place.provider, place.region, scheme);
+  if (rows.empty()) return Refusal{certificate + " is not known", true};
+  std::string latest;
+  for (const auto& row : rows) latest = std::max(latest, row.value.expires);
+  if (latest.empty()) return Refusal{certificate + " has no known date of expiry", true};
+  if (FormatTime(snapshot.time()).substr(0, latest.size()) > latest)
+    return Refusal{certificate + " expired " + latest, true};
+  return std::nullopt;
+}
+
+std::optional<Refusal> CheckBudget(const DecisionRequest& request, const Decision& decision,
+                                   const Candidate& candidate, const Snapshot& snapshot) {
+  const Limits& limits = request.policy.limits;
+  if (!limits.max_grams && !limits.max_euros) return std::nullopt;
+  const std::string unit(ToString(decision.unit));
+  if (request.policy.unit != decision.unit && !request.pod.is_batch_job) {
+    return Refusal{"a budget per " + std::string(ToString(request.policy.unit)) +
+                       ", but no rate is known",
+                   false};
+  }
+  const ReportFigures report = Attribute(request, decision, candidate, snapshot);
+  const auto check = [&](const auto& figure, double most, const char* name) -> std::optional<Refusal> {
+    if (!figure) return Refusal{std::string(name) + " per " + unit + " is unknown", false};
+    const double value = *figure / candidate.units.value();
+    if (value <= most) return std::nullopt;
+    return Refusal{FormatSignificant(value, kReasonDigits) + " " + name + " per " + unit +
+                       " (report ledger) is over the budget of " +
+                       FormatSignificant(most, kReasonDigits),
+                   false};
+  };
+  if (limits.max_grams) {
+    const auto grams =
+        report.total ? std::optional(report.total->mid.value()) : std::nullopt;
+    if (auto refusal = check(grams, limits.max_grams->value(), "gCO2e")) return refusal;
+  }
+  if (limits.max_euros) {
+    const auto euros = report.euros ? std::optional(report.euros->value()) : std::nullopt;
+    if (auto refusal = check(euros, limits.max_euros->value(), "EUR")) return refusal;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Refusal> CheckLimits(const DecisionRequest& request, const Decision& decision,
+                                   const Candidate& candidate, const Snapshot& snapshot) {
+  const Limits& limits = request.policy.limits;
+  if (!limits.unreadable.empty())
+    return Refusal{"a limit cannot be read: " + limits.unreadable.front(), true};
+  if (!limits.Any()) return std::nullopt;
+  if (candidate.node == Snapshot::kUnknownNode)
+    return Refusal{"the node is not known to Sobre", false};
+  const NodeRecord& node = snapshot.nodes()[static_cast<std::size_t>(candidate.node)];
+  if (auto refusal = CheckPlace(limits, node.sovereignty)) return refusal;
+  for (const std::string& scheme : limits.certifications) {
+    if (auto refusal = CheckCertificate(scheme, node.sovereignty, snapshot)) return refusal;
+  }
+  return CheckBudget(request, decision, candidate, snapshot);
+}
+
+}  // namespace sobre

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scoring/decide.h"
+
+// Hard limits: what refuses a node, and why. Pure functions, safe from any thread.
+namespace sobre {
+
+struct Refusal {
+  std::string reason;
+  // True where nothing can soon change it (a region does not move), so that kube-scheduler need not
+  // look for pods to evict.
+  bool lasting = false;
+};
+
+// The first limit that the node does not keep, at the time of the snapshot. An unknown operator,
+// region, certificate or figure does not keep a limit. Budgets are compared with the report ledger,
+// embodied emissions included.
+std::optional<Refusal> CheckLimits(const DecisionRequest& request, const Decision& decision,
+                                   const Candidate& candidate, const Snapshot& snapshot);
+
+}  // namespace sobre
