@@ -92,6 +92,15 @@ void WriteFilterResult(const ExtenderArgs& args,
   out += R"(,"Error":""})";
 }
 
+// An error makes kube-scheduler try again after its backoff; a refusal alone would wait for the
+// next event in the cluster.
+void WriteFilterError(const std::string& message, std::string& out) {
+  out +=
+      R"({"Nodes":null,"NodeNames":null,"FailedNodes":{},"FailedAndUnresolvableNodes":{},"Error":)";
+  AppendJsonString(out, message);
+  out += '}';
+}
+
 // Neutral: all the same, so that only other scores count.
 void WriteHostPriorities(const ExtenderArgs& args, const Decision& decision, bool neutral,
                          std::string& out) {
@@ -121,6 +130,18 @@ std::optional<std::size_t> BestRefused(const Decision& decision,
   }
   if (refused && decision.candidates[*refused].score <= allowed_score) refused.reset();
   return refused;
+}
+
+// Where every node is refused, one that kube-scheduler saw before Sobre did: it may be the one that
+// the pod waits for.
+std::optional<std::size_t> NewcomerThatDecides(
+    const Decision& decision, const std::vector<std::optional<Refusal>>& refusals) {
+  std::optional<std::size_t> newcomer;
+  for (std::size_t i = 0; i < refusals.size(); ++i) {
+    if (!refusals[i]) return std::nullopt;
+    if (decision.candidates[i].node == Snapshot::kUnknownNode) newcomer = i;
+  }
+  return newcomer;
 }
 
 std::vector<std::string> PolicyOrigins(const Policy& policy) {
@@ -227,6 +248,12 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   if (verb == Verb::kFilter) {
     for (const Candidate& candidate : decision.candidates)
       refusals.push_back(CheckLimits(request, decision, candidate, *snapshot));
+    if (const auto stranger = NewcomerThatDecides(decision, refusals); stranger && !neutral) {
+      WriteFilterError("node " + Printable(args.names[*stranger], 63) +
+                           " is not known to Sobre yet, and no other keeps the limits",
+                       out);
+      return Status::Ok();
+    }
     out.reserve(body.size());
     WriteFilterResult(args, neutral ? std::vector<std::optional<Refusal>>() : refusals, out);
     metrics_.CountRefusals(static_cast<std::size_t>(std::count_if(

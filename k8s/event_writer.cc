@@ -36,8 +36,7 @@ std::string EventJson(const PodEvent& event, Timestamp now) {
 
 }  // namespace
 
-EventWriter::EventWriter(const ApiAccess& access)
-    : access_(access), thread_([this] { Run(); }) {}
+EventWriter::EventWriter(const ApiAccess& access) : access_(access), thread_([this] { Run(); }) {}
 
 EventWriter::~EventWriter() {
   stop_ = true;
@@ -75,7 +74,8 @@ void EventWriter::Write(HttpClient& client, const PodEvent& event, Timestamp now
   if (!headers.ok()) return;
   HttpCall call;
   call.method = "POST";
-  call.url = access_.server + "/api/v1/namespaces/" + PercentEncode(event.namespace_name) + "/events";
+  call.url =
+      access_.server + "/api/v1/namespaces/" + PercentEncode(event.namespace_name) + "/events";
   call.headers = *std::move(headers);
   call.headers.emplace_back("Content-Type: application/json");
   call.body = EventJson(event, now);
@@ -83,7 +83,8 @@ void EventWriter::Write(HttpClient& client, const PodEvent& event, Timestamp now
   if (reply.ok() && reply->status < 300) return;
   Log(LogLevel::kWarning, "event not written",
       {{"pod", event.namespace_name + "/" + event.pod},
-       {"error", reply.ok() ? "status " + std::to_string(reply->status) : reply.status().message()}});
+       {"error",
+        reply.ok() ? "status " + std::to_string(reply->status) : reply.status().message()}});
 }
 
 }  // namespace sobre

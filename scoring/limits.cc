@@ -16,8 +16,7 @@ std::string Place(const Sovereignty& place) {
 
 std::optional<Refusal> CheckPlace(const Limits& limits, const Sovereignty& place) {
   if (limits.countries) {
-    if (place.country.empty())
-      return Refusal{Place(place) + ": the country is not attested", true};
+    if (place.country.empty()) return Refusal{Place(place) + ": the country is not attested", true};
     if (!std::binary_search(limits.countries->begin(), limits.countries->end(), place.country))
       return Refusal{Place(place) + ": country " + place.country + " is not allowed", true};
   }
@@ -72,12 +71,13 @@ std::optional<Refusal> CheckBudget(const DecisionRequest& request, const Decisio
   if (!limits.max_grams && !limits.max_euros) return std::nullopt;
   const std::string unit(ToString(decision.unit));
   if (request.policy.unit != decision.unit && !request.pod.is_batch_job) {
-    return Refusal{"a budget per " + std::string(ToString(request.policy.unit)) +
-                       ", but no rate is known",
-                   false};
+    return Refusal{
+        "a budget per " + std::string(ToString(request.policy.unit)) + ", but no rate is known",
+        false};
   }
   const ReportFigures report = Attribute(request, decision, candidate, snapshot);
-  const auto check = [&](const auto& figure, double most, const char* name) -> std::optional<Refusal> {
+  const auto check = [&](const auto& figure, double most,
+                         const char* name) -> std::optional<Refusal> {
     if (!figure) return Refusal{std::string(name) + " per " + unit + " is unknown", false};
     const double value = *figure / candidate.units.value();
     if (value <= most) return std::nullopt;
@@ -87,8 +87,7 @@ std::optional<Refusal> CheckBudget(const DecisionRequest& request, const Decisio
                    false};
   };
   if (limits.max_grams) {
-    const auto grams =
-        report.total ? std::optional(report.total->mid.value()) : std::nullopt;
+    const auto grams = report.total ? std::optional(report.total->mid.value()) : std::nullopt;
     if (auto refusal = check(grams, limits.max_grams->value(), "gCO2e")) return refusal;
   }
   if (limits.max_euros) {

@@ -47,8 +47,9 @@ TEST(Limits, CountriesRegionsOperatorsAndExposure) {
             "region aws/eu-west-3: operator Amazon Web Services is denied");
   EXPECT_EQ(RefusalOf("aws", "eu-west-3", {{"denied-operators", "AWS"}}),
             "region aws/eu-west-3: operator Amazon Web Services is denied");
-  EXPECT_EQ(RefusalOf("aws", "eu-west-3", {{"max-exposure", "contested"}}),
-            "region aws/eu-west-3: exposure to foreign law is exposed, at most contested is allowed");
+  EXPECT_EQ(
+      RefusalOf("aws", "eu-west-3", {{"max-exposure", "contested"}}),
+      "region aws/eu-west-3: exposure to foreign law is exposed, at most contested is allowed");
   EXPECT_EQ(RefusalOf("ovhcloud", "GRA9", {{"max-exposure", "none-attested"}}), "");
 }
 
@@ -96,7 +97,8 @@ TEST(Limits, ABudgetIsComparedWithTheReportLedger) {
   EXPECT_FALSE(CheckLimits(request, decision, decision.candidates[0], *snapshot));
   request.policy.limits.max_grams = GramsPerUnit(grams * 0.99);
   EXPECT_EQ(CheckLimits(request, decision, decision.candidates[0], *snapshot)->reason,
-            FormatSignificant(grams, 6) + " gCO2e per request (report ledger) is over the budget of " +
+            FormatSignificant(grams, 6) +
+                " gCO2e per request (report ledger) is over the budget of " +
                 FormatSignificant(grams * 0.99, 6));
 }
 
