@@ -148,6 +148,7 @@ void ReadSignal(Section& section, Config& config) {
   section.Read("workload_label", query.workload_label);
   section.Read("model_label", query.model_label);
   section.Read("hardware_class_label", query.hardware_class_label);
+  section.Read("ahead_label", query.ahead_label);
   section.Read("currency", query.currency);
   if (!query.currency.empty() && !UnitOf(*signal).starts_with("EUR/"))
     section.FailHere("currency, but " + name + " is no price");
@@ -196,6 +197,12 @@ Config Read(const YAML::Node& root) {
   if (config.prometheus.server.url.empty() && !config.prometheus.signals.empty())
     prometheus.FailHere("signals, but no url");
   prometheus.Done();
+  Section deferral = top.Sub("deferral");
+  deferral.Read("check", config.deferral.check);
+  deferral.Read("lease_namespace", config.deferral.lease_namespace);
+  deferral.Read("lease_duration", config.deferral.lease_duration);
+  deferral.Read("write_affinity", config.deferral.write_affinity);
+  deferral.Done();
   Section catalog = top.Sub("catalog");
   catalog.Read("directory", config.catalog.directory);
   catalog.Done();

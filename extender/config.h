@@ -34,6 +34,13 @@ struct Config {
     Duration refresh = std::chrono::seconds(30);
     std::vector<SignalQuery> signals;
   } prometheus;
+  // The same section says when gates open.
+  struct Deferral {
+    Duration check = std::chrono::seconds(5);
+    std::string lease_namespace;  // empty: the pod's own, else kube-system
+    Duration lease_duration = std::chrono::seconds(15);
+    bool write_affinity = true;
+  } deferral;
   struct CatalogSection {
     std::string directory;  // files like scoring/catalog/*.csv, whose rows have precedence
   } catalog;

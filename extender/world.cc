@@ -1,8 +1,14 @@
 #include "extender/world.h"
 
+#include <array>
 #include <chrono>
+#include <random>
+
+#include <unistd.h>
 
 #include "base/log.h"
+#include "base/text.h"
+#include "extender/gatekeeper.h"
 
 namespace sobre {
 namespace {
@@ -10,6 +16,30 @@ namespace {
 // Changes that come close together make one snapshot; without any, ages still grow.
 constexpr Duration kSettle = std::chrono::milliseconds(50);
 constexpr Duration kTick = std::chrono::seconds(5);
+
+// Unlike any other replica's, also on one machine.
+std::string NewIdentity() {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
+  std::random_device random;
+  return std::string(host.data()) + "-" + std::to_string(random());
+}
+
+GatekeeperOptions OptionsOf(const Config::Deferral& deferral) {
+  GatekeeperOptions options;
+  options.check = deferral.check;
+  options.write_affinity = deferral.write_affinity;
+  options.lease.duration = deferral.lease_duration;
+  options.lease.name = "sobre-gatekeeper";
+  options.lease.identity = NewIdentity();
+  options.lease.namespace_name = deferral.lease_namespace;
+  if (options.lease.namespace_name.empty()) {
+    const Result<std::string> own =
+        ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace");
+    options.lease.namespace_name = own.ok() ? std::string(Trim(*own)) : "kube-system";
+  }
+  return options;
+}
 
 }  // namespace
 
@@ -49,9 +79,11 @@ LiveWorld::LiveWorld(Config config, const ApiAccess& access)
       })) {
   if (!config_.prometheus.server.url.empty()) collector_ = std::thread([this] { Collect(); });
   builder_ = std::thread([this] { Build(); });
+  gatekeeper_ = std::make_unique<Gatekeeper>(access, OptionsOf(config_.deferral), *this);
 }
 
 LiveWorld::~LiveWorld() {
+  gatekeeper_.reset();
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
@@ -85,6 +117,7 @@ void LiveWorld::Build() {
     }
     state->snapshot = Snapshot::Build(state->input);
     state->cluster_policy.policy = config_.policy;
+    state->gated = std::move(view.gated);
     for (const auto& [name, annotations] : view.namespaces)
       state->namespaces.emplace(name, MakeNamespacePolicy(name, annotations, config_.policy));
     state->ready = view.listed;

@@ -15,6 +15,7 @@
 #include "k8s/cluster_watch.h"
 #include "k8s/event_writer.h"
 #include "scoring/decide.h"
+#include "scoring/deferral.h"
 #include "scoring/snapshot.h"
 
 namespace sobre {
@@ -27,6 +28,7 @@ struct WorldState {
   // Of namespaces that say something; all others have the cluster's.
   std::map<std::string, NamespacePolicy, std::less<>> namespaces;
   NamespacePolicy cluster_policy;
+  std::vector<std::shared_ptr<const GatedPod>> gated;
   bool ready = false;
   std::string not_ready_reason;
   std::int64_t bindings = 0;
@@ -49,7 +51,9 @@ class World {
   SnapshotPointer<WorldState> state_;
 };
 
-// A live cluster and its Prometheus, followed by threads of its own.
+class Gatekeeper;
+
+// A live cluster and its Prometheus, followed by threads of its own; gates are opened by another.
 class LiveWorld final : public World {
  public:
   static Result<std::unique_ptr<LiveWorld>> Open(const Config& config);
@@ -73,6 +77,7 @@ class LiveWorld final : public World {
   std::unique_ptr<ClusterWatch> cluster_;
   std::thread collector_;
   std::thread builder_;
+  std::unique_ptr<Gatekeeper> gatekeeper_;  // after all that it reads
 };
 
 }  // namespace sobre

@@ -1,5 +1,8 @@
 #include "k8s/cluster_watch.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include "base/log.h"
 #include "k8s/objects.h"
 #include "proto/k8s/objects.pb.h"
@@ -44,6 +47,7 @@ ClusterView ClusterWatch::View() const {
   view.nodes.reserve(nodes_.size());
   for (const auto& [name, node] : nodes_) view.nodes.push_back(node);
   view.namespaces = namespaces_;
+  for (const auto& [uid, pod] : gated_) view.gated.push_back(pod);
   view.watched_pods = static_cast<std::int64_t>(pods_.size());
   view.bindings = bindings_;
   for (const Progress& progress : progress_) {
@@ -88,6 +92,7 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
         break;
       default:
         pods_.erase(object.metadata().uid());
+        gated_.erase(object.metadata().uid());
     }
     if (collection != kPods) on_change_();
   };
@@ -102,6 +107,7 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
         break;
       default:
         KeepSeen(pods_, progress.seen);
+        KeepSeen(gated_, progress.seen);
     }
     progress.seen.clear();
     progress.listing = false;
@@ -159,6 +165,22 @@ void ClusterWatch::TakePod(std::string_view raw) {
   if (bound && progress_[kPods].listed && (added || !entry->second)) ++bindings_;
   entry->second = bound;
   if (progress_[kPods].listing) progress_[kPods].seen.insert(uid);
+  const auto& gates = wire.spec().scheduling_gates();
+  const bool gated = std::any_of(gates.begin(), gates.end(),
+                                 [](const auto& gate) { return gate.name() == kCarbonGate; });
+  if (!gated) {
+    if (gated_.erase(uid) > 0) on_change_();
+    return;
+  }
+  auto pod = std::make_shared<GatedPod>();
+  pod->namespace_name = wire.metadata().namespace_();
+  pod->name = wire.metadata().name();
+  pod->uid = uid;
+  pod->created = Timestamp(std::chrono::seconds(wire.metadata().creation_timestamp().seconds()));
+  for (const auto& [key, value] : wire.metadata().annotations())
+    ApplyAnnotation(key, value, pod->annotations);
+  gated_[uid] = std::move(pod);
+  if (!progress_[kPods].listing) on_change_();
 }
 
 }  // namespace sobre

@@ -10,17 +10,28 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/time.h"
 #include "k8s/kubeconfig.h"
 #include "k8s/reflector.h"
 #include "scoring/cluster.h"
 
 namespace sobre {
 
+// A pod behind our scheduling gate.
+struct GatedPod {
+  std::string namespace_name;
+  std::string name;
+  std::string uid;
+  Timestamp created;
+  Annotations annotations;
+};
+
 // What the cluster looked like at one moment. Nodes are shared, not copied.
 struct ClusterView {
   std::vector<std::shared_ptr<const NodeFacts>> nodes;
   // Namespaces that say something under our prefix.
   std::map<std::string, Annotations, std::less<>> namespaces;
+  std::vector<std::shared_ptr<const GatedPod>> gated;
   std::vector<std::string> problems;
   bool listed = false;  // all collections were read once
   std::int64_t watched_pods = 0;
@@ -51,6 +62,7 @@ class ClusterWatch {
   std::map<std::string, Annotations, std::less<>> namespaces_;
   // By uid: whether it has a node.
   std::unordered_map<std::string, bool> pods_;
+  std::map<std::string, std::shared_ptr<const GatedPod>, std::less<>> gated_;  // by uid
   std::int64_t bindings_ = 0;
   struct Progress {
     bool listing = false;

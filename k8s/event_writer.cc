@@ -44,7 +44,7 @@ EventWriter::~EventWriter() {
 }
 
 void EventWriter::Run() {
-  HttpClient client(access_.tls);
+  ApiClient api(access_);
   PodEvent event;
   while (!stop_) {
     if (!queue_.Pop(event)) {
@@ -52,7 +52,7 @@ void EventWriter::Run() {
       continue;
     }
     const Timestamp now = Now();
-    if (!SaidLately(event, now)) Write(client, event, now);
+    if (!SaidLately(event, now)) Write(api, event, now);
   }
 }
 
@@ -69,22 +69,14 @@ bool EventWriter::SaidLately(const PodEvent& event, Timestamp now) {
   return false;
 }
 
-void EventWriter::Write(HttpClient& client, const PodEvent& event, Timestamp now) {
-  Result<std::vector<std::string>> headers = access_.Headers();
-  if (!headers.ok()) return;
-  HttpCall call;
-  call.method = "POST";
-  call.url =
-      access_.server + "/api/v1/namespaces/" + PercentEncode(event.namespace_name) + "/events";
-  call.headers = *std::move(headers);
-  call.headers.emplace_back("Content-Type: application/json");
-  call.body = EventJson(event, now);
-  const Result<HttpReply> reply = client.Fetch(call);
+void EventWriter::Write(ApiClient& api, const PodEvent& event, Timestamp now) {
+  const Result<HttpReply> reply =
+      api.Call("POST", "/api/v1/namespaces/" + PercentEncode(event.namespace_name) + "/events",
+               EventJson(event, now));
   if (reply.ok() && reply->status < 300) return;
   Log(LogLevel::kWarning, "event not written",
       {{"pod", event.namespace_name + "/" + event.pod},
-       {"error",
-        reply.ok() ? "status " + std::to_string(reply->status) : reply.status().message()}});
+       {"error", reply.ok() ? Complaint(*reply) : reply.status().message()}});
 }
 
 }  // namespace sobre

@@ -7,7 +7,7 @@
 #include <unordered_map>
 
 #include "base/bounded_queue.h"
-#include "k8s/kubeconfig.h"
+#include "k8s/api_client.h"
 
 namespace sobre {
 
@@ -38,7 +38,7 @@ class EventWriter {
  private:
   static constexpr std::size_t kQueue = 256;
   void Run();
-  void Write(HttpClient& client, const PodEvent& event, Timestamp now);
+  void Write(ApiClient& api, const PodEvent& event, Timestamp now);
   bool SaidLately(const PodEvent& event, Timestamp now);
 
   const ApiAccess access_;

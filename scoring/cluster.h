@@ -2,12 +2,16 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scoring/policy.h"
 
 // What Kubernetes knows of a node and of a pod, reduced to what a decision needs. Plain values.
 namespace sobre {
+
+// The scheduling gate of pods that wait for a cleaner hour.
+inline constexpr std::string_view kCarbonGate = "sobre.dev/carbon";
 
 struct Resources {
   std::int64_t millicpu = 0;

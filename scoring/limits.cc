@@ -99,6 +99,15 @@ std::optional<Refusal> CheckBudget(const DecisionRequest& request, const Decisio
 
 }  // namespace
 
+std::optional<Refusal> CheckPlaceLimits(const Limits& limits, const NodeRecord& node,
+                                        const Snapshot& snapshot) {
+  if (auto refusal = CheckPlace(limits, node.sovereignty)) return refusal;
+  for (const std::string& scheme : limits.certifications) {
+    if (auto refusal = CheckCertificate(scheme, node.sovereignty, snapshot)) return refusal;
+  }
+  return std::nullopt;
+}
+
 std::optional<Refusal> CheckLimits(const DecisionRequest& request, const Decision& decision,
                                    const Candidate& candidate, const Snapshot& snapshot) {
   const Limits& limits = request.policy.limits;
@@ -108,10 +117,7 @@ std::optional<Refusal> CheckLimits(const DecisionRequest& request, const Decisio
   if (candidate.node == Snapshot::kUnknownNode)
     return Refusal{"the node is not known to Sobre", false};
   const NodeRecord& node = snapshot.nodes()[static_cast<std::size_t>(candidate.node)];
-  if (auto refusal = CheckPlace(limits, node.sovereignty)) return refusal;
-  for (const std::string& scheme : limits.certifications) {
-    if (auto refusal = CheckCertificate(scheme, node.sovereignty, snapshot)) return refusal;
-  }
+  if (auto refusal = CheckPlaceLimits(limits, node, snapshot)) return refusal;
   return CheckBudget(request, decision, candidate, snapshot);
 }
 

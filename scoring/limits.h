@@ -16,6 +16,11 @@ struct Refusal {
   bool lasting = false;
 };
 
+// The same for what depends on the node's place alone: countries, regions, operators, exposure,
+// certifications.
+std::optional<Refusal> CheckPlaceLimits(const Limits& limits, const NodeRecord& node,
+                                        const Snapshot& snapshot);
+
 // The first limit that the node does not keep, at the time of the snapshot. An unknown operator,
 // region, certificate or figure does not keep a limit. Budgets are compared with the report ledger,
 // embodied emissions included.

@@ -31,6 +31,7 @@ constexpr std::array<SignalInfo, kSignalCount> kSignals = {{
     {Signal::kModelTokens, "model_tokens_per_second", "1/s", 1e-9, 1e9},
     {Signal::kWorkloadJoulesPerRequest, "workload_joules_per_request", "J", 0, 1e9},
     {Signal::kWorkloadJoulesPerToken, "workload_joules_per_token", "J", 0, 1e9},
+    {Signal::kGridForecast, "grid_forecast_gco2e_per_kwh", "gCO2e/kWh", 0, 2'000},
 }};
 
 constexpr std::size_t Index(Signal signal) { return static_cast<std::size_t>(signal); }
@@ -289,6 +290,8 @@ class SnapshotBuilder {
         return TakePlace(seen, grid_);
       case Signal::kElectricityPrice:
         return TakePlace(seen, electricity_);
+      case Signal::kGridForecast:
+        return TakePlace(seen, forecasts_[seen.ahead]);
       default:
         return TakeMeasurement(seen);
     }
@@ -373,6 +376,10 @@ class SnapshotBuilder {
     }
     if (const Observation* grid = grid_.Find(node))
       node.live_intensity = {GramsPerKwh(grid->value), grid->source, grid->time};
+    for (const auto& [ahead, places] : forecasts_) {
+      if (const Observation* seen = places.Find(node))
+        node.forecast.push_back({seen->time + ahead, GramsPerKwh(seen->value)});
+    }
     if (const Observation* price = electricity_.Find(node)) {
       const auto rate = EurosFor(price->currency);
       node.electricity = {EurosPerKwh(price->value * rate->value), price->source + rate->source,
@@ -492,6 +499,7 @@ class SnapshotBuilder {
         return "of no known node";
       case Signal::kGridIntensity:
       case Signal::kElectricityPrice:
+      case Signal::kGridForecast:
         return "of no region that has a node";
       default:
         return "without a name, or of a hardware class that no node has";
@@ -533,6 +541,7 @@ class SnapshotBuilder {
   std::map<std::string, bool> zones_;
   ByPlace grid_;
   ByPlace electricity_;
+  std::map<Duration, ByPlace> forecasts_;
   std::map<MeasuredKey, const Observation*> measured_;
   std::array<Examples, kSignalCount> examples_;
 };

@@ -30,8 +30,9 @@ enum class Signal {
   kModelTokens,
   kWorkloadJoulesPerRequest,  // measured energy without the data centre's overhead
   kWorkloadJoulesPerToken,
+  kGridForecast,  // gCO2e per kWh as foreseen for a later time
 };
-inline constexpr std::size_t kSignalCount = 11;
+inline constexpr std::size_t kSignalCount = 12;
 // "node_watts", "node_cpu_utilization", "node_price_per_hour", "grid_gco2e_per_kwh", …
 std::string_view ToString(Signal signal);
 // "W", "1", "EUR/h", "gCO2e/kWh", …
@@ -54,6 +55,7 @@ struct Observation {
   std::string model;
   std::string hardware_class;  // empty: any
   std::string currency;        // ISO 4217 of a price; empty: euros
+  Duration ahead{0};           // how long after `time` a forecast is for
   double value = 0;
   Timestamp time;
   std::string source;
@@ -75,7 +77,7 @@ struct SnapshotInput {
       std::chrono::minutes(5), std::chrono::minutes(5), std::chrono::hours(24),
       std::chrono::hours(2),   std::chrono::hours(2),   std::chrono::hours(1),
       std::chrono::hours(1),   std::chrono::hours(24),  std::chrono::hours(24),
-      std::chrono::hours(24),  std::chrono::hours(24)};
+      std::chrono::hours(24),  std::chrono::hours(24),  std::chrono::hours(6)};
   std::vector<CurrencyRate> rates;
   // Limits rely on topology labels and provider ids, which a kubelet can set on its own node.
   bool trust_node_labels = false;
@@ -116,6 +118,11 @@ struct Sovereignty {
   std::vector<std::string> certifications;
 };
 
+struct ForecastPoint {
+  Timestamp time;
+  GramsPerKwh intensity;
+};
+
 // Everything that is known of one node. Immutable.
 struct NodeRecord {
   std::shared_ptr<const NodeFacts> facts;
@@ -136,6 +143,7 @@ struct NodeRecord {
   std::optional<Sourced<GramsPerKwh>> catalog_intensity;
   std::optional<Sourced<GramsPerKwh>> live_intensity;
   std::optional<Sourced<GramsPerKwh>> market_intensity;
+  std::vector<ForecastPoint> forecast;  // by time
   std::optional<Sourced<EurosPerHour>> price;
   bool price_estimated = false;
   // Paid beside the node's price.

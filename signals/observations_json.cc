@@ -29,6 +29,7 @@ Status ReadLabels(const dom::element& value, Observation& seen) {
     if (key == "namespace") seen.namespace_name = name;
     if (key == "workload") seen.workload = name;
     if (key == "model") seen.model = name;
+    if (key == "ahead") seen.ahead = ParseDuration(name).value_or(Duration(0));
     if (key == "hardware_class") seen.hardware_class = name;
   }
   return Status::Ok();

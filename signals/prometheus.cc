@@ -130,6 +130,8 @@ void Prometheus::Name(const Sample& sample, const SignalQuery& query, Observatio
       return;
     case Signal::kGridIntensity:
     case Signal::kElectricityPrice:
+    case Signal::kGridForecast:
+      seen.ahead = ParseDuration(sample.Label(query.ahead_label)).value_or(Duration(0));
       seen.provider = sample.Label(query.provider_label);
       seen.region = sample.Label(query.region_label);
       seen.zone = sample.Label(query.zone_label);

@@ -26,7 +26,8 @@ struct SignalQuery {
   std::string workload_label = "workload";
   std::string model_label = "model";
   std::string hardware_class_label = "hardware_class";
-  std::string currency;  // ISO 4217 of a price; empty: euros
+  std::string ahead_label = "ahead";  // of a forecast: "6h"
+  std::string currency;               // ISO 4217 of a price; empty: euros
 };
 
 struct PrometheusOptions {
