@@ -97,8 +97,8 @@ bool HasGate(const dom::element& pod) {
 
 Status OpenGate(ApiClient& api, const std::string& namespace_name, const std::string& pod,
                 const std::vector<std::string>& regions) {
-  const std::string path = "/api/v1/namespaces/" + PercentEncode(namespace_name) + "/pods/" +
-                           PercentEncode(pod);
+  const std::string path =
+      "/api/v1/namespaces/" + PercentEncode(namespace_name) + "/pods/" + PercentEncode(pod);
   const Result<HttpReply> found = api.Call("GET", path);
   if (!found.ok()) return found.status();
   if (found->status == 404) return Status::Ok();
@@ -155,8 +155,8 @@ void Gatekeeper::Check(Timestamp now) {
     PodFacts facts;
     facts.annotations = pod->annotations;
     const DecisionRequest request = MakeRequest(
-        std::move(facts), in_namespace == state->namespaces.end() ? state->cluster_policy
-                                                                  : in_namespace->second);
+        std::move(facts),
+        in_namespace == state->namespaces.end() ? state->cluster_policy : in_namespace->second);
     const Timestamp latest = LatestOpening(request.policy.deferral, pod->created);
     if (!leads && now < latest + options_.lease.duration) continue;
     const GateVerdict verdict = JudgeGate(request.policy, pod->created, now, *state->snapshot);

@@ -20,10 +20,9 @@ constexpr int kPage = 500;
 
 // Opens what is on one page; the token of the next, empty after the last.
 Result<std::string> OpenPage(ApiClient& api, const std::string& next, int& opened) {
-  const Result<HttpReply> reply =
-      api.Call("GET", "/api/v1/pods?fieldSelector=status.phase%3DPending&limit=" +
-                          std::to_string(kPage) +
-                          (next.empty() ? "" : "&continue=" + PercentEncode(next)));
+  const Result<HttpReply> reply = api.Call(
+      "GET", "/api/v1/pods?fieldSelector=status.phase%3DPending&limit=" + std::to_string(kPage) +
+                 (next.empty() ? "" : "&continue=" + PercentEncode(next)));
   if (!reply.ok()) return reply.status();
   if (reply->status != 200) return Status::Unavailable("list of pods: " + Complaint(*reply));
   simdjson::dom::parser parser;
@@ -62,7 +61,8 @@ int RunOpenGates(std::span<const std::string_view> arguments) {
   if (line->Has("--help")) {
     std::printf(
         "usage: sobre open-gates [--config FILE]\n\n"
-        "Takes the gate sobre.dev/carbon off every pod: to be called before Sobre is removed.\n\n%s",
+        "Takes the gate sobre.dev/carbon off every pod: to be called before Sobre is "
+        "removed.\n\n%s",
         HelpFor(kOptions).c_str());
     return 0;
   }

@@ -53,9 +53,9 @@ Result<bool> Lease::TryHold(ApiClient& api, Timestamp now) {
   } else if (found->status != 404) {
     return Status::Unavailable("lease " + options_.name + ": " + Complaint(*found));
   }
-  const Result<HttpReply> taken =
-      version.empty() ? api.Call("POST", folder, LeaseJson(options_, version, now))
-                      : api.Call("PUT", path, LeaseJson(options_, version, now));
+  const Result<HttpReply> taken = version.empty()
+                                      ? api.Call("POST", folder, LeaseJson(options_, version, now))
+                                      : api.Call("PUT", path, LeaseJson(options_, version, now));
   if (!taken.ok()) return taken.status();
   if (taken->status == 409) return false;  // somebody was quicker
   if (taken->status >= 300)

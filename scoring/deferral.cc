@@ -60,9 +60,9 @@ GateVerdict JudgeGate(const Policy& policy, Timestamp created, Timestamp now,
     verdict.reason += ", below " + Text(*deferral.below);
     return verdict;
   }
-  const auto cleanest = std::min_element(
-      places.begin(), places.end(),
-      [](const auto& a, const auto& b) { return a.second.now < b.second.now; });
+  const auto cleanest =
+      std::min_element(places.begin(), places.end(),
+                       [](const auto& a, const auto& b) { return a.second.now < b.second.now; });
   bool foreseen = false;
   bool better = false;
   for (const auto& [region, place] : places) {

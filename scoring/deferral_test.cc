@@ -8,9 +8,9 @@
 namespace sobre {
 namespace {
 
+using std::chrono::hours;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using std::chrono::hours;
 
 constexpr Timestamp kNow = TestWorld::kTime;
 
