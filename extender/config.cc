@@ -137,6 +137,7 @@ void ReadSignal(Section& section, Config& config) {
     section.FailHere("signal '" + Printable(name, 40) + "' is none of " + SignalNames());
   }
   query.signal = *signal;
+  section.Read("name", query.name);
   section.Read("query", query.query);
   if (query.query.empty()) section.FailHere("there is no query");
   section.Read("time_query", query.time_query);

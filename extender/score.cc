@@ -1,6 +1,7 @@
 #include <array>
 #include <cstdio>
 
+#include "base/text.h"
 #include "extender/command_line.h"
 #include "extender/config.h"
 #include "extender/decision_json.h"
@@ -11,9 +12,12 @@
 namespace sobre {
 namespace {
 
-constexpr std::array<Option, 7> kOptions = {{
+constexpr std::array<Option, 8> kOptions = {{
     {"--nodes", "FILE", "what `kubectl get nodes -o json` prints", true},
     {"--pod", "FILE", "what `kubectl get pod NAME -o json` prints", true},
+    {"--namespace", "FILE",
+     "what `kubectl get namespace NAME -o json` prints of the pod's namespace; else it says "
+     "nothing"},
     {"--signals", "FILE", "a JSON list of {signal, labels, value, unit, time, source}"},
     {"--config", "FILE",
      "the service's configuration: policy, maximum ages, currencies, catalogue"},
@@ -29,8 +33,8 @@ int RunScore(std::span<const std::string_view> arguments) {
   if (!line.ok()) return UsageError("score", line.status());
   if (line->Has("--help")) {
     std::printf(
-        "usage: sobre score --nodes FILE --pod FILE [--signals FILE] [--config FILE] [--at TIME] "
-        "[--explain]\n\n"
+        "usage: sobre score --nodes FILE --pod FILE [--namespace FILE] [--signals FILE] "
+        "[--config FILE] [--at TIME] [--explain]\n\n"
         "Prints what the service would decide for the pod, with no cluster and no network.\n\n%s",
         HelpFor(kOptions).c_str());
     return 0;
@@ -50,7 +54,21 @@ int RunScore(std::span<const std::string_view> arguments) {
   Result<PodFacts> pod = ParsePod(Padded(*pod_text));
   if (!pod.ok()) return UsageError("score", pod.status().WithContext(line->Get("--pod")));
   const auto snapshot = Snapshot::Build(*std::move(input));
-  const DecisionRequest request = MakeRequest(*std::move(pod), NamespacePolicy{config->policy, {}});
+  NamespacePolicy base{config->policy, {}};
+  if (line->Has("--namespace")) {
+    const Result<std::string> text = ReadFile(line->Get("--namespace"));
+    if (!text.ok()) return UsageError("score", text.status());
+    const Result<NamespaceFacts> facts = ParseNamespace(Padded(*text));
+    if (!facts.ok())
+      return UsageError("score", facts.status().WithContext(line->Get("--namespace")));
+    if (facts->name != pod->namespace_name) {
+      return UsageError("score", Status::Invalid(line->Get("--namespace") + ": the pod is in " +
+                                                 Printable(pod->namespace_name, 63) + ", not in " +
+                                                 Printable(facts->name, 63)));
+    }
+    base = MakeNamespacePolicy(facts->name, facts->annotations, config->policy);
+  }
+  const DecisionRequest request = MakeRequest(*std::move(pod), base);
   std::vector<std::int32_t> nodes;
   for (std::size_t i = 0; i < snapshot->nodes().size(); ++i)
     nodes.push_back(static_cast<std::int32_t>(i));

@@ -52,6 +52,8 @@ std::shared_ptr<const WorldState> MakeState(SnapshotInput input, const Policy& c
   return state;
 }
 
+void World::Tell(const PodEvent& /*event*/) {}
+
 World::World()
     : state_([] {
         auto state = std::make_shared<WorldState>();

@@ -44,7 +44,7 @@ class World {
   // Takes no lock and never waits.
   [[nodiscard]] SnapshotPointer<WorldState>::View Read() const { return state_.Read(); }
   // Tells the pod's owner something, where there is a cluster to tell it. Takes no lock.
-  virtual void Tell(PodEvent) {}
+  virtual void Tell(const PodEvent& event);
   void Publish(std::shared_ptr<const WorldState> state) { state_.Publish(std::move(state)); }
 
  private:
@@ -58,7 +58,7 @@ class LiveWorld final : public World {
  public:
   static Result<std::unique_ptr<LiveWorld>> Open(const Config& config);
   ~LiveWorld() override;
-  void Tell(PodEvent event) override { events_->Offer(std::move(event)); }
+  void Tell(const PodEvent& event) override { events_->Offer(event); }
 
  private:
   LiveWorld(Config config, const ApiAccess& access);

@@ -153,6 +153,14 @@ Owner ReadController(od::value references) {
   return controller;
 }
 
+void ReadAnnotations(od::value all, Annotations& annotations) {
+  ForEachField(all, [&](std::string_view key, od::value text) {
+    if (!key.starts_with(kAnnotationPrefix)) return;
+    const std::string annotation_key(key);
+    ApplyAnnotation(annotation_key, TextOf(text), annotations);
+  });
+}
+
 PodFacts ReadPod(od::object object) {
   PodFacts pod;
   Owner owner;
@@ -173,11 +181,7 @@ PodFacts ReadPod(od::object object) {
             if (label == "pod-template-hash") template_hash = TextOf(text);
           });
         } else if (name == "annotations") {
-          ForEachField(meta, [&](std::string_view annotation, od::value text) {
-            if (!annotation.starts_with(kAnnotationPrefix)) return;
-            const std::string annotation_key(annotation);
-            ApplyAnnotation(annotation_key, TextOf(text), pod.annotations);
-          });
+          ReadAnnotations(meta, pod.annotations);
         }
       });
     } else if (key == "spec") {
@@ -309,6 +313,25 @@ Result<PodFacts> ParsePod(std::string_view json) {
   if (pod.name.empty()) return Status::Invalid("a pod without metadata.name");
   if (pod.namespace_name.empty()) pod.namespace_name = "default";
   return pod;
+}
+
+Result<NamespaceFacts> ParseNamespace(std::string_view json) {
+  NamespaceFacts facts;
+  std::string kind;
+  const Status status = WithDocument(json, [&](od::document& root) {
+    ForEachField(od::object(root.get_object()), [&](std::string_view key, od::value field) {
+      if (key == "kind") kind = TextOf(field);
+      if (key != "metadata") return;
+      ForEachField(field, [&](std::string_view name, od::value meta) {
+        if (name == "name") facts.name = TextOf(meta);
+        if (name == "annotations") ReadAnnotations(meta, facts.annotations);
+      });
+    });
+  });
+  if (!status.ok()) return status;
+  if (kind != "Namespace" || facts.name.empty())
+    return Status::Invalid("expected what `kubectl get namespace NAME -o json` prints");
+  return facts;
 }
 
 Result<NodeFacts> ParseNode(std::string_view json) {

@@ -26,9 +26,15 @@ struct ExtenderArgs {
 // does.
 Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args);
 
-// A node, or a pod, or the one in a list of them.
+// A node, or a pod.
 Result<PodFacts> ParsePod(std::string_view json);
 Result<NodeFacts> ParseNode(std::string_view json);
+// What a namespace says by annotation.
+struct NamespaceFacts {
+  std::string name;
+  Annotations annotations;
+};
+Result<NamespaceFacts> ParseNamespace(std::string_view json);
 // A NodeList, a List of nodes, a bare array or a single node.
 Result<std::vector<NodeFacts>> ParseNodes(std::string_view json);
 

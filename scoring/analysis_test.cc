@@ -93,6 +93,23 @@ TEST(Rates, AreMeasuredOfTheWorkloadElseOfTheModelElseTheUnitIsThePodHour) {
   EXPECT_EQ(by_workload.work[static_cast<std::size_t>(0)].rate_basis, RateBasis::kModel);
 }
 
+TEST(Rates, ANamedSourceAloneTellsTheRate) {
+  TestWorld world;
+  world.Node(GpuNode("n", "H100"));
+  Observation older = Measured(Signal::kWorkloadRequests, "H100", 5);
+  older.source = "istio";
+  older.time -= std::chrono::minutes(1);
+  world.input().observations = {Measured(Signal::kWorkloadRequests, "H100", 3), older};
+  Policy policy;
+  EXPECT_EQ(DecideFor(*world.Snapshot(), {"n"}, policy, kOneGpu).units, UnitsPerHour(3 * 3600));
+  policy.request_source = "istio";
+  EXPECT_EQ(DecideFor(*world.Snapshot(), {"n"}, policy, kOneGpu).units, UnitsPerHour(5 * 3600));
+  policy.request_source = "vllm";
+  const Decision decision = DecideFor(*world.Snapshot(), {"n"}, policy, kOneGpu);
+  EXPECT_EQ(decision.rate_basis, RateBasis::kNone);
+  EXPECT_EQ(decision.unit, FunctionalUnit::kPodHour);
+}
+
 TEST(Rates, TokensAreCountedByTheThousand) {
   TestWorld world;
   world.Node(GpuNode("n", "H100"));

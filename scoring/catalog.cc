@@ -45,7 +45,7 @@ class Row {
 
   // A day such as 2026-05-16; empty where the cell says "unknown".
   std::string Date(std::string_view column) {
-    const std::string day(Text(column));
+    std::string day(Text(column));
     if (day == "unknown") return {};
     if (!ParseTime(day + "T00:00:00Z"))
       Fail("column '" + std::string(column) + "': '" + Printable(day) +

@@ -98,15 +98,17 @@ void PrepareWork(const DecisionRequest& request, const Snapshot& snapshot, Decis
   const FunctionalUnit wanted = WantedUnit(request);
   const Measurements& of_workload =
       snapshot.OfWorkload(request.pod.namespace_name, request.pod.workload);
-  const Measurements& of_model = snapshot.OfModel(policy.model);
+  const Measurements& rates_of_workload =
+      snapshot.OfWorkload(request.pod.namespace_name, request.pod.workload, policy.request_source);
+  const Measurements& rates_of_model = snapshot.OfModel(policy.model, policy.request_source);
   std::optional<UnitsPerHour> rate = StatedRate(policy, wanted);
   decision.rate_basis = RateBasis::kAnnotation;
   if (!rate) {
-    rate = MeasuredRate(of_workload, wanted, snapshot, policy);
+    rate = MeasuredRate(rates_of_workload, wanted, snapshot, policy);
     decision.rate_basis = RateBasis::kWorkload;
   }
   if (!rate) {
-    rate = MeasuredRate(of_model, wanted, snapshot, policy);
+    rate = MeasuredRate(rates_of_model, wanted, snapshot, policy);
     decision.rate_basis = RateBasis::kModel;
   }
   if (!rate) decision.rate_basis = RateBasis::kNone;
@@ -121,8 +123,9 @@ void PrepareWork(const DecisionRequest& request, const Snapshot& snapshot, Decis
     const auto index = static_cast<std::int32_t>(i);
     const Measurement* seen = OnClass(of_workload, index);
     if (policy.bound == Bound::kThroughput) {
-      const Measurement* alike = OnClass(of_model, index);
-      if (const auto own = seen ? RateOf(*seen, wanted) : std::nullopt) {
+      const Measurement* itself = OnClass(rates_of_workload, index);
+      const Measurement* alike = OnClass(rates_of_model, index);
+      if (const auto own = itself ? RateOf(*itself, wanted) : std::nullopt) {
         work.units = *own;
         work.rate_basis = RateBasis::kWorkload;
       } else if (const auto others = alike ? RateOf(*alike, wanted) : std::nullopt) {

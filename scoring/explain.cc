@@ -153,6 +153,11 @@ std::vector<std::string> Notes(const DecisionRequest& request, const Decision& d
                                                                : "no grid intensity is known") +
                     "; ranked by " + std::string(ToString(*decision.ranked_by)));
   }
+  const std::string& source = decision.policy.request_source;
+  if (!source.empty() && decision.rate_basis == RateBasis::kNone) {
+    notes.push_back("request-source '" + Printable(source, 63) +
+                    "' has told no rate of this workload or its model");
+  }
   if (decision.policy.unit == FunctionalUnit::kRequest &&
       decision.unit == FunctionalUnit::kPodHour) {
     notes.emplace_back(request.pod.is_batch_job

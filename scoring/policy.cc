@@ -199,6 +199,7 @@ std::string SetNames(std::string_view value, bool lower, std::vector<std::string
   std::vector<std::string_view> items;
   if (std::string wrong = ReadList(value, items); !wrong.empty()) return wrong;
   std::vector<std::string> names;
+  names.reserve(items.size());
   for (const std::string_view item : items)
     names.push_back(lower ? ToLower(item) : std::string(item));
   SortUnique(names);

@@ -136,7 +136,7 @@ struct Policy {
   // Where its data lie, and what crosses from there per functional unit.
   std::optional<RegionName> data_region;
   GigabytesPerUnit egress;
-  // Name of the configured counter that tells the rate; empty: any of the workload.
+  // Source whose measurement tells the rate; empty: the newest of any.
   std::string request_source;
   Limits limits;
   Deferral deferral;

@@ -49,6 +49,11 @@ std::string Subject(const Observation& seen) {
   return Printable(seen.zone, 63);
 }
 
+// The key of what one source measured.
+std::string OfSource(std::string_view name, std::string_view source) {
+  return std::string(name) + "\n" + std::string(source);
+}
+
 // The newest wins; then any fixed order, so that the order of the input never matters.
 bool Supersedes(const Observation& a, const Observation& b) {
   return std::tie(a.time, b.source, b.value) > std::tie(b.time, a.source, a.value);
@@ -311,11 +316,11 @@ class SnapshotBuilder {
         seen.signal == Signal::kModelRequests || seen.signal == Signal::kModelTokens;
     if (of_model ? seen.model.empty() : seen.workload.empty() || seen.namespace_name.empty())
       return false;
-    const MeasuredKey key{of_model,
-                          of_model ? seen.model : seen.namespace_name + "/" + seen.workload, index,
-                          seen.signal};
-    const Observation*& held = measured_[key];
-    if (held == nullptr || Supersedes(seen, *held)) held = &seen;
+    const std::string name = of_model ? seen.model : seen.namespace_name + "/" + seen.workload;
+    for (const std::string& key : {name, OfSource(name, seen.source)}) {
+      const Observation*& held = measured_[{of_model, key, index, seen.signal}];
+      if (held == nullptr || Supersedes(seen, *held)) held = &seen;
+    }
     return true;
   }
 
@@ -561,10 +566,11 @@ const Measurements& FindIn(const std::map<std::string, Measurements, std::less<>
 
 }  // namespace
 
-const Measurements& Snapshot::OfWorkload(std::string_view namespace_name,
-                                         std::string_view workload) const {
+const Measurements& Snapshot::OfWorkload(std::string_view namespace_name, std::string_view workload,
+                                         std::string_view source) const {
   if (workloads_.empty()) return FindIn(workloads_, {});
-  return FindIn(workloads_, std::string(namespace_name) + "/" + std::string(workload));
+  const std::string name = std::string(namespace_name) + "/" + std::string(workload);
+  return FindIn(workloads_, source.empty() ? name : OfSource(name, source));
 }
 
 std::optional<double> Snapshot::EurosFor(std::string_view currency) const {
@@ -575,8 +581,8 @@ std::optional<double> Snapshot::EurosFor(std::string_view currency) const {
   return std::nullopt;
 }
 
-const Measurements& Snapshot::OfModel(std::string_view model) const {
-  return FindIn(models_, model);
+const Measurements& Snapshot::OfModel(std::string_view model, std::string_view source) const {
+  return source.empty() ? FindIn(models_, model) : FindIn(models_, OfSource(model, source));
 }
 
 void Snapshot::IndexNames() {

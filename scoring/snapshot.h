@@ -58,7 +58,7 @@ struct Observation {
   Duration ahead{0};           // how long after `time` a forecast is for
   double value = 0;
   Timestamp time;
-  std::string source;
+  std::string source;  // name of the configured query, or of the file that told it
 };
 
 // What one unit of a foreign currency is worth, as configured.
@@ -198,10 +198,13 @@ class Snapshot {
   [[nodiscard]] const std::vector<std::string>& hardware_classes() const {
     return hardware_classes_;
   }
-  // By hardware class, each once; empty where nothing was measured. O(log n).
+  // By hardware class, each once; empty where nothing was measured. With a source, what that source
+  // measured; without, the newest of any. O(log n).
   [[nodiscard]] const Measurements& OfWorkload(std::string_view namespace_name,
-                                               std::string_view workload) const;
-  [[nodiscard]] const Measurements& OfModel(std::string_view model) const;
+                                               std::string_view workload,
+                                               std::string_view source = {}) const;
+  [[nodiscard]] const Measurements& OfModel(std::string_view model,
+                                            std::string_view source = {}) const;
   // What one unit of the currency is worth; nothing without a configured rate.
   [[nodiscard]] std::optional<double> EurosFor(std::string_view currency) const;
   // What is missing, stale or implausible, in sentences; each decision made on this repeats them.
@@ -223,7 +226,7 @@ class Snapshot {
   std::string catalog_version_;
   std::vector<std::string> hardware_classes_;
   std::vector<CurrencyRate> rates_;
-  // Keyed by "namespace/workload".
+  // Keyed by "namespace/workload" or the model; of one source, by that, a newline and the source.
   std::map<std::string, Measurements, std::less<>> workloads_;
   std::map<std::string, Measurements, std::less<>> models_;
   std::vector<std::string> notes_;

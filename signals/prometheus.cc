@@ -172,7 +172,7 @@ Status Prometheus::CollectOne(const SignalQuery& query, Timestamp now,
     }
     seen.currency = query.currency;
     Name(sample, query, seen);
-    seen.source = "prometheus";
+    seen.source = query.name;
     out.push_back(std::move(seen));
   }
   return Status::Ok();

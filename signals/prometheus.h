@@ -13,6 +13,8 @@ namespace sobre {
 // One configured query: which signal it feeds, and which labels say what it is about.
 struct SignalQuery {
   Signal signal = Signal::kNodePower;
+  // What owners call it in `request-source`, and decisions in their sources.
+  std::string name = "prometheus";
   // PromQL whose result is already in the signal's unit.
   std::string query;
   // PromQL for the time of each sample, with the same labels. Empty: found by itself for a plain

@@ -150,6 +150,22 @@ def test_score_explains_what_it_fell_back_to(tmp_path, sobre_bin):
         assert said in notes, said
 
 
+def test_score_reads_what_the_namespace_says(tmp_path, sobre_bin):
+    def score(namespace: dict) -> subprocess.CompletedProcess:
+        for name, content in [("nodes", NODES), ("pod", POD), ("namespace", namespace)]:
+            (tmp_path / f"{name}.json").write_text(json.dumps(content))
+        return subprocess.run([sobre_bin, "score", "--nodes", tmp_path / "nodes.json", "--pod", tmp_path / "pod.json",
+                               "--namespace", tmp_path / "namespace.json"], capture_output=True, text=True)
+
+    said = {"kind": "Namespace", "metadata": {"name": "shop", "annotations": {"sobre.dev/objective": "carbon", "other/key": "x"}}}
+    decision = json.loads(score(said).stdout)
+    assert decision["policy"]["objective"] == "carbon"
+    assert [(said["key"], said["origin"]) for said in decision["policyFrom"]] == [("objective", "namespace")]
+    said["metadata"]["name"] = "elsewhere"
+    assert "the pod is in shop, not in elsewhere" in score(said).stderr
+    assert "expected what `kubectl get namespace NAME -o json` prints" in score(POD).stderr
+
+
 def test_a_prometheus_that_is_away_stale_or_wrong_is_noted_and_survived(control_plane, tmp_path, sobre_bin):
     """The same service through every state of a real Prometheus."""
     for node in NODES["items"]:
