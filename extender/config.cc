@@ -3,158 +3,156 @@
 #include <algorithm>
 #include <filesystem>
 
-#include <yaml-cpp/yaml.h>
-
+#include "base/file.h"
 #include "base/text.h"
 #include "k8s/kubeconfig.h"
+#include "signals/preset.h"
+#include "signals/yaml_section.h"
 
 namespace sobre {
 namespace {
 
-// Thrown inside this file alone, with the place of the mistake.
-struct Mistake {
-  int line;
-  std::string message;
-};
+using Section = YamlSection;
 
-// One mapping of the file. Keys are taken by name; Done() refuses what nobody took.
-class Section {
- public:
-  Section(const YAML::Node& node, std::string path) : node_(node), path_(std::move(path)) {
-    if (node_ && !node_.IsNull() && !node_.IsMap()) Fail(node_, path_ + ": expected a mapping");
-  }
+// As the annotation of that name reads it: one rule for both.
+void ReadPolicy(Section& section, const char* key, const char* annotation, Policy& policy) {
+  const YAML::Node value = section.Scalar(key);
+  if (!value) return;
+  std::vector<std::string> problems;
+  ApplyAnnotations({{annotation, value.Scalar()}}, Origin::kCluster, "", policy, problems);
+  if (problems.empty()) return;
+  const std::string& problem = problems.front();
+  Section::Fail(value, section.Path(key) + problem.substr(problem.find(": ", 2)));
+}
 
-  Section Sub(const char* key) { return {Take(key), Path(key)}; }
-
-  void Read(const char* key, std::string& out) {
-    if (const YAML::Node value = Scalar(key)) out = value.Scalar();
-  }
-  void Read(const char* key, Duration& out) {
-    const YAML::Node value = Scalar(key);
-    if (!value) return;
-    const std::optional<Duration> duration = ParseDuration(value.Scalar());
-    if (!duration || *duration <= Duration(0))
-      Fail(value, Path(key) + ": '" + Printable(value.Scalar(), 40) +
-                      "' is no duration, such as 30s or 5m");
-    out = *duration;
-  }
-  void Read(const char* key, std::int64_t lowest, std::int64_t highest, std::int64_t& out) {
-    const YAML::Node value = Scalar(key);
-    if (!value) return;
-    const std::optional<std::int64_t> number = ParseInteger(value.Scalar());
-    if (!number || *number < lowest || *number > highest) {
-      Fail(value, Path(key) + ": '" + Printable(value.Scalar(), 40) + "' is no whole number from " +
-                      std::to_string(lowest) + " to " + std::to_string(highest));
-    }
-    out = *number;
-  }
-  // As the annotation of that name reads it: one rule for both.
-  void ReadPolicy(const char* key, const char* annotation, Policy& policy) {
-    const YAML::Node value = Scalar(key);
-    if (!value) return;
+// Any annotation of the table, as the cluster's default.
+void ReadAnnotations(Section& section, const char* key, Policy& policy) {
+  const YAML::Node map = section.Take(key);
+  if (!map || map.IsNull()) return;
+  if (!map.IsMap()) Section::Fail(map, section.Path(key) + ": expected a mapping of annotations");
+  for (const auto& entry : map) {
     std::vector<std::string> problems;
-    ApplyAnnotations({{annotation, value.Scalar()}}, Origin::kCluster, "", policy, problems);
-    if (problems.empty()) return;
-    const std::string& problem = problems.front();
-    Fail(value, Path(key) + problem.substr(problem.find(": ", 2)));
+    const Annotation annotation{entry.first.IsScalar() ? entry.first.Scalar() : "",
+                                entry.second.IsScalar() ? entry.second.Scalar() : ""};
+    ApplyAnnotations({annotation}, Origin::kCluster, section.Path(key), policy, problems);
+    if (!problems.empty()) Section::Fail(entry.first, problems.front());
   }
-  // Any annotation of the table, as the cluster's default.
-  void ReadAnnotations(const char* key, Policy& policy) {
-    const YAML::Node map = Take(key);
-    if (!map || map.IsNull()) return;
-    if (!map.IsMap()) Fail(map, Path(key) + ": expected a mapping of annotations");
-    for (const auto& entry : map) {
-      std::vector<std::string> problems;
-      const Annotation annotation{entry.first.IsScalar() ? entry.first.Scalar() : "",
-                                  entry.second.IsScalar() ? entry.second.Scalar() : ""};
-      ApplyAnnotations({annotation}, Origin::kCluster, Path(key), policy, problems);
-      if (!problems.empty()) Fail(entry.first, problems.front());
+}
+
+void AddPreset(const YAML::Node& where, std::string_view name, const PresetParameters& parameters,
+               bool automatic, ServerPlan& plan) {
+  Result<Preset> preset = LoadPreset(name, parameters);
+  if (!preset.ok()) Section::Fail(where, preset.status().message());
+  // One that is named is meant, also if `auto` stands beside it.
+  for (ServerPlan::WantedPreset& wanted : plan.presets) {
+    if (wanted.preset.name != name) continue;
+    if (!automatic) wanted = {*std::move(preset), false};
+    return;
+  }
+  plan.presets.push_back({*std::move(preset), automatic});
+}
+
+// `auto`, `none`, or a list of names and of mappings {preset: NAME, PARAMETER: VALUE}.
+void ReadPresets(Section& section, const std::string& window, ServerPlan& plan) {
+  constexpr const char* kKey = "presets";
+  const YAML::Node value = section.Take(kKey);
+  const auto add_word = [&](const YAML::Node& where, const std::string& word) {
+    if (word == "none") return;
+    if (word != "auto") {
+      AddPreset(where, word, {{"window", window}}, false, plan);
+      return;
     }
+    for (const std::string_view name : PresetNames())
+      AddPreset(where, name, {{"window", window}}, true, plan);
+  };
+  if (!value || value.IsNull()) {
+    add_word(value, "auto");
+    return;
   }
-  void Read(const char* key, bool& out) {
-    const YAML::Node value = Scalar(key);
-    if (!value) return;
-    if (value.Scalar() != "true" && value.Scalar() != "false")
-      Fail(value,
-           Path(key) + ": '" + Printable(value.Scalar(), 40) + "' is neither true nor false");
-    out = value.Scalar() == "true";
+  if (value.IsScalar()) {
+    add_word(value, value.Scalar());
+    return;
   }
-  template <class Each>
-  void ForEach(const char* key, const Each& each) {
-    const YAML::Node list = Take(key);
-    if (!list || list.IsNull()) return;
-    if (!list.IsSequence()) Fail(list, Path(key) + ": expected a list");
-    std::size_t index = 0;
-    for (const YAML::Node& item : list) {
-      Section section(item, Path(key) + "[" + std::to_string(index++) + "]");
-      each(section);
-      section.Done();
+  if (!value.IsSequence())
+    Section::Fail(value, section.Path(kKey) + ": expected auto, none or a list of presets");
+  for (const YAML::Node& item : value) {
+    if (item.IsScalar()) {
+      add_word(item, item.Scalar());
+      continue;
     }
-  }
-  [[noreturn]] void FailHere(const std::string& message) const {
-    Fail(node_, path_ + ": " + message);
-  }
-
-  void Done() const {
-    if (!node_ || !node_.IsMap()) return;
-    for (const auto& entry : node_) {
-      const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
-      if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-      const std::vector<std::string_view> names(known_.begin(), known_.end());
-      Fail(entry.first, "unknown key '" + Printable(Path(key), 80) + "'" + DidYouMean(key, names));
+    if (!item.IsMap() || !item["preset"] || !item["preset"].IsScalar())
+      Section::Fail(item, section.Path(kKey) + ": expected a name, or a mapping with `preset`");
+    PresetParameters parameters{{"window", window}};
+    for (const auto& entry : item) {
+      const std::string key = entry.first.Scalar();
+      if (key == "preset") continue;
+      if (!entry.second.IsScalar())
+        Section::Fail(entry.second, section.Path(kKey) + "." + key + ": expected a single value");
+      parameters[key] = entry.second.Scalar();
     }
+    AddPreset(item, item["preset"].Scalar(), parameters, false, plan);
   }
+}
 
- private:
-  [[noreturn]] static void Fail(const YAML::Node& node, const std::string& message) {
-    throw Mistake{node ? node.Mark().line + 1 : 0, message};
-  }
-  [[nodiscard]] std::string Path(std::string_view key) const {
-    return path_.empty() ? std::string(key) : path_ + "." + std::string(key);
-  }
-  YAML::Node Take(const char* key) {
-    known_.emplace_back(key);
-    return node_ && node_.IsMap() ? node_[key] : YAML::Node(YAML::NodeType::Undefined);
-  }
-  YAML::Node Scalar(const char* key) {
-    YAML::Node value = Take(key);
-    if (value && value.IsNull()) return YAML::Node(YAML::NodeType::Undefined);
-    if (value && !value.IsScalar()) Fail(value, Path(key) + ": expected a single value");
-    return value;
-  }
+// One server: at the root of the section, or an entry of its list.
+ServerPlan ReadServer(Section& section, const std::string& window) {
+  ServerPlan plan;
+  PrometheusOptions& server = plan.server;
+  section.Read("name", server.name);
+  section.Read("url", server.url);
+  while (server.url.ends_with('/')) server.url.pop_back();
+  if (!server.url.empty() && !server.url.starts_with("http://") &&
+      !server.url.starts_with("https://"))
+    section.FailHere("url: expected http:// or https://");
+  section.Read("timeout", server.timeout);
+  std::int64_t megabytes = static_cast<std::int64_t>(server.max_response_bytes >> 20);
+  section.Read("max_response_megabytes", 1, 4096, megabytes);
+  server.max_response_bytes = static_cast<std::size_t>(megabytes) << 20;
+  section.Read("bearer_token_file", server.bearer_token_file);
+  section.Read("tenant", server.tenant);
+  Section basic = section.Sub("basic_auth");
+  basic.Read("username", server.username);
+  basic.Read("password_file", server.password_file);
+  basic.Done();
+  if (!server.username.empty() && !server.bearer_token_file.empty())
+    section.FailHere("basic_auth and bearer_token_file: one of them");
+  Section tls = section.Sub("tls");
+  tls.Read("ca_file", server.ca_file);
+  tls.Read("certificate_file", server.certificate_file);
+  tls.Read("key_file", server.key_file);
+  tls.Read("insecure_skip_verify", server.insecure_skip_verify);
+  tls.Done();
+  if (server.certificate_file.empty() != server.key_file.empty())
+    section.FailHere("tls: certificate_file and key_file go together");
+  ReadPresets(section, window, plan);
+  section.ForEach("signals",
+                  [&](Section& signal) { plan.queries.push_back(ReadSignalQuery(signal)); });
+  if (server.url.empty() && !plan.queries.empty()) section.FailHere("signals, but no url");
+  return plan;
+}
 
-  YAML::Node node_;
-  std::string path_;
-  std::vector<std::string> known_;
-};
-
-void ReadSignal(Section& section, Config& config) {
-  SignalQuery query;
-  std::string name;
-  section.Read("signal", name);
-  const std::optional<Signal> signal = ParseSignal(name);
-  if (!signal) {
-    section.FailHere("signal '" + Printable(name, 40) + "' is none of " + SignalNames());
+void ReadPrometheus(Section& section, Config::PrometheusSection& prometheus) {
+  CollectorOptions& options = prometheus.options;
+  section.Read("refresh", options.refresh);
+  section.Read("discover", options.discover);
+  Section calibration = section.Sub("calibration");
+  calibration.Read("past_moments", 0, 1000, options.past_moments);
+  calibration.Read("past_step", options.past_step);
+  calibration.Done();
+  std::string window = "5m";
+  section.Read("rate_window", window);
+  if (!ParseDuration(window)) section.FailHere("rate_window: expected a duration, such as 5m");
+  ServerPlan only = ReadServer(section, window);
+  if (!only.server.url.empty()) prometheus.servers.push_back(std::move(only));
+  section.ForEach("servers", [&](Section& entry) {
+    ServerPlan plan = ReadServer(entry, window);
+    if (plan.server.url.empty()) entry.FailHere("there is no url");
+    prometheus.servers.push_back(std::move(plan));
+  });
+  for (std::size_t i = 0; i < prometheus.servers.size(); ++i) {
+    std::string& name = prometheus.servers[i].server.name;
+    if (name.empty()) name = std::to_string(i + 1);
   }
-  query.signal = *signal;
-  section.Read("name", query.name);
-  section.Read("query", query.query);
-  if (query.query.empty()) section.FailHere("there is no query");
-  section.Read("time_query", query.time_query);
-  section.Read("node_label", query.node_label);
-  section.Read("provider_label", query.provider_label);
-  section.Read("region_label", query.region_label);
-  section.Read("zone_label", query.zone_label);
-  section.Read("namespace_label", query.namespace_label);
-  section.Read("workload_label", query.workload_label);
-  section.Read("model_label", query.model_label);
-  section.Read("hardware_class_label", query.hardware_class_label);
-  section.Read("ahead_label", query.ahead_label);
-  section.Read("currency", query.currency);
-  if (!query.currency.empty() && !UnitOf(*signal).starts_with("EUR/"))
-    section.FailHere("currency, but " + name + " is no price");
-  section.Read("max_age", config.max_age[static_cast<std::size_t>(*signal)]);
-  config.prometheus.signals.push_back(std::move(query));
 }
 
 void ReadCurrency(Section& section, Config& config) {
@@ -190,13 +188,7 @@ Config Read(const YAML::Node& root) {
   kubernetes.Read("default_provider", config.kubernetes.default_provider);
   kubernetes.Done();
   Section prometheus = top.Sub("prometheus");
-  prometheus.Read("url", config.prometheus.server.url);
-  while (config.prometheus.server.url.ends_with('/')) config.prometheus.server.url.pop_back();
-  prometheus.Read("timeout", config.prometheus.server.timeout);
-  prometheus.Read("refresh", config.prometheus.refresh);
-  prometheus.ForEach("signals", [&](Section& signal) { ReadSignal(signal, config); });
-  if (config.prometheus.server.url.empty() && !config.prometheus.signals.empty())
-    prometheus.FailHere("signals, but no url");
+  ReadPrometheus(prometheus, config.prometheus);
   prometheus.Done();
   Section deferral = top.Sub("deferral");
   deferral.Read("check", config.deferral.check);
@@ -209,12 +201,12 @@ Config Read(const YAML::Node& root) {
   catalog.Done();
   top.ForEach("currencies", [&](Section& rate) { ReadCurrency(rate, config); });
   Section policy = top.Sub("policy");
-  policy.ReadPolicy("objective", "objective", config.policy);
-  policy.ReadPolicy("cost_tolerance_percent", "cost-tolerance", config.policy);
-  policy.ReadPolicy("carbon_price_eur_per_tonne", "carbon-price", config.policy);
-  policy.ReadPolicy("expected_utilization", "expected-utilization", config.policy);
-  policy.ReadAnnotations("annotations", config.policy);
-  policy.ReadPolicy("enforced", "enforced", config.policy);
+  ReadPolicy(policy, "objective", "objective", config.policy);
+  ReadPolicy(policy, "cost_tolerance_percent", "cost-tolerance", config.policy);
+  ReadPolicy(policy, "carbon_price_eur_per_tonne", "carbon-price", config.policy);
+  ReadPolicy(policy, "expected_utilization", "expected-utilization", config.policy);
+  ReadAnnotations(policy, "annotations", config.policy);
+  ReadPolicy(policy, "enforced", "enforced", config.policy);
   policy.Done();
   Section limits = top.Sub("limits");
   limits.Read("trust_node_labels", config.trust_node_labels);
@@ -249,14 +241,11 @@ Result<Catalog> LoadCatalogRows(const std::filesystem::path& directory) {
 }  // namespace
 
 Result<Config> ParseConfig(std::string_view yaml, std::string_view file_name) {
-  const auto at = [&](int line) { return std::string(file_name) + ":" + std::to_string(line); };
-  try {
-    return Read(YAML::Load(std::string(yaml)));
-  } catch (const Mistake& mistake) {
-    return Status::Invalid(mistake.message).WithContext(at(mistake.line));
-  } catch (const YAML::Exception& error) {
-    return Status::Invalid(error.msg).WithContext(at(error.mark.line + 1));
-  }
+  Config config;
+  const Status status =
+      ReadYaml(yaml, file_name, [&](const YAML::Node& root) { config = Read(root); });
+  if (!status.ok()) return status;
+  return config;
 }
 
 Result<Config> LoadConfig(const std::string& path) {
@@ -275,7 +264,6 @@ Result<Config> LoadConfig(const std::string& path) {
 SnapshotInput Config::NewInput(Timestamp now) const {
   SnapshotInput input;
   input.time = now;
-  input.max_age = max_age;
   input.rates = currencies;
   input.catalog = rows;
   input.trust_node_labels = trust_node_labels;

@@ -10,7 +10,7 @@
 #include "net/http_server.h"
 #include "scoring/policy.h"
 #include "scoring/snapshot.h"
-#include "signals/prometheus.h"
+#include "signals/collector.h"
 
 namespace sobre {
 
@@ -30,9 +30,8 @@ struct Config {
     std::string default_provider;
   } kubernetes;
   struct PrometheusSection {
-    PrometheusOptions server;  // no url: no Prometheus
-    Duration refresh = std::chrono::seconds(30);
-    std::vector<SignalQuery> signals;
+    std::vector<ServerPlan> servers;  // none: no Prometheus
+    CollectorOptions options;
   } prometheus;
   // The same section says when gates open.
   struct Deferral {
@@ -48,7 +47,6 @@ struct Config {
   Policy policy;
   // Limits rely on labels and provider ids that a kubelet can set on its own node.
   bool trust_node_labels = false;
-  std::array<Duration, kSignalCount> max_age = SnapshotInput{}.max_age;
   // The embedded rows, after those of catalog.directory.
   std::shared_ptr<const Catalog> rows = SnapshotInput::EmbeddedCatalog();
 

@@ -28,12 +28,50 @@ policy: {objective: priced, cost_tolerance_percent: 5, carbon_price_eur_per_tonn
 )",
                                   "sobre.yaml");
   ASSERT_TRUE(config.ok()) << config.status().message();
-  EXPECT_EQ(config->prometheus.server.url, "http://localhost:9090");
-  ASSERT_EQ(config->prometheus.signals.size(), 1U);
-  EXPECT_EQ(config->prometheus.signals[0].node_label, "instance");
-  EXPECT_EQ(config->max_age[static_cast<std::size_t>(Signal::kNodePrice)], std::chrono::hours(1));
+  ASSERT_EQ(config->prometheus.servers.size(), 1U);
+  const ServerPlan& plan = config->prometheus.servers[0];
+  EXPECT_EQ(plan.server.url, "http://localhost:9090");
+  ASSERT_EQ(plan.queries.size(), 1U);
+  EXPECT_EQ(plan.queries[0].node_label, "instance");
+  EXPECT_EQ(plan.queries[0].max_age, std::chrono::hours(1));
+  EXPECT_EQ(plan.presets.size(), PresetNames().size());
+  EXPECT_TRUE(plan.presets[0].automatic);
   EXPECT_EQ(config->policy.objective, Objective::kPriced);
   EXPECT_DOUBLE_EQ(config->policy.cost_tolerance.value(), 0.05);
+}
+
+TEST(Config, ReadsSeveralServersWithTheirCredentialsAndPresets) {
+  const auto config = ParseConfig(R"(
+prometheus:
+  rate_window: 2m
+  servers:
+    - {name: fr, url: "https://fr:9090", bearer_token_file: /t, tls: {ca_file: /ca}, presets: none}
+    - url: http://de:9090
+      basic_auth: {username: u, password_file: /p}
+      tenant: team
+      presets: [auto, {preset: opencost, currency: EUR}]
+      signals:
+        - {signal: node_watts, query: ipmi_watts, unit: mW, node_label: "host, instance"}
+)",
+                                  "sobre.yaml");
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  ASSERT_EQ(config->prometheus.servers.size(), 2U);
+  const ServerPlan& fr = config->prometheus.servers[0];
+  EXPECT_EQ(fr.server.name, "fr");
+  EXPECT_TRUE(fr.presets.empty());
+  const ServerPlan& de = config->prometheus.servers[1];
+  EXPECT_EQ(de.server.name, "2");
+  EXPECT_EQ(de.server.tenant, "team");
+  EXPECT_DOUBLE_EQ(de.queries[0].factor, 1e-3);
+  for (const auto& wanted : de.presets) {
+    EXPECT_EQ(wanted.automatic, wanted.preset.name != "opencost");
+    const SignalQuery& query = wanted.preset.queries[0];
+    if (wanted.preset.name == "opencost") {
+      EXPECT_EQ(query.currency, "");
+    } else if (wanted.preset.name == "vllm") {
+      EXPECT_THAT(query.query, HasSubstr("[2m]"));
+    }
+  }
 }
 
 TEST(Config, ErrorsNameFileLineAndKey) {
@@ -49,10 +87,20 @@ TEST(Config, ErrorsNameFileLineAndKey) {
               HasSubstr("sobre.yaml:2: policy.cost_tolerance_percent: '0,5'"));
   EXPECT_THAT(error("prometheus:\n  timeout: 5\n"),
               HasSubstr("sobre.yaml:2: prometheus.timeout: '5' is no duration"));
-  EXPECT_THAT(error("prometheus:\n  url: x\n  signals:\n    - {signal: watts, query: x}\n"),
+  EXPECT_THAT(error("prometheus:\n  url: http://x\n  signals:\n    - {signal: watts, query: x}\n"),
               HasSubstr("sobre.yaml:4: prometheus.signals[0]: signal 'watts'"));
   EXPECT_THAT(error("prometheus:\n  signals:\n    - {signal: node_watts, query: x}\n"),
               HasSubstr("signals, but no url"));
+  EXPECT_THAT(error("prometheus:\n  url: http://x\n  presets: [keplr]\n"),
+              HasSubstr("sobre.yaml:3: there is no preset 'keplr'; did you mean 'kepler'?"));
+  EXPECT_THAT(
+      error("prometheus:\n  url: http://x\n  presets: [{preset: opencost, curency: EUR}]\n"),
+      HasSubstr("no parameter 'curency'; did you mean 'currency'?"));
+  EXPECT_THAT(
+      error("prometheus: {url: http://x, signals: [{signal: node_watts, query: x, unit: GWh}]}\n"),
+      HasSubstr("unit 'GWh': node_watts can be in W, kW, mW"));
+  EXPECT_THAT(error("prometheus: {url: ftp://x}\n"), HasSubstr("expected http:// or https://"));
+  EXPECT_THAT(error("prometheus: {url: http://x, tls: {key_file: k}}\n"), HasSubstr("go together"));
   EXPECT_THAT(error("listen: [1]\n"), HasSubstr("sobre.yaml:1: listen: expected a mapping"));
   EXPECT_THAT(error("listen: {max_connections: 0}\n"), HasSubstr("whole number from 1 to 500"));
   EXPECT_THAT(error("a: [\n"), HasSubstr("sobre.yaml:"));

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/file.h"
 #include "extender/command_line.h"
 #include "extender/footprint_json.h"
 #include "extender/serve.h"

@@ -132,13 +132,28 @@ std::string Metrics::Serialize(const WorldState& state, Timestamp now,
   out.Begin("sobre_signal_values", "Values of each signal in the snapshot, by what became of them.",
             MetricType::Gauge);
   for (std::size_t i = 0; i < kSignalCount; ++i) {
-    const SignalCount& count = state.snapshot->signal_counts()[i];
-    const std::string name(ToString(static_cast<Signal>(i)));
-    out.Value(static_cast<double>(count.used), {{"signal", name}, {"fate", "used"}});
-    out.Value(static_cast<double>(count.stale), {{"signal", name}, {"fate", "stale"}});
-    out.Value(static_cast<double>(count.implausible), {{"signal", name}, {"fate", "implausible"}});
-    out.Value(static_cast<double>(count.foreign), {{"signal", name}, {"fate", "foreign"}});
-    out.Value(static_cast<double>(count.unmatched), {{"signal", name}, {"fate", "unmatched"}});
+    const SignalTally& tally = state.snapshot->tallies()[i];
+    for (std::size_t fate = 0; fate < kFateCount; ++fate) {
+      out.Value(static_cast<double>(tally.count[fate]),
+                {{"signal", std::string(ToString(SignalAt(i)))},
+                 {"fate", std::string(ToString(static_cast<Fate>(fate)))}});
+    }
+  }
+  out.Begin("sobre_signal_disagreements",
+            "Values about which two sources differ by more than 30 %, by signal.",
+            MetricType::Gauge);
+  for (std::size_t i = 0; i < kSignalCount; ++i) {
+    out.Value(static_cast<double>(state.snapshot->tallies()[i].disagreements),
+              {{"signal", std::string(ToString(SignalAt(i)))}});
+  }
+  out.Begin("sobre_commitment_capacity", "What was committed to, in nodes or vCPUs.",
+            MetricType::Gauge);
+  for (const CommitmentUse& use : state.snapshot->commitments())
+    out.Value(use.committed, {{"commitment", use.name}, {"unit", use.unit}});
+  out.Begin("sobre_commitment_used_ratio", "Share of what was committed to that nodes use, 0 to 1.",
+            MetricType::Gauge);
+  for (const CommitmentUse& use : state.snapshot->commitments()) {
+    out.Value(use.committed > 0 ? use.used / use.committed : 1, {{"commitment", use.name}});
   }
   out.Begin("sobre_build_info", "Versions, in labels.", MetricType::Gauge);
   out.Value(1, {{"version", SOBRE_VERSION},

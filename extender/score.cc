@@ -1,6 +1,7 @@
 #include <array>
 #include <cstdio>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "extender/command_line.h"
 #include "extender/config.h"

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "extender/command_line.h"
 #include "k8s/json_objects.h"
@@ -18,8 +19,8 @@ namespace {
 constexpr std::array<Option, 4> kOptions = {{
     {"--config", "FILE", "the configuration (YAML)"},
     {"--nodes", "FILE",
-     "serve a fixed world instead of a cluster: what `kubectl get nodes -o json` prints"},
-    {"--signals", "FILE", "with --nodes: its signals, a JSON list"},
+     "nodes that stand still instead of a cluster: what `kubectl get nodes -o json` prints"},
+    {"--signals", "FILE", "with --nodes: signals beside those of Prometheus, a JSON list"},
     {"--help", "", "this text"},
 }};
 
@@ -49,13 +50,15 @@ sigset_t StopSignals() {
 Result<std::unique_ptr<World>> OpenWorld(const CommandLine& line, const Config& config) {
   if (!line.Has("--nodes")) {
     if (line.Has("--signals")) return Status::Invalid("--signals needs --nodes");
-    Result<std::unique_ptr<LiveWorld>> live = LiveWorld::Open(config);
+    Result<std::unique_ptr<LiveWorld>> live = LiveWorld::Open(config, LiveWorld::Roles{});
     if (!live.ok()) return live.status();
     return std::unique_ptr<World>(*std::move(live));
   }
   Result<SnapshotInput> input =
       LoadWorldFiles(line.Get("--nodes"), line.Get("--signals"), config.NewInput(Now()));
   if (!input.ok()) return input.status();
+  if (!config.prometheus.servers.empty())
+    return std::unique_ptr<World>(LiveWorld::Open(config, *std::move(input)));
   auto world = std::make_unique<World>();
   world->Publish(MakeState(*std::move(input), config.policy));
   return world;
@@ -65,6 +68,7 @@ Result<std::unique_ptr<World>> OpenWorld(const CommandLine& line, const Config& 
 
 Server::Server(std::unique_ptr<World> world, const Config& config)
     : world_(std::move(world)),
+      config_(config),
       service_(*world_, metrics_, recent_),
       extender_(ExtenderOptions(config)),
       status_(StatusOptions(config)) {
@@ -72,7 +76,7 @@ Server::Server(std::unique_ptr<World> world, const Config& config)
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Filter(q, r); });
   extender_.Handle("POST", "/v1/prioritize",
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Prioritize(q, r); });
-  AddStatusPages(status_, *world_, metrics_, recent_, draining_);
+  AddStatusPages(status_, *world_, config_, metrics_, recent_, draining_);
 }
 
 Server::~Server() { Stop(Duration(0)); }

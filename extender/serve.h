@@ -29,6 +29,7 @@ class Server {
 
  private:
   std::unique_ptr<World> world_;
+  const Config config_;
   Metrics metrics_;
   RecentDecisions recent_;
   ExtenderService service_;

@@ -2,6 +2,7 @@
 
 #include "base/json_writer.h"
 #include "base/text.h"
+#include "extender/diagnosis.h"
 
 namespace sobre {
 namespace {
@@ -140,17 +141,25 @@ void WriteNodes(const Snapshot& snapshot, std::string& out) {
     number("catalogueGco2ePerKwh", node.catalog_intensity);
     number("liveGco2ePerKwh", node.live_intensity);
     number("eurPerHour", node.price);
+    number("listEurPerHour", node.list_price);
+    json.Key("priceFrom").Value(node.price ? node.price->source : "");
+    number("electricityEurPerKwh", node.electricity);
+    number("measuredCpuWatts", node.measured_cpu_power);
+    number("measuredGpuWatts", node.measured_gpu_power);
     number("measuredWatts", node.measured_power);
     json.Key("pue").Value(node.pue.value()).Key("wattsPerVcpu").Value(node.slope.value());
-    json.Key("powerFrom").Value(ToString(node.power_basis)).EndObject();
+    json.Key("idleWattsPerVcpu").Value(node.idle.value());
+    json.Key("powerFrom").Value(ToString(node.power_basis));
+    json.Key("powerSource").Value(node.power_source).EndObject();
   }
   json.EndArray();
 }
 
 }  // namespace
 
-void AddStatusPages(HttpServer& server, const World& world, const Metrics& metrics,
-                    RecentDecisions& recent, const std::atomic<bool>& draining) {
+void AddStatusPages(HttpServer& server, const World& world, const Config& config,
+                    const Metrics& metrics, RecentDecisions& recent,
+                    const std::atomic<bool>& draining) {
   server.Handle("GET", "/healthz", [](const HttpRequest&, HttpResponse& response) {
     response.content_type = "text/plain; charset=utf-8";
     response.body = "ok\n";
@@ -172,6 +181,10 @@ void AddStatusPages(HttpServer& server, const World& world, const Metrics& metri
   });
   server.Handle("GET", "/api/v1/nodes", [&](const HttpRequest&, HttpResponse& response) {
     WriteNodes(*world.Read()->snapshot, response.body);
+  });
+  server.Handle("GET", "/api/v1/signals", [&](const HttpRequest&, HttpResponse& response) {
+    const auto state = world.Read();
+    response.body = SignalsJson(*state, Diagnose(*state, config));
   });
   server.Handle("GET", "/", [&](const HttpRequest&, HttpResponse& response) {
     response.content_type = "text/html; charset=utf-8";

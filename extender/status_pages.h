@@ -10,9 +10,10 @@
 namespace sobre {
 
 // Registers what the second port serves: /healthz, /readyz, /metrics, /api/v1/decisions,
-// /api/v1/nodes and a page for people. `draining` makes /readyz say no. All arguments must outlive
-// the server.
-void AddStatusPages(HttpServer& server, const World& world, const Metrics& metrics,
-                    RecentDecisions& recent, const std::atomic<bool>& draining);
+// /api/v1/nodes, /api/v1/signals and a page for people. `draining` makes /readyz say no. All
+// arguments must outlive the server.
+void AddStatusPages(HttpServer& server, const World& world, const Config& config,
+                    const Metrics& metrics, RecentDecisions& recent,
+                    const std::atomic<bool>& draining);
 
 }  // namespace sobre

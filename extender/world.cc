@@ -1,11 +1,13 @@
 #include "extender/world.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <random>
 
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "extender/gatekeeper.h"
@@ -16,6 +18,8 @@ namespace {
 // Changes that come close together make one snapshot; without any, ages still grow.
 constexpr Duration kSettle = std::chrono::milliseconds(50);
 constexpr Duration kTick = std::chrono::seconds(5);
+// Lines change slowly, and fitting many takes a while.
+constexpr Duration kBetweenFits = std::chrono::seconds(20);
 
 // Unlike any other replica's, also on one machine.
 std::string NewIdentity() {
@@ -62,26 +66,31 @@ World::World()
         return state;
       }()) {}
 
-Result<std::unique_ptr<LiveWorld>> LiveWorld::Open(const Config& config) {
+Result<std::unique_ptr<LiveWorld>> LiveWorld::Open(const Config& config, Roles roles) {
   const Result<ApiAccess> access =
       config.kubernetes.kubeconfig.empty()
           ? InClusterAccess()
           : LoadKubeconfig(config.kubernetes.kubeconfig, config.kubernetes.context);
   if (!access.ok()) return access.status();
-  return std::unique_ptr<LiveWorld>(new LiveWorld(config, *access));
+  return std::unique_ptr<LiveWorld>(new LiveWorld(config, {}, &*access, roles));
 }
 
-LiveWorld::LiveWorld(Config config, const ApiAccess& access)
-    : config_(std::move(config)),
-      events_(std::make_unique<EventWriter>(access)),
-      cluster_(std::make_unique<ClusterWatch>(access, config_.kubernetes.default_provider, [this] {
-        const std::lock_guard lock(mutex_);
-        changed_ = true;
-        wake_.notify_all();
-      })) {
-  if (!config_.prometheus.server.url.empty()) collector_ = std::thread([this] { Collect(); });
+std::unique_ptr<LiveWorld> LiveWorld::Open(const Config& config, SnapshotInput still) {
+  return std::unique_ptr<LiveWorld>(new LiveWorld(config, std::move(still), nullptr, {false}));
+}
+
+LiveWorld::LiveWorld(Config config, SnapshotInput still, const ApiAccess* access, Roles roles)
+    : config_(std::move(config)), still_(std::move(still)) {
+  if (access != nullptr) {
+    events_ = std::make_unique<EventWriter>(*access);
+    cluster_ = std::make_unique<ClusterWatch>(*access, config_.kubernetes.default_provider,
+                                              [this] { Changed(); });
+  }
+  collector_ = std::make_unique<Collector>(config_.prometheus.servers, config_.prometheus.options,
+                                           [this] { Changed(); });
   builder_ = std::thread([this] { Build(); });
-  gatekeeper_ = std::make_unique<Gatekeeper>(access, OptionsOf(config_.deferral), *this);
+  if (access != nullptr && roles.open_gates)
+    gatekeeper_ = std::make_unique<Gatekeeper>(*access, OptionsOf(config_.deferral), *this);
 }
 
 LiveWorld::~LiveWorld() {
@@ -92,8 +101,18 @@ LiveWorld::~LiveWorld() {
     wake_.notify_all();
   }
   builder_.join();
-  if (collector_.joinable()) collector_.join();
+  collector_.reset();
   cluster_.reset();
+}
+
+void LiveWorld::Tell(const PodEvent& event) {
+  if (events_) events_->Offer(event);
+}
+
+void LiveWorld::Changed() {
+  const std::lock_guard lock(mutex_);
+  changed_ = true;
+  wake_.notify_all();
 }
 
 bool LiveWorld::WaitForChange(Duration most) {
@@ -103,60 +122,80 @@ bool LiveWorld::WaitForChange(Duration most) {
   return !stop_;
 }
 
+bool LiveWorld::WaitUntilRead(Duration most) {
+  const Timestamp deadline = Now() + most;
+  while (Now() < deadline) {
+    {
+      const auto state = Read();
+      const bool asked =
+          std::all_of(state->servers.begin(), state->servers.end(),
+                      [](const ServerState& server) { return server.round_ended.has_value(); });
+      if (state->ready && asked && state->servers.size() == config_.prometheus.servers.size())
+        return true;
+    }
+    std::this_thread::sleep_for(kSettle);
+  }
+  return false;
+}
+
 void LiveWorld::Build() {
   while (WaitForChange(kTick)) {
     std::this_thread::sleep_for(kSettle);
-    ClusterView view = cluster_->View();
-    auto state = std::make_shared<WorldState>();
-    state->input = config_.NewInput(Now());
-    state->input.nodes = std::move(view.nodes);
-    state->input.problems = std::move(view.problems);
-    {
-      const std::lock_guard lock(mutex_);
-      state->input.observations = harvest_.observations;
-      state->input.problems.insert(state->input.problems.end(), harvest_.problems.begin(),
-                                   harvest_.problems.end());
-    }
-    state->snapshot = Snapshot::Build(state->input);
-    state->cluster_policy.policy = config_.policy;
-    state->gated = std::move(view.gated);
-    for (const auto& [name, annotations] : view.namespaces)
-      state->namespaces.emplace(name, MakeNamespacePolicy(name, annotations, config_.policy));
-    state->ready = view.listed;
-    if (!view.listed) state->not_ready_reason = "the API server has not been listed yet";
-    state->bindings = view.bindings;
-    state->watched_pods = view.watched_pods;
-    Publish(std::move(state));
+    BuildOnce();
   }
 }
 
-void LiveWorld::Collect() {
-  Prometheus prometheus(config_.prometheus.server);
-  std::vector<std::string> logged;
-  while (!stop_) {
-    Harvest harvest = prometheus.Collect(config_.prometheus.signals, Now());
-    if (harvest.problems != logged) {
-      logged = harvest.problems;
-      for (const std::string& problem : logged)
-        Log(LogLevel::kWarning, "signal: falling back", {{"error", problem}});
-      if (logged.empty()) Log(LogLevel::kInfo, "signals: all well again");
-    }
-    std::unique_lock lock(mutex_);
-    // A failed query leaves the last good values in place: they age, and are set aside in time.
-    if (!harvest.problems.empty()) {
-      std::array<bool, kSignalCount> answered{};
-      for (const Observation& seen : harvest.observations)
-        answered[static_cast<std::size_t>(seen.signal)] = true;
-      for (const Observation& old : harvest_.observations) {
-        if (!answered[static_cast<std::size_t>(old.signal)]) harvest.observations.push_back(old);
-      }
-    }
-    harvest_ = std::move(harvest);
-    changed_ = true;
-    wake_.notify_all();
-    // changed_ wakes the builder, not this thread.
-    wake_.wait_for(lock, config_.prometheus.refresh, [this] { return stop_.load(); });
+// Each moment of the past as a snapshot of its own, for its measured loads.
+void LiveWorld::Learn(std::vector<Harvest::Past> past, const SnapshotInput& input) {
+  for (Harvest::Past& moment : past) {
+    SnapshotInput then;
+    then.time = moment.time;
+    then.nodes = input.nodes;
+    then.catalog = input.catalog;
+    then.observations = std::move(moment.observations);
+    history_.Add(*Snapshot::Build(std::move(then)));
+    next_fit_ = Timestamp();
   }
+}
+
+void LiveWorld::BuildOnce() {
+  ClusterView view;
+  if (cluster_) {
+    view = cluster_->View();
+  } else {
+    view.nodes = still_.nodes;
+    view.listed = true;
+  }
+  auto state = std::make_shared<WorldState>();
+  SnapshotInput& input = state->input;
+  input = config_.NewInput(Now());
+  input.nodes = std::move(view.nodes);
+  input.pods = std::move(view.pods);
+  input.problems = std::move(view.problems);
+  input.observations = still_.observations;
+  Harvest harvest = collector_->View();
+  input.batches = std::move(harvest.batches);
+  input.problems.insert(input.problems.end(), harvest.problems.begin(), harvest.problems.end());
+  Learn(std::move(harvest.past), input);
+  if (input.time >= next_fit_) {
+    calibration_ = history_.Classes();
+    next_fit_ = input.time + kBetweenFits;
+  }
+  for (const PowerHistory::Class& found : calibration_)
+    if (found.result.fit) input.fits.push_back(found.fit);
+  state->snapshot = Snapshot::Build(input);
+  history_.Add(*state->snapshot);
+  state->servers = std::move(harvest.servers);
+  state->calibration = calibration_;
+  state->cluster_policy.policy = config_.policy;
+  state->gated = std::move(view.gated);
+  for (const auto& [name, annotations] : view.namespaces)
+    state->namespaces.emplace(name, MakeNamespacePolicy(name, annotations, config_.policy));
+  state->ready = view.listed;
+  if (!view.listed) state->not_ready_reason = "the API server has not been listed yet";
+  state->bindings = view.bindings;
+  state->watched_pods = view.watched_pods;
+  Publish(std::move(state));
 }
 
 }  // namespace sobre

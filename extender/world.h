@@ -16,6 +16,7 @@
 #include "k8s/event_writer.h"
 #include "scoring/decide.h"
 #include "scoring/deferral.h"
+#include "scoring/power_history.h"
 #include "scoring/snapshot.h"
 
 namespace sobre {
@@ -33,6 +34,9 @@ struct WorldState {
   std::string not_ready_reason;
   std::int64_t bindings = 0;
   std::int64_t watched_pods = 0;
+  // What became of each server's queries, and what calibration has.
+  std::vector<ServerState> servers;
+  std::vector<PowerHistory::Class> calibration;
 };
 std::shared_ptr<const WorldState> MakeState(SnapshotInput input, const Policy& cluster_policy = {});
 
@@ -53,29 +57,45 @@ class World {
 
 class Gatekeeper;
 
-// A live cluster and its Prometheus, followed by threads of its own; gates are opened by another.
+// A live cluster, or nodes that stand still, and the Prometheus servers that tell of them, followed
+// by threads of its own; gates are opened by another.
 class LiveWorld final : public World {
  public:
-  static Result<std::unique_ptr<LiveWorld>> Open(const Config& config);
+  struct Roles {
+    // Doctors only look.
+    bool open_gates = true;
+  };
+  static Result<std::unique_ptr<LiveWorld>> Open(const Config& config, Roles roles);
+  // Nodes and signals from files, the rest from the configured servers.
+  static std::unique_ptr<LiveWorld> Open(const Config& config, SnapshotInput still);
   ~LiveWorld() override;
-  void Tell(const PodEvent& event) override { events_->Offer(event); }
+  void Tell(const PodEvent& event) override;
+  // Until the cluster was listed and every server asked for everything once, and both are in the
+  // published state; false after `most`.
+  bool WaitUntilRead(Duration most);
 
  private:
-  LiveWorld(Config config, const ApiAccess& access);
+  LiveWorld(Config config, SnapshotInput still, const ApiAccess* access, Roles roles);
   void Build();
-  void Collect();
+  void BuildOnce();
+  void Learn(std::vector<Harvest::Past> past, const SnapshotInput& input);
+  void Changed();
   // False when it is time to stop.
   bool WaitForChange(Duration most);
 
   const Config config_;
-  std::mutex mutex_;  // guards the next three
+  const SnapshotInput still_;  // what never changes: nodes and signals from files
+  std::mutex mutex_;           // guards the next two
   std::condition_variable wake_;
-  Harvest harvest_;
   bool changed_ = true;
   std::atomic<bool> stop_ = false;
-  std::unique_ptr<EventWriter> events_;
-  std::unique_ptr<ClusterWatch> cluster_;
-  std::thread collector_;
+  // Of the builder alone.
+  PowerHistory history_;
+  std::vector<PowerHistory::Class> calibration_;
+  Timestamp next_fit_;
+  std::unique_ptr<EventWriter> events_;    // nothing without a cluster
+  std::unique_ptr<ClusterWatch> cluster_;  // the same
+  std::unique_ptr<Collector> collector_;
   std::thread builder_;
   std::unique_ptr<Gatekeeper> gatekeeper_;  // after all that it reads
 };

@@ -23,6 +23,20 @@ void KeepSeen(Map& map, const std::unordered_set<std::string>& seen) {
   std::erase_if(map, [&](const auto& entry) { return !seen.contains(entry.first); });
 }
 
+std::shared_ptr<const PodPlacement> PlacementOf(const k8s::wire::Pod& wire) {
+  const auto& owners = wire.metadata().owner_references();
+  const auto owner =
+      std::find_if(owners.begin(), owners.end(), [](const auto& o) { return o.controller(); });
+  const auto& labels = wire.metadata().labels();
+  const auto hash = labels.find(std::string(kTemplateHashLabel));
+  const bool owned = owner != owners.end();
+  return std::make_shared<const PodPlacement>(
+      PodPlacement{wire.metadata().namespace_(), wire.metadata().name(),
+                   WorkloadOf(wire.metadata().name(), owned ? owner->kind() : "",
+                              owned ? owner->name() : "", hash == labels.end() ? "" : hash->second),
+                   wire.spec().node_name()});
+}
+
 }  // namespace
 
 ClusterWatch::ClusterWatch(const ApiAccess& access, std::string default_provider,
@@ -48,6 +62,9 @@ ClusterView ClusterWatch::View() const {
   for (const auto& [name, node] : nodes_) view.nodes.push_back(node);
   view.namespaces = namespaces_;
   for (const auto& [uid, pod] : gated_) view.gated.push_back(pod);
+  view.pods.reserve(pods_.size());
+  for (const auto& [uid, pod] : pods_)
+    if (pod) view.pods.push_back(pod);
   view.watched_pods = static_cast<std::int64_t>(pods_.size());
   view.bindings = bindings_;
   for (const Progress& progress : progress_) {
@@ -138,6 +155,8 @@ void ClusterWatch::TakeNode(std::string_view raw) {
   for (const auto& [key, value] : wire.metadata().labels()) ApplyNodeLabel(key, value, *node);
   for (const auto& [name, quantity] : wire.status().allocatable())
     ApplyResource(name, quantity.string(), node->allocatable);
+  for (const auto& address : wire.status().addresses())
+    ApplyNodeAddress(address.type(), address.address(), *node);
   if (progress_[kNodes].listing) progress_[kNodes].seen.insert(node->name);
   nodes_[node->name] = std::move(node);
 }
@@ -161,9 +180,9 @@ void ClusterWatch::TakePod(std::string_view raw) {
   if (!Parse(raw, wire)) return;
   const std::string& uid = wire.metadata().uid();
   const bool bound = !wire.spec().node_name().empty();
-  const auto [entry, added] = pods_.emplace(uid, bound);
-  if (bound && progress_[kPods].listed && (added || !entry->second)) ++bindings_;
-  entry->second = bound;
+  const auto entry = pods_.try_emplace(uid).first;
+  if (bound && progress_[kPods].listed && !entry->second) ++bindings_;
+  if (bound && !entry->second) entry->second = PlacementOf(wire);
   if (progress_[kPods].listing) progress_[kPods].seen.insert(uid);
   const auto& gates = wire.spec().scheduling_gates();
   const bool gated = std::any_of(gates.begin(), gates.end(),

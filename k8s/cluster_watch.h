@@ -32,6 +32,8 @@ struct ClusterView {
   // Namespaces that say something under our prefix.
   std::map<std::string, Annotations, std::less<>> namespaces;
   std::vector<std::shared_ptr<const GatedPod>> gated;
+  // Pods that have a node.
+  std::vector<std::shared_ptr<const PodPlacement>> pods;
   std::vector<std::string> problems;
   bool listed = false;  // all collections were read once
   std::int64_t watched_pods = 0;
@@ -60,8 +62,8 @@ class ClusterWatch {
   mutable std::mutex mutex_;  // guards all below but the reflectors
   std::map<std::string, std::shared_ptr<const NodeFacts>, std::less<>> nodes_;
   std::map<std::string, Annotations, std::less<>> namespaces_;
-  // By uid: whether it has a node.
-  std::unordered_map<std::string, bool> pods_;
+  // By uid; nothing while the pod has no node.
+  std::unordered_map<std::string, std::shared_ptr<const PodPlacement>> pods_;
   std::map<std::string, std::shared_ptr<const GatedPod>, std::less<>> gated_;  // by uid
   std::int64_t bindings_ = 0;
   struct Progress {

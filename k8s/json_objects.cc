@@ -119,20 +119,10 @@ void ReadPodSpec(od::value spec, PodFacts& pod) {
   pod.requests = Max(running + sidecars, starting) + overhead;
 }
 
-// The workload that a pod belongs to: its controller; behind a Deployment's ReplicaSet, the
-// Deployment, whose name lacks the template's hash.
 struct Owner {
   std::string kind;
   std::string name;
 };
-
-void SetWorkload(const Owner& owner, const std::string& template_hash, PodFacts& pod) {
-  pod.is_batch_job = owner.kind == "Job";
-  pod.workload = owner.name.empty() ? pod.name : owner.name;
-  const std::string suffix = "-" + template_hash;
-  if (owner.kind == "ReplicaSet" && !template_hash.empty() && pod.workload.ends_with(suffix))
-    pod.workload.resize(pod.workload.size() - suffix.size());
-}
 
 Owner ReadController(od::value references) {
   Owner controller;
@@ -178,7 +168,7 @@ PodFacts ReadPod(od::object object) {
           owner = ReadController(meta);
         } else if (name == "labels") {
           ForEachField(meta, [&](std::string_view label, od::value text) {
-            if (label == "pod-template-hash") template_hash = TextOf(text);
+            if (label == kTemplateHashLabel) template_hash = TextOf(text);
           });
         } else if (name == "annotations") {
           ReadAnnotations(meta, pod.annotations);
@@ -188,7 +178,8 @@ PodFacts ReadPod(od::object object) {
       ReadPodSpec(field, pod);
     }
   });
-  SetWorkload(owner, template_hash, pod);
+  pod.is_batch_job = owner.kind == "Job";
+  pod.workload = WorkloadOf(pod.name, owner.kind, owner.name, template_hash);
   return pod;
 }
 
@@ -215,6 +206,17 @@ NodeFacts ReadNode(od::object object) {
     } else if (key == "status") {
       ForEachField(field, [&](std::string_view name, od::value status) {
         if (name == "allocatable") ReadResources(status, node.allocatable);
+        if (name == "addresses") {
+          ForEachElement(status, [&](od::value entry) {
+            std::string type;
+            std::string address;
+            ForEachField(entry, [&](std::string_view part, od::value text) {
+              if (part == "type") type = TextOf(text);
+              if (part == "address") address = TextOf(text);
+            });
+            ApplyNodeAddress(type, address, node);
+          });
+        }
       });
     }
   });

@@ -2,11 +2,10 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include <yaml-cpp/yaml.h>
 
+#include "base/file.h"
 #include "base/text.h"
 
 namespace sobre {
@@ -107,15 +106,6 @@ Result<ApiAccess> Read(const std::string& path, std::string_view wanted) {
 }
 
 }  // namespace
-
-Result<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream bytes;
-  if (!file || std::filesystem::is_directory(path))
-    return Status::NotFound(path + ": cannot be read");
-  bytes << file.rdbuf();
-  return std::move(bytes).str();
-}
 
 Result<std::vector<std::string>> ApiAccess::Headers() const {
   std::string bearer = token;

@@ -27,6 +27,4 @@ Result<ApiAccess> InClusterAccess();
 // are refused by name.
 Result<ApiAccess> LoadKubeconfig(const std::string& path, std::string_view context = {});
 
-Result<std::string> ReadFile(const std::string& path);
-
 }  // namespace sobre

@@ -18,6 +18,27 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kProvider
     {"outscale", "outscale"},
 }};
 
+// By which each provider (or Karpenter) names a node's pool; one's own first.
+constexpr std::array<std::string_view, 9> kPoolLabels = {
+    "sobre.dev/pool",
+    "karpenter.sh/nodepool",
+    "eks.amazonaws.com/nodegroup",
+    "cloud.google.com/gke-nodepool",
+    "kubernetes.azure.com/agentpool",
+    "agentpool",
+    "k8s.scaleway.com/pool-name",
+    "nodepool",
+    "node.kubernetes.io/pool",
+};
+// And that a node may be taken away at any time.
+const std::array<std::pair<std::string_view, std::string>, 5> kSpotLabels = {{
+    {"sobre.dev/spot", "true"},
+    {"karpenter.sh/capacity-type", "spot"},
+    {"eks.amazonaws.com/capacityType", "spot"},
+    {"cloud.google.com/gke-spot", "true"},
+    {"kubernetes.azure.com/scalesetpriority", "spot"},
+}};
+
 // "nvidia.com/mig-3g.20gb" is three slices; 0 for other resources.
 std::int64_t SlicesOf(std::string_view name) {
   constexpr std::string_view kMig = "nvidia.com/mig-";
@@ -69,7 +90,28 @@ void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& nod
     node.provider = value;
   } else if (key == "sobre.dev/grid-zone") {
     node.grid_zone = value;
+  } else if (std::find(kPoolLabels.begin(), kPoolLabels.end(), key) != kPoolLabels.end()) {
+    // One's own word counts more than the provider's.
+    if (node.pool.empty() || key == kPoolLabels.front()) node.pool = value;
+  } else if (const auto spot =
+                 std::find(kSpotLabels.begin(), kSpotLabels.end(), std::pair(key, ToLower(value)));
+             spot != kSpotLabels.end()) {
+    node.spot = true;
   }
+}
+
+void ApplyNodeAddress(std::string_view type, std::string_view address, NodeFacts& node) {
+  if (type == "InternalIP" || type == "Hostname" || type == "InternalDNS")
+    node.addresses.emplace_back(address);
+}
+
+std::string WorkloadOf(std::string_view pod, std::string_view controller_kind,
+                       std::string_view controller_name, std::string_view template_hash) {
+  if (controller_name.empty()) return std::string(pod);
+  if (controller_kind == "ReplicaSet" && !template_hash.empty() &&
+      controller_name.ends_with("-" + std::string(template_hash)))
+    controller_name.remove_suffix(template_hash.size() + 1);
+  return std::string(controller_name);
 }
 
 void ApplyProviderId(std::string_view provider_id, NodeFacts& node) {

@@ -18,8 +18,15 @@ inline constexpr std::string_view kAmdGpu = "amd.com/gpu";
 void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& node);
 // "aws:///eu-west-3a/i-1" means provider "aws"; a label has precedence, so apply this first.
 void ApplyProviderId(std::string_view provider_id, NodeFacts& node);
+// Keeps the addresses by which exporters inside the cluster name a node.
+void ApplyNodeAddress(std::string_view type, std::string_view address, NodeFacts& node);
 // "cpu", "memory" and accelerators; others, and what is no quantity, are left alone.
 void ApplyResource(std::string_view name, std::string_view quantity, Resources& resources);
+// The workload that a pod belongs to: its controller; behind a Deployment's ReplicaSet, the
+// Deployment, whose name lacks the template's hash; without a controller, the pod itself.
+std::string WorkloadOf(std::string_view pod, std::string_view controller_kind,
+                       std::string_view controller_name, std::string_view template_hash);
+inline constexpr std::string_view kTemplateHashLabel = "pod-template-hash";
 // Keeps what is under our prefix.
 void ApplyAnnotation(std::string_view key, std::string_view value, Annotations& annotations);
 

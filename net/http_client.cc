@@ -105,6 +105,11 @@ struct HttpClient::Impl {
     const CURLcode code = curl_easy_perform(handle);
     curl_slist_free_all(headers);
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &exchange.reply.status);
+    curl_off_t retry_seconds = 0;
+    curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &retry_seconds);
+    constexpr curl_off_t kMostSeconds = 86'400;
+    exchange.reply.retry_after =
+        std::chrono::seconds(std::clamp<curl_off_t>(retry_seconds, 0, kMostSeconds));
     if (exchange.too_large) {
       return Status::TooLarge(call.url + ": the answer is larger than " +
                               std::to_string(call.max_response_bytes) + " bytes");

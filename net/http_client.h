@@ -35,6 +35,7 @@ struct HttpCall {
 struct HttpReply {
   long status = 0;
   std::string body;
+  Duration retry_after{0};  // as the server asks; 0: it does not
 };
 
 // An HTTP/1.1 client that keeps its connections. One call at a time: not for several threads at

@@ -56,9 +56,10 @@ Bands OwnBands(const NodeRecord& node, const NodeRecord& other, const Decision& 
                const Snapshot& snapshot) {
   Bands bands;
   const PowerBasis basis = BasisOf(node, decision);
-  // A calibration is the node's own; all else is the class's.
-  const bool same_power = basis != PowerBasis::kCalibrated && basis == BasisOf(other, decision) &&
-                          node.hardware_class == other.hardware_class;
+  // A calibration is of the kind of machine, all else of the hardware class.
+  const bool same_power = basis == BasisOf(other, decision) &&
+                          node.hardware_class == other.hardware_class &&
+                          (basis != PowerBasis::kCalibrated || node.machine == other.machine);
   const bool same_pue = node.pue == other.pue && node.pue_source == other.pue_source;
   const auto& intensity = IntensityOf(node, decision);
   const auto& other_intensity = IntensityOf(other, decision);

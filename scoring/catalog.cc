@@ -253,6 +253,27 @@ Status Catalog::LoadFile(std::string_view path, std::string_view bytes) {
     return load(prices_, {"provider", "resource"},
                 [&](Row& row) { return money(row, "price_per_hour"); });
   }
+  if (name == "discounts.csv") {
+    return load(discounts_, {"provider", "region", "instance_type", "pool"}, [](Row& row) {
+      const std::string kind(row.Text("kind"));
+      if (kind != "spot" && kind != "committed" && kind != "negotiated")
+        row.Fail("column 'kind': '" + Printable(kind) + "' is none of spot, committed, negotiated");
+      return DiscountRow{kind, Fraction(row.Number("discount_percent", 0, 100) / 100)};
+    });
+  }
+  if (name == "commitments.csv") {
+    return ForEachRow(path, bytes, [this](Row& row) {
+      CommitmentRow& commitment = commitments_.emplace_back();
+      constexpr std::array<std::string_view, 4> kKeys = {"provider", "region", "instance_type",
+                                                         "pool"};
+      for (std::size_t i = 0; i < kKeys.size(); ++i) commitment.pattern[i] = row.Text(kKeys[i]);
+      commitment.name = row.Text("name");
+      commitment.committed = row.Number("committed", 0, 1e9);
+      commitment.unit = row.Text("unit");
+      if (commitment.unit != "node" && commitment.unit != "vcpu")
+        row.Fail("column 'unit': '" + Printable(commitment.unit) + "' is neither node nor vcpu");
+    });
+  }
   if (name == "egress.csv") {
     return load(egress_, {"provider", "from_region", "to_provider", "to_region"},
                 [&](Row& row) { return money(row, "price_per_gb"); });
@@ -396,6 +417,26 @@ std::optional<Published<DefaultPrices>> Catalog::PricesOf(std::string_view provi
   if (vcpu == nullptr || gigabyte == nullptr || gpu == nullptr) return std::nullopt;
   return Published<DefaultPrices>{
       {vcpu->row.value, gigabyte->row.value, gpu->row.value}, vcpu->row.source, false};
+}
+
+bool CommitmentRow::Covers(std::string_view provider, std::string_view region,
+                           std::string_view instance_type, std::string_view pool) const {
+  return Matches(pattern[0], provider) && Matches(pattern[1], region) &&
+         Matches(pattern[2], instance_type) && Matches(pattern[3], pool);
+}
+
+std::optional<Published<DiscountRow>> Catalog::DiscountOf(std::string_view provider,
+                                                          std::string_view region,
+                                                          std::string_view instance_type,
+                                                          std::string_view pool, bool spot) const {
+  const std::array<std::string_view, 4> key = {provider, region, instance_type, pool};
+  for (const auto& row : discounts_) {
+    if (row.row.value.kind == "spot" && !spot) continue;
+    bool all = true;
+    for (std::size_t i = 0; i < key.size() && all; ++i) all = Matches(row.key[i], key[i]);
+    if (all) return row.row;
+  }
+  return std::nullopt;
 }
 
 std::optional<Published<Money>> Catalog::EgressPrice(std::string_view provider,

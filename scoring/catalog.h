@@ -90,6 +90,22 @@ struct DefaultPrices {
   Money gpu;
 };
 
+// What is taken off the list price of a pool's nodes.
+struct DiscountRow {
+  std::string kind;  // "spot", "committed" or "negotiated"
+  Fraction share;
+};
+
+// Capacity that was committed to, and which nodes use it.
+struct CommitmentRow {
+  std::array<std::string, 4> pattern;  // provider, region, instance type, pool
+  std::string name;
+  double committed = 0;
+  std::string unit;  // "node" or "vcpu"
+  [[nodiscard]] bool Covers(std::string_view provider, std::string_view region,
+                            std::string_view instance_type, std::string_view pool) const;
+};
+
 // The bounds of a figure as multiples of it.
 struct Band {
   double low = 1;
@@ -136,6 +152,14 @@ class Catalog {
   [[nodiscard]] const Published<Coefficients>& coefficients() const { return coefficients_; }
   // Nothing where a resource's price is missing.
   [[nodiscard]] std::optional<Published<DefaultPrices>> PricesOf(std::string_view provider) const;
+  // What a pool's nodes cost less than their list price; rows of kind "spot" are for spot nodes
+  // alone.
+  [[nodiscard]] std::optional<Published<DiscountRow>> DiscountOf(std::string_view provider,
+                                                                 std::string_view region,
+                                                                 std::string_view instance_type,
+                                                                 std::string_view pool,
+                                                                 bool spot) const;
+  [[nodiscard]] const std::vector<CommitmentRow>& commitments() const { return commitments_; }
   // Price of a gigabyte that crosses from one region to another.
   [[nodiscard]] std::optional<Published<Money>> EgressPrice(std::string_view provider,
                                                             std::string_view region,
@@ -185,6 +209,8 @@ class Catalog {
   std::vector<Keyed<OfferRow>> offers_;
   std::vector<Keyed<CertificationRow>> certifications_;
   std::vector<Keyed<Money>> prices_;
+  std::vector<Keyed<DiscountRow>> discounts_;
+  std::vector<CommitmentRow> commitments_;
   std::vector<Keyed<Money>> egress_;
   std::vector<Keyed<double>> performance_;
   std::vector<Keyed<ClassBounds>> classes_;

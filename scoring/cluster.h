@@ -44,10 +44,23 @@ struct NodeFacts {
   std::string gpu_model;
   // Into how many time-sliced shares the device plugin divides each accelerator.
   std::int64_t gpu_replicas = 1;
+  // Internal addresses and host name, by which exporters name it too.
+  std::vector<std::string> addresses;
+  // The node pool (node group, agent pool) that it belongs to, and whether it is a spot node.
+  std::string pool;
+  bool spot = false;
   // Overrides what it is called in performance tables.
   std::string hardware_class;
   Resources allocatable;
   AttestedFacts attested;
+};
+
+// A pod that runs, and what made it.
+struct PodPlacement {
+  std::string namespace_name;
+  std::string name;
+  std::string workload;
+  std::string node;
 };
 
 struct PodFacts {

@@ -15,7 +15,7 @@
 namespace sobre {
 
 // Changes whenever the same input may score differently; recorded with each decision.
-inline constexpr int kAlgorithmVersion = 2;
+inline constexpr int kAlgorithmVersion = 3;
 inline constexpr int kMaxScore = 10;
 
 // Where the grid intensity of a ranking came from: one source for all candidates, never a mixture.

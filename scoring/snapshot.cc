@@ -7,76 +7,17 @@
 #include <tuple>
 
 #include "base/text.h"
+#include "scoring/evidence.h"
 
 namespace sobre {
 namespace {
-
-struct SignalInfo {
-  Signal signal;
-  std::string_view name;
-  std::string_view unit;
-  // Values outside are set aside: 0 W is what an exporter on a virtual machine says for "unknown".
-  double lowest;
-  double highest;
-};
-constexpr std::array<SignalInfo, kSignalCount> kSignals = {{
-    {Signal::kNodePower, "node_watts", "W", 0.1, 50'000},
-    {Signal::kNodeCpuUtilization, "node_cpu_utilization", "1", 0, 1.05},
-    {Signal::kNodePrice, "node_price_per_hour", "EUR/h", 0, 10'000},
-    {Signal::kGridIntensity, "grid_gco2e_per_kwh", "gCO2e/kWh", 0, 2'000},
-    {Signal::kElectricityPrice, "electricity_price_per_kwh", "EUR/kWh", -10, 10},
-    {Signal::kWorkloadRequests, "workload_requests_per_second", "1/s", 1e-9, 1e9},
-    {Signal::kWorkloadTokens, "workload_tokens_per_second", "1/s", 1e-9, 1e9},
-    {Signal::kModelRequests, "model_requests_per_second", "1/s", 1e-9, 1e9},
-    {Signal::kModelTokens, "model_tokens_per_second", "1/s", 1e-9, 1e9},
-    {Signal::kWorkloadJoulesPerRequest, "workload_joules_per_request", "J", 0, 1e9},
-    {Signal::kWorkloadJoulesPerToken, "workload_joules_per_token", "J", 0, 1e9},
-    {Signal::kGridForecast, "grid_forecast_gco2e_per_kwh", "gCO2e/kWh", 0, 2'000},
-}};
-
-constexpr std::size_t Index(Signal signal) { return static_cast<std::size_t>(signal); }
-
-// Clocks differ a little between machines; a value from further ahead is not believed.
-constexpr Duration kToleratedClockSkew = std::chrono::minutes(2);
-// A measurement that would scale the profile by more than this is taken for a fault.
-constexpr double kLargestCalibration = 4.0;
-
-std::string Subject(const Observation& seen) {
-  if (!seen.node.empty()) return Printable(seen.node, 63);
-  if (!seen.workload.empty()) return Printable(seen.namespace_name + "/" + seen.workload, 63);
-  if (!seen.model.empty()) return Printable(seen.model, 63);
-  if (!seen.region.empty()) return Printable(seen.provider + " " + seen.region, 63);
-  return Printable(seen.zone, 63);
-}
 
 // The key of what one source measured.
 std::string OfSource(std::string_view name, std::string_view source) {
   return std::string(name) + "\n" + std::string(source);
 }
 
-// The newest wins; then any fixed order, so that the order of the input never matters.
-bool Supersedes(const Observation& a, const Observation& b) {
-  return std::tie(a.time, b.source, b.value) > std::tie(b.time, a.source, a.value);
-}
-
 }  // namespace
-
-std::string_view ToString(Signal signal) { return kSignals[Index(signal)].name; }
-std::string_view UnitOf(Signal signal) { return kSignals[Index(signal)].unit; }
-
-std::optional<Signal> ParseSignal(std::string_view name) {
-  for (const SignalInfo& info : kSignals) {
-    if (info.name == name) return info.signal;
-  }
-  return std::nullopt;
-}
-
-std::string SignalNames() {
-  std::string names;
-  for (const SignalInfo& info : kSignals)
-    names += (names.empty() ? "" : ", ") + std::string(info.name);
-  return names;
-}
 
 std::string_view ToString(PowerBasis basis) {
   switch (basis) {
@@ -105,26 +46,17 @@ class SnapshotBuilder {
     snapshot_->rates_ = input_.rates;
     snapshot_->notes_ = std::move(input_.problems);
     AddNodes();
-    for (const Observation& seen : input_.observations) Take(seen);
-    for (std::size_t i = 0; i < snapshot_->nodes_.size(); ++i) Complete(i);
-    for (auto& [key, held] : measured_) Keep(key, held);
+    const Evidence evidence(input_, snapshot_->nodes_, snapshot_->hardware_classes_,
+                            [this](std::string_view name) { return snapshot_->Find(name); });
+    for (std::size_t i = 0; i < snapshot_->nodes_.size(); ++i) Complete(i, evidence);
+    for (const auto& [key, measured] : evidence.measured()) Keep(key, measured);
+    snapshot_->tallies_ = evidence.tallies();
+    UseCommitments();
     DescribeSignals();
     return snapshot_;
   }
 
  private:
-  struct NodeSignals {
-    const Observation* power = nullptr;
-    const Observation* utilization = nullptr;
-    const Observation* price = nullptr;
-  };
-  struct Examples {
-    const Observation* stale = nullptr;
-    const Observation* implausible = nullptr;
-    const Observation* foreign = nullptr;
-    const Observation* unmatched = nullptr;
-  };
-
   void AddNodes() {
     std::sort(input_.nodes.begin(), input_.nodes.end(),
               [](const auto& a, const auto& b) { return a->name < b->name; });
@@ -142,7 +74,6 @@ class SnapshotBuilder {
     for (std::size_t i = 0; i < classes.size(); ++i)
       snapshot_->nodes_[i].hardware_class = ClassIndex(classes[i]);
     snapshot_->IndexNames();
-    signals_.resize(snapshot_->nodes_.size());
   }
 
   [[nodiscard]] std::int32_t ClassIndex(const std::string& name) const {
@@ -162,6 +93,10 @@ class SnapshotBuilder {
                        : match == ProfileMatch::kProvider   ? PowerBasis::kProviderDefault
                                                             : PowerBasis::kWorldDefault;
     node.power_source = std::move(host.source);
+    node.machine = !facts.hardware_class.empty()  ? facts.hardware_class
+                   : !facts.instance_type.empty() ? facts.provider + "/" + facts.instance_type
+                                                  : host.value.processor;
+    UseHostFit(node);
     const double vcpus = static_cast<double>(facts.allocatable.millicpu) / 1000.0;
     const double gigabytes = static_cast<double>(facts.allocatable.memory_bytes) / 1e9;
     if (const double machine = host.value.host_vcpus.value(); machine > vcpus)
@@ -179,6 +114,7 @@ class SnapshotBuilder {
     if (gpu) {
       node.gpu_embodied = input_.catalog->EmbodiedOf(gpu->value.model);
       node.gpu = std::move(gpu->value);
+      UseGpuFit(*node.gpu);
     }
     constexpr double kLargeMemoryGigabytesPerVcpu = 12;
     const bool large_memory = gigabytes > vcpus * kLargeMemoryGigabytesPerVcpu;
@@ -199,6 +135,38 @@ class SnapshotBuilder {
     return hardware_class;
   }
 
+  [[nodiscard]] const ClassFit* FitOf(const std::string& machine, PowerBoundary boundary) const {
+    for (const ClassFit& fit : input_.fits) {
+      if (fit.machine == machine && fit.boundary == boundary) return &fit;
+    }
+    return nullptr;
+  }
+
+  // A line through measured points has precedence over any profile.
+  void UseHostFit(NodeRecord& node) const {
+    const ClassFit* fit = FitOf(node.machine, PowerBoundary::kWholeNode);
+    if (fit == nullptr) fit = FitOf(node.machine, PowerBoundary::kProcessors);
+    if (fit == nullptr) return;
+    const WattsPerVcpu idle(fit->fit.idle.value());
+    // What the processors measure leaves out is in the profile's idle power.
+    node.idle = fit->boundary == PowerBoundary::kWholeNode ? idle : std::max(idle, node.idle);
+    node.slope = WattsPerVcpu((fit->fit.full - fit->fit.idle).value());
+    node.power_basis = PowerBasis::kCalibrated;
+    node.power_method = Method::kMeasured;
+    node.power_error = fit->fit.error;
+    node.power_source = fit->source + ", line through " + std::to_string(fit->fit.points) +
+                        " points of " + fit->machine + " (within " +
+                        FormatSignificant(fit->fit.error.value() * 100, 2) + " %)" +
+                        (fit->boundary == PowerBoundary::kProcessors ? ", processors alone" : "");
+  }
+
+  void UseGpuFit(GpuPower& gpu) const {
+    const ClassFit* fit = FitOf(gpu.model, PowerBoundary::kWholeNode);
+    if (fit == nullptr) return;
+    gpu.idle = fit->fit.idle;
+    gpu.full = fit->fit.full;
+  }
+
   void AddPlace(NodeRecord& node) {
     const NodeFacts& facts = *node.facts;
     const Catalog& catalog = *input_.catalog;
@@ -216,8 +184,6 @@ class SnapshotBuilder {
     if (const auto price = catalog.ElectricityOf(facts.provider, facts.region))
       node.electricity = {price->value, price->source, input_.time};
     AddSovereignty(node);
-    if (!node.grid_zone.empty()) zones_.emplace(node.grid_zone, false);
-    if (!facts.region.empty()) regions_.emplace(std::pair(facts.provider, facts.region), false);
   }
 
   void AddSovereignty(NodeRecord& node) const {
@@ -243,152 +209,124 @@ class SnapshotBuilder {
     if (!place.exposure && attested.exposure.empty()) place.exposure = offer->value.exposure;
   }
 
-  // Euros for one unit of the currency, and how that is known.
-  [[nodiscard]] std::optional<Published<double>> EurosFor(const std::string& currency) const {
-    if (currency.empty() || currency == "EUR") return Published<double>{1, "", true};
-    for (const CurrencyRate& rate : input_.rates) {
-      if (rate.currency == currency) {
-        return Published<double>{
-            rate.euros,
-            ", at " + FormatNumber(rate.euros) + " EUR per " + currency + " of " + rate.date, true};
-      }
-    }
-    return std::nullopt;
+  // In euros; the currency was seen to have a rate.
+  template <class Price>
+  [[nodiscard]] Sourced<Price> InEuros(const Observation& seen) const {
+    const auto rate = EurosFor(input_.rates, seen.currency);
+    return {Price(seen.value * rate->value), seen.source + rate->source, seen.time, seen.method};
   }
 
-  // Believes one observation, or counts why not.
-  void Take(const Observation& seen) {
-    const SignalInfo& info = kSignals[Index(seen.signal)];
-    SignalCount& count = snapshot_->counts_[Index(seen.signal)];
-    Examples& examples = examples_[Index(seen.signal)];
-    const auto set_aside = [&](std::int64_t& counter, const Observation*& example) {
-      ++counter;
-      if (example == nullptr || Subject(seen) < Subject(*example)) example = &seen;
-    };
-    if (!std::isfinite(seen.value) || seen.value < info.lowest || seen.value > info.highest) {
-      set_aside(count.implausible, examples.implausible);
-      return;
-    }
-    const Duration age = input_.time - seen.time;
-    if (age > input_.max_age[Index(seen.signal)] || age < -kToleratedClockSkew) {
-      set_aside(count.stale, examples.stale);
-      return;
-    }
-    if (!EurosFor(seen.currency)) {
-      set_aside(count.foreign, examples.foreign);
-      return;
-    }
-    if (!TakeAny(seen)) {
-      set_aside(count.unmatched, examples.unmatched);
-      return;
-    }
-    ++count.used;
-  }
-
-  bool TakeAny(const Observation& seen) {
-    switch (seen.signal) {
-      case Signal::kNodePower:
-      case Signal::kNodeCpuUtilization:
-      case Signal::kNodePrice:
-        return TakeNode(seen);
-      case Signal::kGridIntensity:
-        return TakePlace(seen, grid_);
-      case Signal::kElectricityPrice:
-        return TakePlace(seen, electricity_);
-      case Signal::kGridForecast:
-        return TakePlace(seen, forecasts_[seen.ahead]);
-      default:
-        return TakeMeasurement(seen);
-    }
-  }
-
-  // Of a workload or a model, on a hardware class that some node has.
-  bool TakeMeasurement(const Observation& seen) {
-    const std::int32_t index =
-        seen.hardware_class.empty() ? Measurement::kAnyClass : ClassIndex(seen.hardware_class);
-    if (!seen.hardware_class.empty() && index == Measurement::kAnyClass) return false;
-    // Joules say nothing of other hardware.
-    if ((seen.signal == Signal::kWorkloadJoulesPerRequest ||
-         seen.signal == Signal::kWorkloadJoulesPerToken) &&
-        index == Measurement::kAnyClass)
-      return false;
-    const bool of_model =
-        seen.signal == Signal::kModelRequests || seen.signal == Signal::kModelTokens;
-    if (of_model ? seen.model.empty() : seen.workload.empty() || seen.namespace_name.empty())
-      return false;
-    const std::string name = of_model ? seen.model : seen.namespace_name + "/" + seen.workload;
-    for (const std::string& key : {name, OfSource(name, seen.source)}) {
-      const Observation*& held = measured_[{of_model, key, index, seen.signal}];
-      if (held == nullptr || Supersedes(seen, *held)) held = &seen;
-    }
-    return true;
-  }
-
-  bool TakeNode(const Observation& seen) {
-    const std::int32_t index = snapshot_->Find(seen.node);
-    if (index == Snapshot::kUnknownNode) return false;
-    NodeSignals& signals = signals_[static_cast<std::size_t>(index)];
-    const Observation*& held = seen.signal == Signal::kNodePower            ? signals.power
-                               : seen.signal == Signal::kNodeCpuUtilization ? signals.utilization
-                                                                            : signals.price;
-    if (held == nullptr || Supersedes(seen, *held)) held = &seen;
-    return true;
-  }
-
-  struct ByPlace {
-    std::map<std::pair<std::string, std::string>, const Observation*> region;
-    std::map<std::string, const Observation*> zone;
-
-    [[nodiscard]] const Observation* Find(const NodeRecord& node) const {
-      if (const auto found = region.find({node.facts->provider, node.facts->region});
-          found != region.end())
-        return found->second;
-      const auto found = zone.find(node.grid_zone);
-      return found == zone.end() ? nullptr : found->second;
-    }
-  };
-
-  bool TakePlace(const Observation& seen, ByPlace& places) {
-    const Observation** held = nullptr;
-    if (!seen.region.empty()) {
-      const std::pair key(seen.provider, seen.region);
-      if (!regions_.contains(key)) return false;
-      held = &places.region[key];
-    } else {
-      if (!zones_.contains(seen.zone)) return false;
-      held = &places.zone[seen.zone];
-    }
-    if (*held == nullptr || Supersedes(seen, **held)) *held = &seen;
-    return true;
-  }
-
-  void Complete(std::size_t index) {
+  void Complete(std::size_t index, const Evidence& evidence) {
     NodeRecord& node = snapshot_->nodes_[index];
-    const NodeSignals& signals = signals_[index];
-    if (signals.price != nullptr) {
-      const auto rate = EurosFor(signals.price->currency);
-      node.price = {EurosPerHour(signals.price->value * rate->value),
-                    signals.price->source + rate->source, signals.price->time};
-    } else {
+    const auto of_node = [&](Signal signal) { return evidence.OfNode(index, signal); };
+    const auto watts = [](const Observation* seen) {
+      return seen == nullptr ? std::nullopt
+                             : std::optional(Sourced<Watts>{Watts(seen->value), seen->source,
+                                                            seen->time, seen->method});
+    };
+    CompletePrice(of_node(Signal::kNodePrice), of_node(Signal::kNodeEffectivePrice), node);
+    node.measured_power = watts(of_node(Signal::kNodePower));
+    node.measured_cpu_power = watts(of_node(Signal::kNodeCpuPower));
+    node.measured_gpu_power = watts(of_node(Signal::kNodeGpuPower));
+    AddHostLoad(of_node(Signal::kNodeCpuUtilization), node);
+    AddGpuLoad(of_node(Signal::kNodeGpuUtilization), node);
+    if (const Observation* grid = evidence.OfPlace(node, Signal::kGridIntensity))
+      node.live_intensity = {GramsPerKwh(grid->value), grid->source, grid->time, grid->method};
+    if (const Observation* price = evidence.OfPlace(node, Signal::kElectricityPrice))
+      node.electricity = InEuros<EurosPerKwh>(*price);
+    const Forecasts& forecasts = ForecastsOf(node, evidence);
+    node.forecast = forecasts.intensity;
+    node.electricity_forecast = forecasts.price;
+  }
+
+  struct Forecasts {
+    std::vector<ForecastPoint> intensity;
+    std::vector<PriceForecastPoint> price;
+  };
+  // The same for all nodes of a place.
+  const Forecasts& ForecastsOf(const NodeRecord& node, const Evidence& evidence) {
+    const auto [entry, added] =
+        forecasts_.try_emplace({node.facts->provider, node.facts->region, node.grid_zone});
+    Forecasts& forecasts = entry->second;
+    if (!added) return forecasts;
+    for (const Observation* seen : evidence.ForecastsOf(node, Signal::kGridForecast))
+      forecasts.intensity.push_back({seen->time + seen->ahead, GramsPerKwh(seen->value)});
+    for (const Observation* seen : evidence.ForecastsOf(node, Signal::kElectricityForecast)) {
+      forecasts.price.push_back({seen->time + seen->ahead, InEuros<EurosPerKwh>(*seen).value});
+    }
+    return forecasts;
+  }
+
+  // What is paid: as told, else the list price after the pool's discount, else an estimate.
+  void CompletePrice(const Observation* list, const Observation* effective,
+                     NodeRecord& node) const {
+    if (list != nullptr) {
+      node.list_price = InEuros<EurosPerHour>(*list);
+    } else if (effective == nullptr) {
       EstimatePrice(node);
     }
-    if (signals.power != nullptr) {
-      node.measured_power = {Watts(signals.power->value), signals.power->source,
-                             signals.power->time};
+    if (effective != nullptr) {
+      node.price = InEuros<EurosPerHour>(*effective);
+      return;
     }
-    if (signals.power != nullptr && signals.utilization != nullptr) {
-      Calibrate(*signals.power, *signals.utilization, node);
-    }
-    if (const Observation* grid = grid_.Find(node))
-      node.live_intensity = {GramsPerKwh(grid->value), grid->source, grid->time};
-    for (const auto& [ahead, places] : forecasts_) {
-      if (const Observation* seen = places.Find(node))
-        node.forecast.push_back({seen->time + ahead, GramsPerKwh(seen->value)});
-    }
-    if (const Observation* price = electricity_.Find(node)) {
-      const auto rate = EurosFor(price->currency);
-      node.electricity = {EurosPerKwh(price->value * rate->value), price->source + rate->source,
-                          price->time};
+    node.price = node.list_price;
+    if (!node.price) return;
+    const NodeFacts& facts = *node.facts;
+    const auto discount = input_.catalog->DiscountOf(facts.provider, facts.region,
+                                                     facts.instance_type, facts.pool, facts.spot);
+    if (!discount) return;
+    node.price->value = node.price->value * (1 - discount->value.share.value());
+    node.price->source += ", " + discount->value.kind + " " +
+                          FormatSignificant(discount->value.share.value() * 100, 3) +
+                          " % off: " + discount->source;
+    node.price->method = Method::kConfigured;
+  }
+
+  // The processors' watts are what the platform measures without accelerators, else what the
+  // processors measure themselves.
+  static void AddHostLoad(const Observation* utilization, NodeRecord& node) {
+    const double vcpus = static_cast<double>(node.facts->allocatable.millicpu) / 1000.0;
+    if (utilization == nullptr || vcpus <= 0) return;
+    const bool has_gpus = node.facts->allocatable.UsesGpu();
+    const bool whole = node.measured_power && (!has_gpus || node.measured_gpu_power);
+    const auto& measured = whole ? node.measured_power : node.measured_cpu_power;
+    // What was estimated by a model fits that model, not the machine.
+    if (!measured || measured->method != Method::kMeasured) return;
+    Watts power = measured->value;
+    if (whole && has_gpus) power = power - node.measured_gpu_power->value;
+    if (power <= Watts(0)) return;
+    node.host_load = {{Fraction(std::min(utilization->value, 1.0)), power / vcpus},
+                      whole ? PowerBoundary::kWholeNode : PowerBoundary::kProcessors,
+                      std::min(measured->time, utilization->time),
+                      measured->source};
+  }
+
+  static void AddGpuLoad(const Observation* utilization, NodeRecord& node) {
+    if (utilization == nullptr || !node.measured_gpu_power || node.gpus <= Gpus(0)) return;
+    node.gpu_load = {{Fraction(std::min(utilization->value, 1.0)),
+                      node.measured_gpu_power->value / node.gpus.value()},
+                     PowerBoundary::kWholeNode,
+                     std::min(node.measured_gpu_power->time, utilization->time),
+                     node.measured_gpu_power->source};
+  }
+
+  // Each node counts to the first commitment that covers it and has room.
+  void UseCommitments() {
+    for (const CommitmentRow& row : input_.catalog->commitments())
+      snapshot_->commitments_.push_back({row.name, row.unit, row.committed, 0});
+    for (const NodeRecord& node : snapshot_->nodes_) {
+      const NodeFacts& facts = *node.facts;
+      for (std::size_t i = 0; i < snapshot_->commitments_.size(); ++i) {
+        CommitmentUse& use = snapshot_->commitments_[i];
+        const double left = use.committed - use.used;
+        if (left <= 0 || !input_.catalog->commitments()[i].Covers(facts.provider, facts.region,
+                                                                  facts.instance_type, facts.pool))
+          continue;
+        const double size =
+            use.unit == "vcpu" ? static_cast<double>(facts.allocatable.millicpu) / 1000.0 : 1;
+        use.used += std::min(size, left);
+        break;
+      }
     }
   }
 
@@ -396,119 +334,65 @@ class SnapshotBuilder {
   void EstimatePrice(NodeRecord& node) const {
     const auto prices = input_.catalog->PricesOf(node.facts->provider);
     if (!prices || node.facts->allocatable.millicpu <= 0) return;
-    const auto vcpu = EurosFor(prices->value.vcpu.currency);
-    const auto gigabyte = EurosFor(prices->value.gigabyte.currency);
-    const auto gpu = EurosFor(prices->value.gpu.currency);
+    const auto vcpu = EurosFor(input_.rates, prices->value.vcpu.currency);
+    const auto gigabyte = EurosFor(input_.rates, prices->value.gigabyte.currency);
+    const auto gpu = EurosFor(input_.rates, prices->value.gpu.currency);
     if (!vcpu || !gigabyte || !gpu) return;
     const Resources& size = node.facts->allocatable;
-    node.price = {EurosPerHour(prices->value.vcpu.amount * vcpu->value *
-                                   (static_cast<double>(size.millicpu) / 1000.0) +
-                               prices->value.gigabyte.amount * gigabyte->value *
-                                   (static_cast<double>(size.memory_bytes) / 1e9) +
-                               prices->value.gpu.amount * gpu->value * node.gpus.value()),
-                  "estimate: " + prices->source + vcpu->source, input_.time};
+    node.list_price = {EurosPerHour(prices->value.vcpu.amount * vcpu->value *
+                                        (static_cast<double>(size.millicpu) / 1000.0) +
+                                    prices->value.gigabyte.amount * gigabyte->value *
+                                        (static_cast<double>(size.memory_bytes) / 1e9) +
+                                    prices->value.gpu.amount * gpu->value * node.gpus.value()),
+                       "estimate: " + prices->source + vcpu->source, input_.time,
+                       Method::kEstimated};
     node.price_estimated = true;
   }
 
-  struct MeasuredKey {
-    bool of_model;
-    std::string name;
-    std::int32_t hardware_class;
-    Signal signal;
-    auto operator<=>(const MeasuredKey&) const = default;
-  };
-
   // Keys come in order, so the values of one class follow each other.
-  void Keep(const MeasuredKey& key, const Observation* seen) {
+  void Keep(const Evidence::MeasuredKey& key, const Evidence::Measured& seen) {
     Measurements& measurements =
-        (key.of_model ? snapshot_->models_ : snapshot_->workloads_)[key.name];
+        (key.of_model ? snapshot_->models_
+                      : snapshot_->workloads_)[key.source.empty() ? key.name
+                                                                  : OfSource(key.name, key.source)];
     if (measurements.empty() || measurements.back().hardware_class != key.hardware_class) {
       measurements.emplace_back().hardware_class = key.hardware_class;
-      measurements.back().source = seen->source;
+      measurements.back().source = seen.source;
     }
     Measurement& of_class = measurements.back();
     switch (key.signal) {
       case Signal::kWorkloadRequests:
-      case Signal::kModelRequests:
-        of_class.requests = UnitsPerHour(seen->value * 3600);
+        of_class.requests = UnitsPerHour(seen.mean * 3600);
         break;
       case Signal::kWorkloadTokens:
-      case Signal::kModelTokens:
-        of_class.tokens = UnitsPerHour(seen->value * 3600);
+        of_class.tokens = UnitsPerHour(seen.mean * 3600);
         break;
       case Signal::kWorkloadJoulesPerRequest:
-        of_class.joules_per_request = JoulesPerUnit(seen->value);
+        of_class.joules_per_request = JoulesPerUnit(seen.mean);
         break;
       case Signal::kWorkloadJoulesPerToken:
-        of_class.joules_per_token = JoulesPerUnit(seen->value);
+        of_class.joules_per_token = JoulesPerUnit(seen.mean);
         break;
       default:
         break;
     }
-  }
-
-  // One point on the node's own line: the measured watts at the measured load scale the profile.
-  static void Calibrate(const Observation& power, const Observation& utilization,
-                        NodeRecord& node) {
-    const double vcpus = static_cast<double>(node.facts->allocatable.millicpu) / 1000.0;
-    // Accelerators draw from the same plug: no CPU line can be read off such a node.
-    if (vcpus <= 0 || node.facts->allocatable.UsesGpu()) return;
-    const Watts expected = node.idle * Vcpus(vcpus) + node.slope * Vcpus(vcpus * utilization.value);
-    if (expected <= Watts(0)) return;
-    const double scale = Watts(power.value) / expected;
-    if (scale > kLargestCalibration || scale < 1 / kLargestCalibration) return;
-    node.slope = node.slope * scale;
-    node.idle = node.idle * scale;
-    node.power_basis = PowerBasis::kCalibrated;
-    node.power_source = power.source + " at the load of " + utilization.source;
   }
 
   void DescribeSignals() {
-    for (const SignalInfo& info : kSignals) {
-      const SignalCount& count = snapshot_->counts_[Index(info.signal)];
-      const Examples& examples = examples_[Index(info.signal)];
-      const auto note = [&](std::int64_t number, const Observation* example,
-                            const std::string& why) {
-        if (number == 0) return;
-        snapshot_->notes_.push_back(std::string(info.name) + ": " + std::to_string(number) +
-                                    (number == 1 ? " value" : " values") + " set aside, " + why +
-                                    " (for example " + Subject(*example) + ")");
-      };
-      if (count.stale > 0) {
-        const Duration age = input_.time - examples.stale->time;
-        note(count.stale, examples.stale,
-             age < Duration(0) ? FormatAge(-age) + " in the future"
-                               : FormatAge(age) + " old, over the limit of " +
-                                     FormatAge(input_.max_age[Index(info.signal)]));
+    for (const SignalTally& tally : snapshot_->tallies_) {
+      for (std::size_t fate = 0; fate < kFateCount; ++fate) {
+        // That another source is believed is as it should be.
+        if (!tally.said[fate].empty() && static_cast<Fate>(fate) != Fate::kSuperseded)
+          snapshot_->notes_.push_back(tally.said[fate]);
       }
-      if (count.implausible > 0) {
-        note(count.implausible, examples.implausible,
-             "implausible: " + FormatNumber(examples.implausible->value) + " " +
-                 std::string(info.unit));
+      if (tally.disagreements > 0) {
+        snapshot_->notes_.push_back("sources disagree by over 30 % about " +
+                                    std::to_string(tally.disagreements) +
+                                    (tally.disagreements == 1 ? " value" : " values") +
+                                    " (for example " + tally.disagreement + ")");
       }
-      if (count.foreign > 0) {
-        note(count.foreign, examples.foreign,
-             "in " + Printable(examples.foreign->currency, 8) +
-                 ", for which no rate to euros is configured");
-      }
-      note(count.unmatched, examples.unmatched, UnmatchedReason(info.signal));
     }
     DescribeCoverage();
-  }
-
-  static const char* UnmatchedReason(Signal signal) {
-    switch (signal) {
-      case Signal::kNodePower:
-      case Signal::kNodeCpuUtilization:
-      case Signal::kNodePrice:
-        return "of no known node";
-      case Signal::kGridIntensity:
-      case Signal::kElectricityPrice:
-      case Signal::kGridForecast:
-        return "of no region that has a node";
-      default:
-        return "without a name, or of a hardware class that no node has";
-    }
   }
 
   void DescribeCoverage() {
@@ -541,14 +425,7 @@ class SnapshotBuilder {
 
   SnapshotInput input_;
   std::shared_ptr<Snapshot> snapshot_{new Snapshot};
-  std::vector<NodeSignals> signals_;
-  std::map<std::pair<std::string, std::string>, bool> regions_;
-  std::map<std::string, bool> zones_;
-  ByPlace grid_;
-  ByPlace electricity_;
-  std::map<Duration, ByPlace> forecasts_;
-  std::map<MeasuredKey, const Observation*> measured_;
-  std::array<Examples, kSignalCount> examples_;
+  std::map<std::tuple<std::string, std::string, std::string>, Forecasts> forecasts_;
 };
 
 std::shared_ptr<const Snapshot> Snapshot::Build(SnapshotInput input) {

@@ -13,53 +13,11 @@
 #include "base/time.h"
 #include "scoring/catalog.h"
 #include "scoring/cluster.h"
+#include "scoring/power_fit.h"
+#include "scoring/signal.h"
 #include "scoring/units.h"
 
 namespace sobre {
-
-// What a series in Prometheus can tell. The enumerator fixes the unit of its values.
-enum class Signal {
-  kNodePower,           // watts of the whole node
-  kNodeCpuUtilization,  // 0 to 1 of the node's CPUs
-  kNodePrice,           // euros, or the observation's currency, per hour of the whole node
-  kGridIntensity,       // gCO2e per kWh, average, location-based
-  kElectricityPrice,    // euros, or the observation's currency, per kWh, where it is paid apart
-  kWorkloadRequests,    // requests per second of one replica
-  kWorkloadTokens,      // output tokens per second of one replica
-  kModelRequests,       // the same of any replica that serves the model
-  kModelTokens,
-  kWorkloadJoulesPerRequest,  // measured energy without the data centre's overhead
-  kWorkloadJoulesPerToken,
-  kGridForecast,  // gCO2e per kWh as foreseen for a later time
-};
-inline constexpr std::size_t kSignalCount = 12;
-// "node_watts", "node_cpu_utilization", "node_price_per_hour", "grid_gco2e_per_kwh", …
-std::string_view ToString(Signal signal);
-// "W", "1", "EUR/h", "gCO2e/kWh", …
-std::string_view UnitOf(Signal signal);
-std::optional<Signal> ParseSignal(std::string_view name);
-// All names, for messages: "node_watts, node_cpu_utilization, …".
-std::string SignalNames();
-
-// One value that somebody measured or published, in the unit of its signal, not yet believed.
-// Node signals carry `node`; those of places `provider` and `region`, or `zone`; those of workloads
-// `namespace_name` and `workload`, or `model`, and the hardware class that they were measured on.
-struct Observation {
-  Signal signal = Signal::kNodePower;
-  std::string node;
-  std::string provider;
-  std::string region;
-  std::string zone;
-  std::string namespace_name;
-  std::string workload;
-  std::string model;
-  std::string hardware_class;  // empty: any
-  std::string currency;        // ISO 4217 of a price; empty: euros
-  Duration ahead{0};           // how long after `time` a forecast is for
-  double value = 0;
-  Timestamp time;
-  std::string source;  // name of the configured query, or of the file that told it
-};
 
 // What one unit of a foreign currency is worth, as configured.
 struct CurrencyRate {
@@ -68,16 +26,30 @@ struct CurrencyRate {
   std::string date;  // "2026-11-01"
 };
 
+// Of which part of a node measured watts tell.
+enum class PowerBoundary {
+  kWholeNode,   // at the plug, or all of it that the platform measures
+  kProcessors,  // the processors alone: without memory, disks, fans and losses
+};
+
+// A line that was fitted to one kind of machine, per vCPU or per accelerator.
+struct ClassFit {
+  std::string machine;  // NodeRecord::machine, or an accelerator's model
+  PowerBoundary boundary = PowerBoundary::kWholeNode;
+  PowerFit fit;
+  std::string source;  // who measured the points
+  Timestamp time;      // of the newest point
+};
+
 struct SnapshotInput {
   Timestamp time;
   std::vector<std::shared_ptr<const NodeFacts>> nodes;
+  // Pods that run, to join what is measured of a pod.
+  std::vector<std::shared_ptr<const PodPlacement>> pods;
   std::vector<Observation> observations;
-  // Older values are set aside.
-  std::array<Duration, kSignalCount> max_age = {
-      std::chrono::minutes(5), std::chrono::minutes(5), std::chrono::hours(24),
-      std::chrono::hours(2),   std::chrono::hours(2),   std::chrono::hours(1),
-      std::chrono::hours(1),   std::chrono::hours(24),  std::chrono::hours(24),
-      std::chrono::hours(24),  std::chrono::hours(24),  std::chrono::hours(6)};
+  // More observations, shared with whoever collects them.
+  std::vector<std::shared_ptr<const std::vector<Observation>>> batches;
+  std::vector<ClassFit> fits;
   std::vector<CurrencyRate> rates;
   // Limits rely on topology labels and provider ids, which a kubelet can set on its own node.
   bool trust_node_labels = false;
@@ -96,13 +68,14 @@ struct Sourced {
   T value;
   std::string source;
   Timestamp time;
+  Method method = Method::kPublished;
 };
 
 enum class PowerBasis {
   kWorldDefault,     // nothing known of the provider
   kProviderDefault,  // the provider's average, watts per vCPU
   kInstanceType,     // the processor behind the instance type
-  kCalibrated,       // any of these, scaled by what the node was measured to draw at its load
+  kCalibrated,       // a line through what machines of this kind were measured to draw
   kMeasuredJoules,   // the workload itself was measured on this hardware class
 };
 std::string_view ToString(PowerBasis basis);
@@ -122,11 +95,33 @@ struct ForecastPoint {
   Timestamp time;
   GramsPerKwh intensity;
 };
+struct PriceForecastPoint {
+  Timestamp time;
+  EurosPerKwh price;
+};
+
+// What a node's processors, or its accelerators, were measured to draw at a measured load.
+struct MeasuredLoad {
+  PowerPoint point;
+  PowerBoundary boundary = PowerBoundary::kWholeNode;
+  Timestamp time;  // of the older of both measurements
+  std::string source;
+};
+
+// How far what was committed to is used.
+struct CommitmentUse {
+  std::string name;
+  std::string unit;  // "node" or "vcpu"
+  double committed = 0;
+  double used = 0;  // never more than was committed
+};
 
 // Everything that is known of one node. Immutable.
 struct NodeRecord {
   std::shared_ptr<const NodeFacts> facts;
   std::string grid_zone;
+  // Machines of one kind draw alike: hardware-class label, else instance type, else processor.
+  std::string machine;
   // Index into Snapshot::hardware_classes(): the accelerator's model, else the processor.
   std::int32_t hardware_class = 0;
   // Watts of an idle vCPU, and what one more busy vCPU adds.
@@ -134,6 +129,9 @@ struct NodeRecord {
   WattsPerVcpu slope;
   PowerBasis power_basis = PowerBasis::kWorldDefault;
   std::string power_source;
+  Method power_method = Method::kPublished;
+  // Where the power is calibrated: how far points lie off the line.
+  std::optional<Fraction> power_error;
   // Nothing where there is no accelerator, or its model is unknown.
   std::optional<GpuPower> gpu;
   Gpus gpus;  // whole accelerators that can be allocated
@@ -144,11 +142,18 @@ struct NodeRecord {
   std::optional<Sourced<GramsPerKwh>> live_intensity;
   std::optional<Sourced<GramsPerKwh>> market_intensity;
   std::vector<ForecastPoint> forecast;  // by time
+  std::vector<PriceForecastPoint> electricity_forecast;
+  // What is paid, and what would be without discounts, where that is known.
   std::optional<Sourced<EurosPerHour>> price;
+  std::optional<Sourced<EurosPerHour>> list_price;
   bool price_estimated = false;
   // Paid beside the node's price.
   std::optional<Sourced<EurosPerKwh>> electricity;
   std::optional<Sourced<Watts>> measured_power;
+  std::optional<Sourced<Watts>> measured_cpu_power;
+  std::optional<Sourced<Watts>> measured_gpu_power;
+  std::optional<MeasuredLoad> host_load;  // per vCPU
+  std::optional<MeasuredLoad> gpu_load;   // per accelerator
   // Of the whole machine and of one accelerator; the node's share of its machine.
   std::optional<Published<EmbodiedRow>> server_embodied;
   std::optional<Published<EmbodiedRow>> gpu_embodied;
@@ -171,15 +176,6 @@ struct Measurement {
   std::string source;
 };
 using Measurements = std::vector<Measurement>;
-
-// How many values of a signal were believed, and how many were not.
-struct SignalCount {
-  std::int64_t used = 0;
-  std::int64_t stale = 0;
-  std::int64_t implausible = 0;
-  std::int64_t foreign = 0;    // in a currency without a configured rate
-  std::int64_t unmatched = 0;  // no such node, region or hardware class
-};
 
 // All that a decision may know, at one moment: immutable, shared between threads, swapped whole.
 class Snapshot {
@@ -209,9 +205,9 @@ class Snapshot {
   [[nodiscard]] std::optional<double> EurosFor(std::string_view currency) const;
   // What is missing, stale or implausible, in sentences; each decision made on this repeats them.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
-  [[nodiscard]] const std::array<SignalCount, kSignalCount>& signal_counts() const {
-    return counts_;
-  }
+  // What became of the observations, by signal.
+  [[nodiscard]] const std::array<SignalTally, kSignalCount>& tallies() const { return tallies_; }
+  [[nodiscard]] const std::vector<CommitmentUse>& commitments() const { return commitments_; }
 
  private:
   friend class SnapshotBuilder;
@@ -230,7 +226,8 @@ class Snapshot {
   std::map<std::string, Measurements, std::less<>> workloads_;
   std::map<std::string, Measurements, std::less<>> models_;
   std::vector<std::string> notes_;
-  std::array<SignalCount, kSignalCount> counts_;
+  std::array<SignalTally, kSignalCount> tallies_;
+  std::vector<CommitmentUse> commitments_;
 };
 
 }  // namespace sobre

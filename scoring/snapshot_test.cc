@@ -62,12 +62,11 @@ TEST(Snapshot, SetsAsideWhatIsStaleOrImplausible) {
   EXPECT_FALSE(At(*snapshot, "a").price);
   EXPECT_FALSE(At(*snapshot, "a").live_intensity);
   EXPECT_FALSE(At(*snapshot, "a").measured_power);
-  const SignalCount& prices =
-      snapshot->signal_counts()[static_cast<std::size_t>(Signal::kNodePrice)];
-  EXPECT_EQ(prices.implausible, 2);
-  EXPECT_EQ(prices.stale, 2);
-  EXPECT_EQ(prices.unmatched, 1);
-  EXPECT_EQ(prices.used, 0);
+  const SignalTally& prices = snapshot->tallies()[Index(Signal::kNodePrice)];
+  EXPECT_EQ(prices.of(Fate::kImplausible), 2);
+  EXPECT_EQ(prices.of(Fate::kStale), 2);
+  EXPECT_EQ(prices.of(Fate::kUnmatched), 1);
+  EXPECT_EQ(prices.of(Fate::kUsed), 0);
   EXPECT_THAT(snapshot->notes(),
               Contains(HasSubstr("node_price_per_hour: 2 values set aside, implausible")));
   EXPECT_THAT(snapshot->notes(),
@@ -100,17 +99,6 @@ TEST(Snapshot, LiveIntensityGoesByProviderAndRegionThenByZone) {
   EXPECT_DOUBLE_EQ(At(*snapshot, "london").live_intensity->value.value(), 200);
   EXPECT_DOUBLE_EQ(At(*snapshot, "paris").live_intensity->value.value(), 30);
   EXPECT_FALSE(At(*snapshot, "stockholm").live_intensity);
-}
-
-TEST(Snapshot, MeasuredPowerAtAKnownLoadScalesTheProfile) {
-  // AWS's average: 0.74 to 3.5 W per vCPU, so 8 vCPU at half load draw 16.96 W.
-  const auto snapshot =
-      TestWorld().Node("a", "aws", "eu-west-3").Power("a", 2 * 16.96, 0.5).Snapshot();
-  EXPECT_EQ(At(*snapshot, "a").power_basis, PowerBasis::kCalibrated);
-  EXPECT_NEAR(At(*snapshot, "a").slope.value(), 2 * 2.76, 1e-12);
-  // Ten times what the hardware can draw is somebody's unit mistake.
-  const auto absurd = TestWorld().Node("a", "aws", "eu-west-3").Power("a", 169.6, 0.5).Snapshot();
-  EXPECT_EQ(At(*absurd, "a").power_basis, PowerBasis::kProviderDefault);
 }
 
 TEST(Snapshot, TheOrderOfTheInputChangesNothing) {

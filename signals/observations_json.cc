@@ -6,6 +6,7 @@
 #include <simdjson.h>
 
 #include "base/text.h"
+#include "signals/units.h"
 
 namespace sobre {
 namespace {
@@ -28,22 +29,12 @@ Status ReadLabels(const dom::element& value, Observation& seen) {
     if (key == "zone") seen.zone = name;
     if (key == "namespace") seen.namespace_name = name;
     if (key == "workload") seen.workload = name;
+    if (key == "pod") seen.pod = name;
     if (key == "model") seen.model = name;
     if (key == "ahead") seen.ahead = ParseDuration(name).value_or(Duration(0));
     if (key == "hardware_class") seen.hardware_class = name;
   }
   return Status::Ok();
-}
-
-// The signal's own unit; of a price, any ISO 4217 code in place of EUR.
-bool TakeUnit(std::string_view unit, Observation& seen) {
-  std::string_view expected = UnitOf(seen.signal);
-  if (unit == expected) return true;
-  constexpr std::size_t kCode = 3;
-  if (!expected.starts_with("EUR/") || unit.size() != expected.size()) return false;
-  if (unit.substr(kCode) != expected.substr(kCode)) return false;
-  seen.currency = unit.substr(0, kCode);
-  return true;
 }
 
 Status ReadEntry(const dom::element& entry, Timestamp now, Observation& seen) {
@@ -59,16 +50,19 @@ Status ReadEntry(const dom::element& entry, Timestamp now, Observation& seen) {
   seen.time = now;
   if (object["value"].get(seen.value) != simdjson::SUCCESS)
     return Status::Invalid("value: expected a number");
+  double factor = 1;
   for (const auto& [key, value] : object) {
     std::string_view text;
     const bool is_text = value.get(text) == simdjson::SUCCESS;
     if (key == "labels") {
       if (Status status = ReadLabels(value, seen); !status.ok()) return status;
     } else if (key == "unit") {
-      if (!is_text || !TakeUnit(text, seen)) {
-        return Status::Invalid("unit: " + std::string(signal) + " is in " +
-                               std::string(UnitOf(*known)));
+      const auto conversion = is_text ? ConvertUnit(*known, text) : std::nullopt;
+      if (!conversion) {
+        return Status::Invalid("unit: " + std::string(signal) + " can be in " + UnitsFor(*known));
       }
+      factor = conversion->factor;
+      seen.currency = conversion->currency;
     } else if (key == "time") {
       const std::optional<Timestamp> time = is_text ? ParseTime(text) : std::nullopt;
       if (!time) return Status::Invalid("time: expected RFC 3339, such as 2026-11-23T00:00:00Z");
@@ -79,6 +73,7 @@ Status ReadEntry(const dom::element& entry, Timestamp now, Observation& seen) {
       return Status::Invalid("unknown key '" + Printable(key) + "'" + DidYouMean(key, kKeys));
     }
   }
+  seen.value *= factor;
   return Status::Ok();
 }
 

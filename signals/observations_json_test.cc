@@ -34,7 +34,7 @@ TEST(Observations, ErrorsNameTheEntry) {
               HasSubstr("'watts' is none of node_watts"));
   EXPECT_THAT(error(R"([{"signal":"node_watts","value":"1"}])"), HasSubstr("expected a number"));
   EXPECT_THAT(error(R"([{"signal":"node_watts","value":1,"unit":"kW"}])"),
-              HasSubstr("node_watts is in W"));
+              HasSubstr("node_watts can be in W"));
   EXPECT_THAT(error(R"([{"signal":"node_watts","value":1,"time":"now"}])"), HasSubstr("RFC 3339"));
   EXPECT_THAT(error(R"([{"signal":"node_watts","value":1,"lables":{}}])"),
               HasSubstr("did you mean 'labels'?"));

@@ -1,43 +1,111 @@
 #include "signals/prometheus.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <limits>
-#include <map>
-#include <optional>
 
-#include <simdjson.h>
-
+#include "base/file.h"
 #include "base/text.h"
-#include "net/http_server.h"
 
 namespace sobre {
-
-namespace od = simdjson::ondemand;
-
-struct Prometheus::Sample {
-  std::vector<std::pair<std::string, std::string>> labels;  // without __name__, sorted
-  double value = 0;
-
-  [[nodiscard]] std::string Label(const std::string& name) const {
-    for (const auto& [key, text] : labels) {
-      if (key == name) return text;
-    }
-    return {};
-  }
-};
-
 namespace {
-
-// Prometheus writes NaN and infinities as words; all that is no finite number is implausible alike.
-double SampleValue(std::string_view text) {
-  return ParseNumber(text).value_or(std::numeric_limits<double>::quiet_NaN());
-}
 
 Timestamp FromSeconds(double seconds) {
   // Bounded, so that a nonsense value cannot overflow; it is far too old or too new all the same.
   const double ms = std::clamp(seconds * 1000.0, -1e15, 1e15);
   return Timestamp(Duration(static_cast<std::int64_t>(ms)));
+}
+
+bool IsNameCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == ':';
+}
+
+// All labels as one text, by which samples of companion queries are found.
+std::string KeyOf(const VectorReader::Sample& sample) {
+  std::string key;
+  for (const auto& [name, value] : sample.labels) {
+    key += name;
+    key += '\1';
+    key += value;
+    key += '\2';
+  }
+  return key;
+}
+
+// The first of a list of labels that is not empty.
+std::string_view FirstLabel(const VectorReader::Sample& sample, std::string_view names) {
+  for (const std::string_view name : Split(names, ',')) {
+    if (const std::string_view value = sample.Label(Trim(name)); !value.empty()) return value;
+  }
+  return {};
+}
+
+// Takes from the labels what the sample is about; false if they do not say it.
+bool Name(const VectorReader::Sample& sample, const SignalQuery& query, Observation& seen) {
+  switch (InfoOf(query.signal).subject) {
+    case Subject::kNode:
+      seen.node = FirstLabel(sample, query.node_label);
+      return !seen.node.empty();
+    case Subject::kPlace:
+      seen.ahead = ParseDuration(FirstLabel(sample, query.ahead_label)).value_or(Duration(0));
+      seen.provider = FirstLabel(sample, query.provider_label);
+      seen.region = FirstLabel(sample, query.region_label);
+      seen.zone = FirstLabel(sample, query.zone_label);
+      return !seen.region.empty() || !seen.zone.empty();
+    case Subject::kWorkload:
+      seen.namespace_name = FirstLabel(sample, query.namespace_label);
+      seen.workload = FirstLabel(sample, query.workload_label);
+      seen.pod = FirstLabel(sample, query.pod_label);
+      seen.model = FirstLabel(sample, query.model_label);
+      seen.hardware_class = FirstLabel(sample, query.hardware_class_label);
+      return !seen.namespace_name.empty() && (!seen.workload.empty() || !seen.pod.empty());
+    case Subject::kModel:
+      seen.model = FirstLabel(sample, query.model_label);
+      seen.hardware_class = FirstLabel(sample, query.hardware_class_label);
+      return !seen.model.empty();
+  }
+  return false;
+}
+
+std::string LabelNames(const VectorReader::Sample& sample) {
+  std::string names;
+  for (const auto& [name, value] : sample.labels)
+    names += (names.empty() ? "" : ", ") + std::string(name);
+  return names.empty() ? "none" : Printable(names, 120);
+}
+
+// What a status says beyond itself.
+std::string Meaning(long status) {
+  switch (status) {
+    case 401:
+      return " (the token or password is missing, wrong or expired)";
+    case 403:
+      return " (who we are may not ask this)";
+    case 404:
+      return " (is the URL the API's root?)";
+    case 422:
+      return " (the query cannot be executed)";
+    case 429:
+      return " (too many requests: asked again later)";
+    default:
+      return "";
+  }
+}
+
+std::string Base64(std::string_view text) {
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); i += 3) {
+    std::uint32_t bits = 0;
+    const std::size_t count = std::min<std::size_t>(3, text.size() - i);
+    for (std::size_t j = 0; j < 3; ++j)
+      bits = bits << 8 | (j < count ? static_cast<unsigned char>(text[i + j]) : 0U);
+    for (std::size_t j = 0; j < 4; ++j)
+      out += j <= count ? kAlphabet[bits >> (18 - 6 * j) & 63U] : '=';
+  }
+  return out;
 }
 
 }  // namespace
@@ -46,146 +114,171 @@ bool IsPlainSelector(std::string_view promql) {
   const std::string_view text = Trim(promql);
   const std::size_t end = std::min(text.find('{'), text.size());
   const std::string_view name = Trim(text.substr(0, end));
-  const bool word = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == ':';
-  });
+  const bool word = !name.empty() && std::all_of(name.begin(), name.end(), IsNameCharacter);
   if (!word || (name[0] >= '0' && name[0] <= '9')) return false;
   return end == text.size() || text.find('}') == text.size() - 1;
 }
 
-Result<std::vector<Prometheus::Sample>> Prometheus::Query(const std::string& promql) {
-  HttpCall call;
-  call.method = "POST";
-  call.url = options_.url + "/api/v1/query";
-  call.headers = {"Content-Type: application/x-www-form-urlencoded"};
-  call.body = "query=" + PercentEncode(promql);
-  call.timeout = options_.timeout;
-  call.max_response_bytes = options_.max_response_bytes;
-  Result<HttpReply> reply = client_.Fetch(call);
-  if (!reply.ok()) return reply.status();
-  std::string& body = reply->body;
-  const std::size_t size = body.size();
-  body.append(kBodyPadding, '\0');
-  std::vector<Sample> samples;
-  std::string status;
-  std::string error;
-  std::string type;
-  try {
-    od::parser parser;
-    od::document document =
-        parser.iterate(simdjson::padded_string_view(body.data(), size, body.size()));
-    for (od::field field : document.get_object()) {
-      const std::string_view key = field.unescaped_key();
-      if (key == "status") status = std::string_view(field.value());
-      if (key == "error") error = std::string_view(field.value());
-      if (key != "data") continue;
-      for (od::field data : od::object(field.value())) {
-        const std::string_view name = data.unescaped_key();
-        if (name == "resultType") type = std::string_view(data.value());
-        if (name != "result") continue;
-        if (type != "vector") break;
-        for (od::object element : od::array(data.value())) {
-          Sample& sample = samples.emplace_back();
-          for (od::field part : element) {
-            const std::string_view what = part.unescaped_key();
-            if (what == "metric") {
-              for (od::field label : od::object(part.value())) {
-                std::string label_name(std::string_view(label.unescaped_key()));
-                if (label_name == "__name__") continue;
-                sample.labels.emplace_back(std::move(label_name), std::string_view(label.value()));
-              }
-            } else if (what == "value") {
-              std::size_t index = 0;
-              for (od::value item : od::array(part.value())) {
-                if (index++ == 1) sample.value = SampleValue(item.get_string());
-              }
-            }
-          }
-          std::sort(sample.labels.begin(), sample.labels.end());
-        }
-      }
-    }
-  } catch (const simdjson::simdjson_error& broken) {
-    return Status::Invalid(call.url + ": status " + std::to_string(reply->status) +
-                           ", the answer is not what Prometheus sends (" + broken.what() + ")");
-  }
-  if (reply->status != 200 || status != "success") {
-    return Status::Unavailable(call.url + ": status " + std::to_string(reply->status) + ", " +
-                               Printable(error, 300));
-  }
-  if (type != "vector")
-    return Status::Invalid("the query gives a " + Printable(type, 20) +
-                           "; an instant vector is needed");
-  return samples;
-}
+Prometheus::Prometheus(PrometheusOptions options, const std::atomic<bool>& stop)
+    : options_(std::move(options)), stop_(stop), client_(std::make_unique<HttpClient>()) {}
 
-// Takes from the labels what the sample is about.
-void Prometheus::Name(const Sample& sample, const SignalQuery& query, Observation& seen) {
-  switch (query.signal) {
-    case Signal::kNodePower:
-    case Signal::kNodeCpuUtilization:
-    case Signal::kNodePrice:
-      seen.node = sample.Label(query.node_label);
-      return;
-    case Signal::kGridIntensity:
-    case Signal::kElectricityPrice:
-    case Signal::kGridForecast:
-      seen.ahead = ParseDuration(sample.Label(query.ahead_label)).value_or(Duration(0));
-      seen.provider = sample.Label(query.provider_label);
-      seen.region = sample.Label(query.region_label);
-      seen.zone = sample.Label(query.zone_label);
-      return;
-    default:
-      seen.namespace_name = sample.Label(query.namespace_label);
-      seen.workload = sample.Label(query.workload_label);
-      seen.model = sample.Label(query.model_label);
-      seen.hardware_class = sample.Label(query.hardware_class_label);
+Status Prometheus::ReadCredentials() {
+  TlsOptions tls;
+  tls.insecure_skip_verify = options_.insecure_skip_verify;
+  std::string token;
+  std::string password;
+  const std::array<std::pair<const std::string*, std::string*>, 5> files = {{
+      {&options_.ca_file, &tls.ca_pem},
+      {&options_.certificate_file, &tls.certificate_pem},
+      {&options_.key_file, &tls.key_pem},
+      {&options_.bearer_token_file, &token},
+      {&options_.password_file, &password},
+  }};
+  for (const auto& [path, text] : files) {
+    if (path->empty()) continue;
+    Result<std::string> read = ReadFile(*path);
+    if (!read.ok()) return read.status();
+    *text = *std::move(read);
   }
-}
-
-Status Prometheus::CollectOne(const SignalQuery& query, Timestamp now,
-                              std::vector<Observation>& out) {
-  const Result<std::vector<Sample>> values = Query(query.query);
-  if (!values.ok()) return values.status();
-  if (values->empty()) return Status::NotFound("the query gives no series");
-  std::string time_query = query.time_query;
-  if (time_query.empty() && IsPlainSelector(query.query))
-    time_query = "timestamp(" + query.query + ")";
-  std::map<std::vector<std::pair<std::string, std::string>>, double> times;
-  if (!time_query.empty()) {
-    Result<std::vector<Sample>> samples = Query(time_query);
-    if (!samples.ok()) return samples.status().WithContext("time query");
-    for (Sample& sample : *samples) times.emplace(std::move(sample.labels), sample.value);
+  headers_ = {"Content-Type: application/x-www-form-urlencoded"};
+  if (!token.empty()) headers_.push_back("Authorization: Bearer " + std::string(Trim(token)));
+  if (!options_.username.empty()) {
+    headers_.push_back("Authorization: Basic " +
+                       Base64(options_.username + ":" + std::string(Trim(password))));
   }
-  for (const Sample& sample : *values) {
-    Observation seen;
-    seen.signal = query.signal;
-    seen.value = sample.value;
-    seen.time = now;
-    if (!time_query.empty()) {
-      const auto found = times.find(sample.labels);
-      // Without its time a sample cannot be shown to be fresh.
-      seen.time = found == times.end() || !std::isfinite(found->second)
-                      ? Timestamp()
-                      : FromSeconds(found->second);
-    }
-    seen.currency = query.currency;
-    Name(sample, query, seen);
-    seen.source = query.name;
-    out.push_back(std::move(seen));
+  if (!options_.tenant.empty()) headers_.push_back("X-Scope-OrgID: " + options_.tenant);
+  // A client keeps its connections: a new one only for other certificates.
+  if (tls.ca_pem != tls_.ca_pem || tls.certificate_pem != tls_.certificate_pem ||
+      tls.key_pem != tls_.key_pem || tls.insecure_skip_verify != tls_.insecure_skip_verify) {
+    tls_ = tls;
+    client_ = std::make_unique<HttpClient>(std::move(tls));
   }
   return Status::Ok();
 }
 
-Harvest Prometheus::Collect(const std::vector<SignalQuery>& queries, Timestamp now) {
-  Harvest harvest;
-  for (const SignalQuery& query : queries) {
-    const Status status = CollectOne(query, now, harvest.observations);
-    if (!status.ok())
-      harvest.problems.push_back(std::string(ToString(query.signal)) + ": " + status.message());
+std::optional<QueryFailure> Prometheus::Ask(const std::string& promql, std::optional<Timestamp> at,
+                                            const VectorReader::Take& take, QueryAnswer& answer) {
+  HttpCall call;
+  call.method = "POST";
+  call.url = options_.url + "/api/v1/query";
+  call.headers = headers_;
+  call.body = "query=" + PercentEncode(promql);
+  if (at) call.body += "&time=" + PercentEncode(FormatTime(*at));
+  call.timeout = options_.timeout;
+  call.max_response_bytes = 1U << 20;  // of an error
+  double evaluated_unix = 0;
+  VectorReader reader(options_.max_response_bytes, [&](const VectorReader::Sample& sample) {
+    evaluated_unix = sample.evaluated_unix;
+    take(sample);
+  });
+  const Result<HttpReply> reply = client_->Stream(
+      call, options_.timeout, stop_, [&](std::string_view bytes) { return reader.Feed(bytes); });
+  if (!reply.ok()) return QueryFailure{reply.status(), true};
+  answer.bytes += reader.bytes();
+  if (reply->status == 200) {
+    const Status status = reader.Finish();
+    answer.warnings.insert(answer.warnings.end(), reader.warnings().begin(),
+                           reader.warnings().end());
+    if (!status.ok()) return QueryFailure{status, false};
+    if (!at && evaluated_unix != 0) evaluated_ = FromSeconds(evaluated_unix);
+    return std::nullopt;
   }
-  return harvest;
+  VectorReader error(options_.max_response_bytes, [](const VectorReader::Sample&) {});
+  error.Feed(reply->body);
+  const Status said = error.Finish();
+  const bool is_answer = said.code() == ErrorCode::kUnavailable;
+  const std::string message = "HTTP status " + std::to_string(reply->status) +
+                              Meaning(reply->status) +
+                              (is_answer ? ": " + said.message() : std::string());
+  // A bad query is its own fault; all else is the server's.
+  const bool of_query = reply->status == 400 || reply->status == 422;
+  return QueryFailure{Status::Unavailable(message), !of_query, reply->retry_after};
+}
+
+std::optional<QueryFailure> Prometheus::AskNumbers(const std::string& promql,
+                                                   std::optional<Timestamp> at, Times& numbers,
+                                                   QueryAnswer& answer) {
+  return Ask(
+      promql, at,
+      [&](const VectorReader::Sample& sample) { numbers.emplace(KeyOf(sample), sample.value); },
+      answer);
+}
+
+std::optional<QueryFailure> Prometheus::Collect(const SignalQuery& query, Timestamp now,
+                                                std::optional<Timestamp> at, QueryAnswer& answer) {
+  evaluated_.reset();
+  const auto compare_clocks = [&] {
+    if (evaluated_) clock_ahead_ = *evaluated_ - now;
+  };
+  std::string time_query = query.time_query;
+  if (time_query.empty() && IsPlainSelector(query.query))
+    time_query = "timestamp(" + query.query + ")";
+  Times times;
+  Times resets;
+  if (!time_query.empty()) {
+    if (auto failure = AskNumbers(time_query, at, times, answer)) {
+      failure->status = failure->status.WithContext("time query");
+      return failure;
+    }
+    compare_clocks();
+  }
+  if (!query.resets_query.empty()) {
+    if (auto failure = AskNumbers(query.resets_query, at, resets, answer)) {
+      failure->status = failure->status.WithContext("resets query");
+      return failure;
+    }
+  }
+  const auto failure = Ask(
+      query.query, at,
+      [&](const VectorReader::Sample& sample) {
+        Observation& seen = answer.observations.emplace_back();
+        ++answer.series;
+        seen.signal = query.signal;
+        seen.value = sample.value * query.factor;
+        seen.currency = query.currency;
+        seen.rank = query.rank;
+        seen.max_age = query.max_age;
+        seen.of_all_replicas = query.of_all_replicas;
+        seen.source = query.name;
+        seen.method =
+            sample.Label(query.estimated_label) == "true" ? Method::kEstimated : query.method;
+        seen.time = at.value_or(now);
+        if (!time_query.empty() || !resets.empty()) {
+          const std::string key = KeyOf(sample);
+          if (!time_query.empty()) {
+            // Without its time a sample cannot be shown to be fresh.
+            const auto found = times.find(key);
+            seen.time = found == times.end() || !std::isfinite(found->second)
+                            ? Timestamp()
+                            : FromSeconds(found->second);
+          }
+          const auto found = resets.find(key);
+          seen.reset = found != resets.end() && found->second > 0;
+        }
+        if (!Name(sample, query, seen)) {
+          if (answer.nameless++ == 0) answer.nameless_labels = LabelNames(sample);
+        }
+      },
+      answer);
+  // The first answer is the nearest to `now`.
+  if (time_query.empty()) compare_clocks();
+  return failure;
+}
+
+std::optional<QueryFailure> Prometheus::Discover(const std::vector<std::string>& metrics,
+                                                 std::map<std::string, std::int64_t>& found) {
+  std::string names;
+  for (const std::string& metric : metrics) names += (names.empty() ? "" : "|") + metric;
+  QueryAnswer answer;
+  // count() drops the name, and so would this reader: it comes back under another label.
+  return Ask(
+      "count by (metric) (label_replace({__name__=~\"" + names +
+          "\"}, \"metric\", \"$1\", \"__name__\", \"(.+)\"))",
+      std::nullopt,
+      [&](const VectorReader::Sample& sample) {
+        found[std::string(sample.Label("metric"))] = static_cast<std::int64_t>(sample.value);
+      },
+      answer);
 }
 
 }  // namespace sobre

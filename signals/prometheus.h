@@ -1,65 +1,123 @@
 #pragma once
 
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
 #include "net/http_client.h"
-#include "scoring/snapshot.h"
+#include "scoring/signal.h"
+#include "signals/vector_reader.h"
 
 namespace sobre {
 
-// One configured query: which signal it feeds, and which labels say what it is about.
+// One configured query: which signal it feeds, and which labels say what it is about. A label may
+// be a list ("node, instance"): the first that is not empty counts.
 struct SignalQuery {
   Signal signal = Signal::kNodePower;
   // What owners call it in `request-source`, and decisions in their sources.
   std::string name = "prometheus";
-  // PromQL whose result is already in the signal's unit.
   std::string query;
   // PromQL for the time of each sample, with the same labels. Empty: found by itself for a plain
   // selector, else the moment of evaluation counts.
   std::string time_query;
+  // PromQL for how often each counter began anew, with the same labels; empty: not asked.
+  std::string resets_query;
+  // The metric that must be there for the query to be asked; empty: asked always.
+  std::string needs;
+  // To the signal's own unit.
+  double factor = 1;
+  std::string currency;  // ISO 4217 of a price; empty: euros
+  Method method = Method::kMeasured;
+  std::int32_t rank = 0;
+  Duration max_age{0};  // 0: the signal's own
+  bool of_all_replicas = false;
   std::string node_label = "node";
   std::string provider_label = "provider";
   std::string region_label = "region";
   std::string zone_label = "zone";
   std::string namespace_label = "namespace";
   std::string workload_label = "workload";
+  std::string pod_label = "pod";
   std::string model_label = "model";
   std::string hardware_class_label = "hardware_class";
   std::string ahead_label = "ahead";  // of a forecast: "6h"
-  std::string currency;               // ISO 4217 of a price; empty: euros
+  std::string estimated_label;        // "true" there: an estimate
 };
 
+// How to reach one Prometheus, or what speaks its API.
 struct PrometheusOptions {
+  std::string name;
   std::string url;  // "http://prometheus:9090"
   Duration timeout = std::chrono::seconds(5);
   std::size_t max_response_bytes = 64U << 20;
+  // Files are read again at every round, as tokens and certificates rotate. Empty: not used.
+  std::string bearer_token_file;
+  std::string username;
+  std::string password_file;
+  std::string ca_file;
+  std::string certificate_file;
+  std::string key_file;
+  bool insecure_skip_verify = false;
+  std::string tenant;  // X-Scope-OrgID
 };
 
-// What one round of all queries gave. A query that failed left its sentence, and nothing else.
-struct Harvest {
+// What one query gave.
+struct QueryAnswer {
   std::vector<Observation> observations;
-  std::vector<std::string> problems;
+  std::int64_t series = 0;
+  // Series that do not say what they are about, and the labels that such a one has instead.
+  std::int64_t nameless = 0;
+  std::string nameless_labels;
+  std::vector<std::string> warnings;
+  std::size_t bytes = 0;
 };
 
-// Asks one Prometheus (or what speaks its API). Not thread-safe; blocks for at most the time-out by
-// query.
+// A failure, and whether the server as a whole is out of reach or asks for less.
+struct QueryFailure {
+  Status status;
+  bool of_server = false;
+  Duration retry_after{0};
+};
+
+// Asks one server. Not thread-safe; each call blocks for at most the time-out, or until `stop`.
 class Prometheus {
  public:
-  explicit Prometheus(PrometheusOptions options) : options_(std::move(options)) {}
-  // `now` dates the samples of queries that tell no time of their own.
-  Harvest Collect(const std::vector<SignalQuery>& queries, Timestamp now);
+  // `stop` ends a call within a second; it must outlive this.
+  Prometheus(PrometheusOptions options, const std::atomic<bool>& stop);
+
+  // Reads the files with credentials anew. An error leaves those that were read before.
+  Status ReadCredentials();
+  // Observations of one query; `now` dates those that tell no time of their own. With `at`, as of
+  // that time in the past.
+  std::optional<QueryFailure> Collect(const SignalQuery& query, Timestamp now,
+                                      std::optional<Timestamp> at, QueryAnswer& answer);
+  // Which of the metrics have series, and how many each.
+  std::optional<QueryFailure> Discover(const std::vector<std::string>& metrics,
+                                       std::map<std::string, std::int64_t>& found);
+  // How far the server's clock was ahead of `now` when it last answered Collect().
+  [[nodiscard]] Duration clock_ahead() const { return clock_ahead_; }
+  [[nodiscard]] const PrometheusOptions& options() const { return options_; }
 
  private:
-  struct Sample;
-  static void Name(const Sample& sample, const SignalQuery& query, Observation& seen);
-  Result<std::vector<Sample>> Query(const std::string& promql);
-  Status CollectOne(const SignalQuery& query, Timestamp now, std::vector<Observation>& out);
+  using Times = std::map<std::string, double, std::less<>>;
+  std::optional<QueryFailure> Ask(const std::string& promql, std::optional<Timestamp> at,
+                                  const VectorReader::Take& take, QueryAnswer& answer);
+  std::optional<QueryFailure> AskNumbers(const std::string& promql, std::optional<Timestamp> at,
+                                         Times& numbers, QueryAnswer& answer);
 
-  PrometheusOptions options_;
-  HttpClient client_;
+  const PrometheusOptions options_;
+  const std::atomic<bool>& stop_;
+  TlsOptions tls_;
+  std::vector<std::string> headers_;
+  std::unique_ptr<HttpClient> client_;
+  std::optional<Timestamp> evaluated_;  // by the server's clock
+  Duration clock_ahead_{0};
 };
 
 // True for a metric name with or without matchers: `timestamp()` of it is the sample's own time.

@@ -33,75 +33,117 @@ std::string Vector(const std::string& value) {
 // A Prometheus that says what the test tells it: first to the value query, then to timestamp().
 class PrometheusTest : public ::testing::Test {
  protected:
-  static Harvest Ask(const std::string& body, int status = 200,
-                     const std::string& query = "sum(m)") {
+  struct Asked {
+    QueryAnswer answer;
+    std::string problem;
+    bool of_server = false;
+    Duration retry_after{0};
+    std::vector<std::string> headers;
+  };
+  Asked Ask(const std::string& body, int status = 200, const std::string& query = "sum(m)") {
     HttpServer server({.address = "127.0.0.1:0", .body_type = "application/x-www-form-urlencoded"});
     server.Handle("POST", "/api/v1/query", [&](const HttpRequest& request, HttpResponse& response) {
       response.status = status;
-      response.body =
-          request.body.find("timestamp") == std::string_view::npos ? body : Vector("1795392000");
+      const bool time = request.body.find("timestamp") != std::string_view::npos;
+      const bool resets = request.body.find("resets") != std::string_view::npos;
+      response.body = time ? Vector("1795392000") : resets ? Vector("2") : body;
       if (body == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(400));
     });
     EXPECT_TRUE(server.Start().ok());
-    PrometheusOptions options;
-    options.url = "http://127.0.0.1:" + std::to_string(server.port());
-    options.timeout = std::chrono::milliseconds(body == "slow" ? 100 : 5000);
-    SignalQuery signal;
-    signal.query = query;
-    return Prometheus(options).Collect({signal}, kNow);
+    options_.url = "http://127.0.0.1:" + std::to_string(server.port());
+    options_.timeout = std::chrono::milliseconds(body == "slow" ? 100 : 5000);
+    query_.query = query;
+    Prometheus prometheus(options_, stop_);
+    EXPECT_TRUE(prometheus.ReadCredentials().ok());
+    Asked asked;
+    if (const auto failure = prometheus.Collect(query_, kNow, std::nullopt, asked.answer)) {
+      asked.problem = failure->status.message();
+      asked.of_server = failure->of_server;
+    }
+    clock_ahead_ = prometheus.clock_ahead();
+    return asked;
   }
+  std::atomic<bool> stop_ = false;
+  PrometheusOptions options_;
+  SignalQuery query_;
+  Duration clock_ahead_{0};
 };
 
-TEST_F(PrometheusTest, ReadsAVector) {
-  const Harvest harvest = Ask(Vector("123.5"));
-  ASSERT_THAT(harvest.problems, IsEmpty());
-  ASSERT_EQ(harvest.observations.size(), 1U);
-  EXPECT_EQ(harvest.observations[0].node, "n1");
-  EXPECT_DOUBLE_EQ(harvest.observations[0].value, 123.5);
-  EXPECT_EQ(harvest.observations[0].time, kNow);
+TEST_F(PrometheusTest, ReadsAVectorAndConvertsItsUnit) {
+  query_.factor = 1e-3;
+  const Asked asked = Ask(Vector("123500"));
+  ASSERT_EQ(asked.problem, "");
+  ASSERT_EQ(asked.answer.observations.size(), 1U);
+  EXPECT_EQ(asked.answer.observations[0].node, "n1");
+  EXPECT_DOUBLE_EQ(asked.answer.observations[0].value, 123.5);
+  EXPECT_EQ(asked.answer.observations[0].time, kNow);
 }
 
 TEST_F(PrometheusTest, AsksAPlainSelectorForItsSamplesOwnTime) {
-  const Harvest harvest = Ask(Vector("1"), 200, "m");
-  ASSERT_EQ(harvest.observations.size(), 1U);
-  EXPECT_EQ(harvest.observations[0].time, Timestamp(std::chrono::seconds(1795392000)));
+  const Asked asked = Ask(Vector("1"), 200, "m");
+  ASSERT_EQ(asked.answer.observations.size(), 1U);
+  EXPECT_EQ(asked.answer.observations[0].time, Timestamp(std::chrono::seconds(1795392000)));
+}
+
+TEST_F(PrometheusTest, MarksACounterThatBeganAnew) {
+  query_.resets_query = "resets(m[5m])";
+  EXPECT_TRUE(Ask(Vector("1")).answer.observations.at(0).reset);
+}
+
+TEST_F(PrometheusTest, TakesTheFirstLabelThatSaysSomething) {
+  query_.node_label = "absent, node";
+  EXPECT_EQ(Ask(Vector("1")).answer.observations.at(0).node, "n1");
+  query_.node_label = "absent";
+  const Asked asked = Ask(Vector("1"));
+  EXPECT_EQ(asked.answer.nameless, 1);
+  EXPECT_EQ(asked.answer.nameless_labels, "node");
+}
+
+TEST_F(PrometheusTest, ComparesClocks) {
+  // Vector() was evaluated one second after 1970.
+  Ask(Vector("1"));
+  EXPECT_EQ(clock_ahead_, Timestamp(std::chrono::seconds(1)) - kNow);
 }
 
 TEST_F(PrometheusTest, KeepsWhatIsNoNumberForTheSnapshotToJudge) {
   for (const char* value : {"NaN", "+Inf", "-Inf"}) {
-    const Harvest harvest = Ask(Vector(value));
-    ASSERT_EQ(harvest.observations.size(), 1U);
-    EXPECT_FALSE(std::isfinite(harvest.observations[0].value)) << value;
+    const Asked asked = Ask(Vector(value));
+    ASSERT_EQ(asked.answer.observations.size(), 1U);
+    EXPECT_FALSE(std::isfinite(asked.answer.observations[0].value)) << value;
   }
 }
 
-TEST_F(PrometheusTest, SaysWhatWentWrong) {
-  const auto problem = [&](const std::string& body, int status = 200) {
-    const Harvest harvest = Ask(body, status);
-    EXPECT_THAT(harvest.observations, IsEmpty());
-    return harvest.problems.empty() ? "" : harvest.problems[0];
+TEST_F(PrometheusTest, SaysWhatWentWrongAndWhoseFaultItIs) {
+  const auto ask = [&](const std::string& body, int status = 200) {
+    Asked asked = Ask(body, status);
+    EXPECT_THAT(asked.answer.observations, IsEmpty());
+    return asked;
   };
-  EXPECT_THAT(problem(R"({"status":"success","data":{"resultType":"vector","result":[]}})"),
-              HasSubstr("node_watts: the query gives no series"));
-  EXPECT_THAT(problem(R"({"status":"success","data":{"resultType":"scalar","result":[1,"1"]}})"),
-              HasSubstr("gives a scalar"));
-  EXPECT_THAT(problem(R"({"status":"error","errorType":"bad_data","error":"parse error"})", 400),
-              HasSubstr("status 400, parse error"));
-  EXPECT_THAT(problem("<html>", 502), HasSubstr("status 502"));
   EXPECT_THAT(
-      problem(R"({"status":"success","data":{"resultType":"vector","result":[{"metric":{"node)"),
-      HasSubstr("not what Prometheus sends"));
-  EXPECT_THAT(problem(""), HasSubstr("not what Prometheus sends"));
-  EXPECT_THAT(problem("slow"), HasSubstr("node_watts: http://127.0.0.1:"));
+      ask(R"({"status":"success","data":{"resultType":"scalar","result":[1,"1"]}})").problem,
+      HasSubstr("gives a scalar"));
+  const Asked bad = ask(R"({"status":"error","errorType":"bad_data","error":"parse error"})", 400);
+  EXPECT_THAT(bad.problem, HasSubstr("HTTP status 400: status 'error', parse error"));
+  EXPECT_FALSE(bad.of_server);
+  const Asked gateway = ask("<html>", 502);
+  EXPECT_THAT(gateway.problem, HasSubstr("HTTP status 502"));
+  EXPECT_TRUE(gateway.of_server);
+  EXPECT_THAT(ask("no", 401).problem, HasSubstr("token or password is missing, wrong or expired"));
+  EXPECT_THAT(ask("", 429).problem, HasSubstr("too many requests"));
+  EXPECT_THAT(ask(R"({"status":"success","data":{"resultType":"vector","result":[{"metric":{"node)")
+                  .problem,
+              HasSubstr("not what Prometheus sends"));
+  EXPECT_THAT(ask("").problem, HasSubstr("not what Prometheus sends"));
+  const Asked slow = ask("slow");
+  EXPECT_THAT(slow.problem, HasSubstr("http://127.0.0.1:"));
+  EXPECT_TRUE(slow.of_server);
 }
 
-TEST(Prometheus, AServerThatIsAwayIsAProblemNotACrash) {
-  PrometheusOptions options;
-  options.url = "http://127.0.0.1:1";
-  SignalQuery query;
-  query.query = "m";
-  const Harvest harvest = Prometheus(options).Collect({query, query}, kNow);
-  EXPECT_EQ(harvest.problems.size(), 2U);
+TEST_F(PrometheusTest, AFileThatCannotBeReadIsAnError) {
+  options_.url = "http://127.0.0.1:1";
+  options_.bearer_token_file = "/nonexistent/token";
+  Prometheus prometheus(options_, stop_);
+  EXPECT_THAT(prometheus.ReadCredentials().message(), HasSubstr("/nonexistent/token"));
 }
 
 }  // namespace

@@ -1,0 +1,464 @@
+#include "extender/diagnosis.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/json_writer.h"
+#include "base/text.h"
+#include "scoring/analysis.h"
+#include "scoring/decide.h"
+#include "signals/preset.h"
+
+namespace sobre {
+namespace {
+
+// A clock that is further off makes samples look too old, or not yet taken.
+constexpr Duration kClockWorthATelling = std::chrono::seconds(20);
+constexpr Duration kClockThatHurts = std::chrono::minutes(2);
+
+class Findings {
+ public:
+  void Add(Severity severity, std::string about, std::string text, std::string repair = "") {
+    found_.push_back({severity, std::move(about), std::move(text), std::move(repair)});
+  }
+  std::vector<Finding> Sorted() {
+    std::stable_sort(found_.begin(), found_.end(), [](const Finding& a, const Finding& b) {
+      return a.severity > b.severity;
+    });
+    return std::move(found_);
+  }
+
+ private:
+  std::vector<Finding> found_;
+};
+
+bool Has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+// What to do about a server that cannot be asked, by what it (or the way there) said.
+std::string RepairServer(std::string_view problem) {
+  if (Has(problem, "status 401"))
+    return "check bearer_token_file or basic_auth: a token that has expired must be renewed on disk";
+  if (Has(problem, "status 403")) return "give whoever the token stands for the right to query";
+  if (Has(problem, "status 404"))
+    return "check prometheus.url: it is what stands before /api/v1/query";
+  if (Has(problem, "status 429"))
+    return "raise prometheus.refresh, or the server's limit; nothing is asked until it allows";
+  if (Has(problem, "status 5")) return "look into the server's own log";
+  if (Has(problem, "cannot be read")) return "check the path, and that Sobre may read the file";
+  if (Has(problem, "certificate") || Has(problem, "SSL") || Has(problem, "TLS"))
+    return "check prometheus.tls.ca_file, and that the certificate names the URL's host";
+  if (Has(problem, "resolve")) return "check the host name in prometheus.url, and DNS";
+  if (Has(problem, "timed out") || Has(problem, "Timeout") || Has(problem, "too slow"))
+    return "raise prometheus.timeout, or give the server room; a recording rule makes slow queries quick";
+  if (Has(problem, "larger than"))
+    return "let the query aggregate to one series a node, or raise max_response_megabytes";
+  return "check prometheus.url, and that the network lets Sobre reach it";
+}
+
+std::string RepairQuery(const QueryState& query) {
+  const std::string& problem = query.problem;
+  if (Has(problem, "gives no series"))
+    return "check that the exporter runs and is scraped, and the metric's name: it may have been renamed";
+  if (Has(problem, "larger than"))
+    return "let the query aggregate to one series a node, or raise max_response_megabytes";
+  if (Has(problem, "not what Prometheus sends"))
+    return "check what stands between Sobre and the server: a proxy may cut or replace answers";
+  if (Has(problem, "instant vector")) return "write a query that gives one value by series";
+  return "try the query in Prometheus' own page: " + Printable(query.query.query, 200);
+}
+
+std::string_view LabelOption(const SignalQuery& query) {
+  switch (InfoOf(query.signal).subject) {
+    case Subject::kNode:
+      return "node_label";
+    case Subject::kPlace:
+      return "region_label or zone_label";
+    case Subject::kWorkload:
+      return "namespace_label and pod_label (or workload_label)";
+    case Subject::kModel:
+      return "model_label";
+  }
+  return "";
+}
+
+void DiagnoseQuery(const QueryState& query, const PrometheusOptions* options, Findings& out) {
+  const std::string about(ToString(query.query.signal));
+  const std::string from = " from " + query.query.name;
+  if (query.preset.empty()) {
+    for (const std::string& trap : TrapsIn(query.query.query, KnownTraps()))
+      out.Add(Severity::kWarning, about, "the query" + from + " counts things twice: " + trap,
+              "name one value of that label in the query, or use the preset");
+  }
+  if (!query.idle.empty()) return;
+  if (!query.problem.empty()) {
+    out.Add(Severity::kError, about, "the query" + from + " failed: " + query.problem,
+            RepairQuery(query));
+  }
+  if (query.nameless > 0) {
+    out.Add(Severity::kWarning, about,
+            std::to_string(query.nameless) + " of " + std::to_string(query.series) + " series" +
+                from + " do not say what they are about; the first has the labels " +
+                query.nameless_labels,
+            "set " + std::string(LabelOption(query.query)) + " to the label that says it");
+  }
+  for (const std::string& warning : query.warnings)
+    out.Add(Severity::kWarning, about, "the server warns" + from + ": " + warning,
+            "values may be missing: look into the server's stores");
+  if (options != nullptr && query.took * 2 > options->timeout) {
+    out.Add(Severity::kWarning, about,
+            "the query" + from + " takes " + FormatAge(query.took) + " of the " +
+                FormatAge(options->timeout) + " that it may",
+            "make a recording rule of it");
+  }
+}
+
+void DiagnoseServer(const ServerState& server, const Config& config, Findings& out) {
+  const std::string about = "prometheus " + server.name;
+  if (!server.problem.empty()) {
+    out.Add(Severity::kError, about, Printable(server.url) + " cannot be asked: " + server.problem,
+            RepairServer(server.problem));
+  } else if (server.answered) {
+    out.Add(Severity::kOk, about, Printable(server.url) + " answers");
+  }
+  const Duration off =
+      server.clock_ahead < Duration(0) ? -server.clock_ahead : server.clock_ahead;
+  if (off > kClockWorthATelling) {
+    out.Add(off > kClockThatHurts ? Severity::kError : Severity::kWarning, about,
+            "its clock is " + FormatAge(off) +
+                (server.clock_ahead > Duration(0) ? " ahead of" : " behind") + " ours",
+            "let both machines follow NTP: samples look " +
+                std::string(server.clock_ahead > Duration(0) ? "not yet taken" : "old"));
+  }
+  for (const PresetState& preset : server.presets) {
+    if (preset.found) {
+      out.Add(Severity::kOk, about, "found " + preset.about + " (preset " + preset.name + ")");
+    } else if (!preset.automatic && server.discovered) {
+      out.Add(Severity::kError, about,
+              "preset " + preset.name + " is switched on, but none of its metrics is there",
+              "check that " + preset.about + " runs and is scraped, or take the preset out");
+    }
+  }
+  const auto plan = std::find_if(
+      config.prometheus.servers.begin(), config.prometheus.servers.end(),
+      [&](const ServerPlan& candidate) { return candidate.server.name == server.name; });
+  for (const QueryState& query : server.queries) {
+    DiagnoseQuery(query, plan == config.prometheus.servers.end() ? nullptr : &plan->server, out);
+  }
+}
+
+struct Remedy {
+  Severity severity;
+  std::string_view repair;
+};
+
+Remedy RemedyFor(Fate fate, Signal signal) {
+  switch (fate) {
+    case Fate::kStale:
+      return {Severity::kWarning,
+              "check that the exporter still runs and is scraped; if its values hold longer, raise "
+              "the query's max_age"};
+    case Fate::kImplausible:
+      return {Severity::kWarning,
+              signal == Signal::kNodePower || signal == Signal::kNodeCpuPower
+                  ? "check the query's unit; on a virtual machine that cannot measure, switch the "
+                    "exporter off there"
+                  : "check the query's unit and the exporter"};
+    case Fate::kReset:
+      return {Severity::kNote, "nothing, if the exporter was restarted: the next minutes are good"};
+    case Fate::kForeign:
+      return {Severity::kWarning,
+              "add the currency's rate under currencies, or say the true currency in the preset"};
+    case Fate::kUnmatched:
+      switch (InfoOf(signal).subject) {
+        case Subject::kNode:
+          return {Severity::kWarning,
+                  "set the query's node_label to the label that holds the node's name or address"};
+        case Subject::kPlace:
+          return {Severity::kNote,
+                  "nothing, if that place has no node of this cluster; else label the nodes with "
+                  "sobre.dev/grid-zone"};
+        default:
+          return {Severity::kNote,
+                  "check the query's namespace_label, pod_label and workload_label"};
+      }
+    case Fate::kDuplicate:
+      return {Severity::kWarning,
+              "something is scraped twice, or the query keeps a label too many: aggregate it away"};
+    default:
+      return {Severity::kNote, ""};
+  }
+}
+
+void DiagnoseSignals(const Snapshot& snapshot, Findings& out) {
+  for (std::size_t i = 0; i < kSignalCount; ++i) {
+    const Signal signal = SignalAt(i);
+    const SignalTally& tally = snapshot.tallies()[i];
+    const std::string about(ToString(signal));
+    if (tally.of(Fate::kUsed) > 0) {
+      out.Add(Severity::kOk, about,
+              std::to_string(tally.of(Fate::kUsed)) +
+                  (tally.of(Fate::kUsed) == 1 ? " value" : " values") + " in use, the oldest " +
+                  FormatAge(std::max(snapshot.time() - *tally.oldest, Duration(0))) + " old");
+    }
+    for (std::size_t f = 0; f < kFateCount; ++f) {
+      const Fate fate = static_cast<Fate>(f);
+      if (tally.said[f].empty() || fate == Fate::kSuperseded) continue;
+      const Remedy remedy = RemedyFor(fate, signal);
+      // The sentence begins with the signal's name, which stands before it already.
+      out.Add(remedy.severity, about, tally.said[f].substr(about.size() + 2),
+              std::string(remedy.repair));
+    }
+    if (tally.of(Fate::kSuperseded) > 0) {
+      out.Add(Severity::kNote, about,
+              "several sources tell it; " +
+                  tally.said[static_cast<std::size_t>(Fate::kSuperseded)].substr(about.size() + 2));
+    }
+    if (tally.disagreements > 0) {
+      out.Add(Severity::kWarning, about,
+              "sources disagree by over 30 % about " + std::to_string(tally.disagreements) +
+                  (tally.disagreements == 1 ? " value: " : " values: ") + tally.disagreement,
+              "find out which one is right, and take the other's preset out");
+    }
+  }
+}
+
+// How many nodes lack something, with an example.
+struct Lack {
+  std::int64_t count = 0;
+  std::string example;
+};
+template <class Lacks>
+Lack CountLack(const Snapshot& snapshot, const Lacks& lacks) {
+  Lack lack;
+  for (const NodeRecord& node : snapshot.nodes()) {
+    if (!lacks(node)) continue;
+    if (lack.count++ == 0) lack.example = node.facts->name;
+  }
+  return lack;
+}
+
+void DiagnoseCoverage(const Snapshot& snapshot, Findings& out) {
+  const std::string all = std::to_string(snapshot.nodes().size());
+  const auto tell = [&](const Lack& lack, Severity severity, const char* about,
+                        const std::string& text, const std::string& repair) {
+    if (lack.count == 0) return;
+    out.Add(severity, about,
+            text + " for " + std::to_string(lack.count) + " of " + all + " nodes (for example " +
+                lack.example + ")",
+            repair);
+  };
+  if (snapshot.nodes().empty()) {
+    out.Add(Severity::kError, "nodes", "there is no node", "check the kubeconfig and its rights");
+    return;
+  }
+  tell(CountLack(snapshot, [](const NodeRecord& n) { return !n.price; }), Severity::kWarning,
+       "price", "unknown",
+       "switch on opencost, write a query for node_price_per_hour, or configure the rate of the "
+       "list prices' currency");
+  tell(CountLack(snapshot, [](const NodeRecord& n) { return n.price && n.price_estimated; }),
+       Severity::kNote, "price", "an estimate from list prices",
+       "switch on opencost, or write a query for node_price_per_hour");
+  tell(CountLack(snapshot,
+                 [](const NodeRecord& n) { return !n.catalog_intensity && !n.live_intensity; }),
+       Severity::kWarning, "grid intensity", "unknown",
+       "label the nodes with sobre.dev/provider and topology.kubernetes.io/region, or with "
+       "sobre.dev/grid-zone");
+  const Lack not_live =
+      CountLack(snapshot, [](const NodeRecord& n) { return !n.live_intensity; });
+  if (not_live.count > 0 && not_live.count < static_cast<std::int64_t>(snapshot.nodes().size())) {
+    tell(not_live, Severity::kWarning, "grid intensity", "no live value",
+         "let the series cover every region: where one candidate lacks it, the catalogue serves all");
+  }
+  const Lack unmeasured = CountLack(snapshot, [](const NodeRecord& n) {
+    return !n.measured_power && !n.measured_cpu_power;
+  });
+  if (unmeasured.count < static_cast<std::int64_t>(snapshot.nodes().size())) {
+    tell(unmeasured, Severity::kNote, "power", "not measured",
+         "run the exporter on every node; machines of a calibrated kind are served by its line");
+  } else {
+    tell(unmeasured, Severity::kNote, "power", "not measured",
+         "switch on kepler, scaphandre or node-exporter where machines can measure");
+  }
+  tell(CountLack(snapshot,
+                 [](const NodeRecord& n) {
+                   return n.facts->allocatable.UsesGpu() && !n.gpu;
+                 }),
+       Severity::kWarning, "power", "accelerators of unknown model, so unknown carbon,",
+       "label the nodes with nvidia.com/gpu.product (GPU feature discovery does)");
+}
+
+void DiagnoseCalibration(const std::vector<PowerHistory::Class>& classes, Findings& out) {
+  for (const PowerHistory::Class& found : classes) {
+    const std::string what = found.fit.machine + " (" + std::to_string(found.nodes) +
+                             (found.nodes == 1 ? " node" : " nodes") + ")";
+    if (found.result.fit) {
+      const PowerFit& fit = *found.result.fit;
+      out.Add(Severity::kOk, "calibration",
+              what + ": " + FormatSignificant(fit.idle.value(), 3) + " W idle, " +
+                  FormatSignificant(fit.full.value(), 3) + " W full by vCPU or accelerator, from " +
+                  std::to_string(fit.points) + " points, " +
+                  FormatSignificant(fit.error.value() * 100, 2) + " % off the line" +
+                  (found.fit.boundary == PowerBoundary::kProcessors ? ", processors alone" : ""));
+    } else {
+      out.Add(Severity::kNote, "calibration",
+              what + ": no line yet, " + found.result.why_not + "; the profile serves",
+              "nothing: it comes with time and with load");
+    }
+  }
+}
+
+// Whether what the cluster wants could change anything: by a pod of 1 vCPU and 4 GiB.
+void DiagnoseWeights(const Snapshot& snapshot, const Config& config, Findings& out) {
+  DecisionRequest request;
+  request.policy = config.policy;
+  request.pod.requests = {1000, 4LL << 30, 0, 0};
+  std::vector<std::int32_t> nodes;
+  // A sample: winners of a few hundred nodes tell what there is to win.
+  const std::size_t step = snapshot.nodes().size() / 500 + 1;
+  for (std::size_t i = 0; i < snapshot.nodes().size(); i += step)
+    nodes.push_back(static_cast<std::int32_t>(i));
+  Decision decision;
+  Decide(request, snapshot, nodes, decision);
+  const bool balanced = decision.ranked_by == Objective::kBalanced;
+  if (!balanced && decision.ranked_by != Objective::kPriced) return;
+  const std::vector<Step> steps = balanced ? ToleranceSteps(decision) : CarbonPriceSteps(decision);
+  const double now = balanced ? config.policy.cost_tolerance.value()
+                              : config.policy.carbon_price.value();
+  const auto next = std::find_if(steps.begin() + (steps.empty() ? 0 : 1), steps.end(),
+                                 [](const Step& s) { return s.from > 0; });
+  if (next == steps.end() || next->from <= now) return;
+  const std::string value = balanced
+                                ? "cost tolerance of " + FormatSignificant(now * 100, 3) + " %"
+                                : "carbon price of " + FormatSignificant(now, 4) + " EUR/t";
+  const std::string needed = balanced ? FormatSignificant(next->from * 100, 3) + " %"
+                                      : FormatSignificant(next->from, 4) + " EUR/t";
+  const std::int32_t winner = decision.candidates[next->winner].node;
+  out.Add(Severity::kNote, "policy",
+          "a " + value + " changes no placement of a pod of 1 vCPU and 4 GiB: from " + needed +
+              " on " + snapshot.nodes()[static_cast<std::size_t>(winner)].facts->name + " would win",
+          "raise it if the cleaner node is worth that to you");
+}
+
+void DiagnoseCommitments(const Snapshot& snapshot, Findings& out) {
+  for (const CommitmentUse& use : snapshot.commitments()) {
+    const double share = use.committed > 0 ? use.used / use.committed : 1;
+    constexpr double kGood = 0.9;
+    out.Add(share < kGood ? Severity::kNote : Severity::kOk, "commitments",
+            use.name + ": " + FormatSignificant(share * 100, 3) + " % of " +
+                FormatSignificant(use.committed, 6) + " " + use.unit + " is used",
+            share < kGood ? "move work there, or commit to less" : "");
+  }
+}
+
+void WriteQuery(const QueryState& query, JsonWriter& json) {
+  json.BeginObject().Key("signal").Value(ToString(query.query.signal));
+  json.Key("source").Value(query.query.name).Key("query").Value(query.query.query);
+  json.Key("preset").Value(query.preset).Key("idle").Value(query.idle);
+  json.Key("answered").Value(query.answered ? FormatTime(*query.answered) : "");
+  json.Key("milliseconds").Value(query.took.count());
+  json.Key("series").Value(query.series).Key("bytes").Value(query.bytes);
+  json.Key("failures").Value(query.failures).Key("problem").Value(query.problem).EndObject();
+}
+
+}  // namespace
+
+std::string_view ToString(Severity severity) {
+  constexpr std::array<std::string_view, 4> kNames = {"ok", "note", "warning", "error"};
+  return kNames[static_cast<std::size_t>(severity)];
+}
+
+std::vector<Finding> Diagnose(const WorldState& state, const Config& config) {
+  Findings out;
+  if (!state.ready)
+    out.Add(Severity::kError, "kubernetes", state.not_ready_reason,
+            "check the kubeconfig or service account, and its rights to list nodes, namespaces and pods");
+  if (state.servers.empty()) {
+    out.Add(Severity::kNote, "prometheus", "no server is configured: the catalogue and estimates serve",
+            "set prometheus.url; exporters that are known are found by themselves");
+  }
+  for (const ServerState& server : state.servers) DiagnoseServer(server, config, out);
+  DiagnoseSignals(*state.snapshot, out);
+  DiagnoseCoverage(*state.snapshot, out);
+  DiagnoseCalibration(state.calibration, out);
+  DiagnoseCommitments(*state.snapshot, out);
+  DiagnoseWeights(*state.snapshot, config, out);
+  return out.Sorted();
+}
+
+std::string SignalsJson(const WorldState& state, const std::vector<Finding>& findings) {
+  std::string text;
+  JsonWriter json(text);
+  json.BeginObject().Key("time").Value(FormatTime(state.snapshot->time()));
+  json.Key("findings").BeginArray();
+  for (const Finding& finding : findings) {
+    json.BeginObject().Key("severity").Value(ToString(finding.severity));
+    json.Key("about").Value(finding.about).Key("text").Value(finding.text);
+    json.Key("repair").Value(finding.repair).EndObject();
+  }
+  json.EndArray().Key("servers").BeginArray();
+  for (const ServerState& server : state.servers) {
+    json.BeginObject().Key("name").Value(server.name).Key("url").Value(server.url);
+    json.Key("problem").Value(server.problem);
+    json.Key("clockAheadSeconds").Value(static_cast<double>(server.clock_ahead.count()) / 1000);
+    json.Key("presets").BeginArray();
+    for (const PresetState& preset : server.presets) {
+      json.BeginObject().Key("name").Value(preset.name).Key("about").Value(preset.about);
+      json.Key("automatic").Value(preset.automatic).Key("found").Value(preset.found).EndObject();
+    }
+    json.EndArray().Key("queries").BeginArray();
+    for (const QueryState& query : server.queries) WriteQuery(query, json);
+    json.EndArray().EndObject();
+  }
+  json.EndArray().Key("signals").BeginArray();
+  for (std::size_t i = 0; i < kSignalCount; ++i) {
+    const SignalTally& tally = state.snapshot->tallies()[i];
+    json.BeginObject().Key("signal").Value(ToString(SignalAt(i)));
+    json.Key("unit").Value(UnitOf(SignalAt(i)));
+    for (std::size_t fate = 0; fate < kFateCount; ++fate)
+      json.Key(ToString(static_cast<Fate>(fate))).Value(tally.count[fate]);
+    json.Key("disagreements").Value(tally.disagreements);
+    json.Key("oldest").Value(tally.oldest ? FormatTime(*tally.oldest) : "");
+    json.Key("newest").Value(tally.newest ? FormatTime(*tally.newest) : "").EndObject();
+  }
+  json.EndArray().Key("calibration").BeginArray();
+  for (const PowerHistory::Class& found : state.calibration) {
+    json.BeginObject().Key("machine").Value(found.fit.machine);
+    json.Key("boundary").Value(found.fit.boundary == PowerBoundary::kWholeNode ? "whole node"
+                                                                               : "processors");
+    json.Key("points").Value(found.points).Key("nodes").Value(found.nodes);
+    json.Key("idleWatts").Value(found.fit.fit.idle.value());
+    json.Key("fullWatts").Value(found.fit.fit.full.value());
+    json.Key("error").Value(found.fit.fit.error.value());
+    json.Key("used").Value(found.result.fit.has_value());
+    json.Key("whyNot").Value(found.result.why_not).EndObject();
+  }
+  json.EndArray().Key("commitments").BeginArray();
+  for (const CommitmentUse& use : state.snapshot->commitments()) {
+    json.BeginObject().Key("name").Value(use.name).Key("unit").Value(use.unit);
+    json.Key("committed").Value(use.committed).Key("used").Value(use.used).EndObject();
+  }
+  json.EndArray().EndObject();
+  return text;
+}
+
+std::string FindingsText(const std::vector<Finding>& findings) {
+  std::string text;
+  std::array<int, 4> counts{};
+  for (const Finding& finding : findings) {
+    ++counts[static_cast<std::size_t>(finding.severity)];
+    std::string label(ToString(finding.severity));
+    label.resize(9, ' ');
+    text += label + finding.about + ": " + finding.text + "\n";
+    if (!finding.repair.empty()) text += "         -> " + finding.repair + "\n";
+  }
+  const auto number = [](int count, const char* one, const char* many) {
+    return std::to_string(count) + " " + (count == 1 ? one : many);
+  };
+  return text + "\n" + number(counts[3], "error", "errors") + ", " +
+         number(counts[2], "warning", "warnings") + ", " + number(counts[1], "note", "notes") +
+         ", " + std::to_string(counts[0]) + " ok\n";
+}
+
+}  // namespace sobre

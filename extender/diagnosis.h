@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "extender/config.h"
+#include "extender/world.h"
+
+namespace sobre {
+
+enum class Severity { kOk, kNote, kWarning, kError };
+std::string_view ToString(Severity severity);
+
+// One thing that the doctor found.
+struct Finding {
+  Severity severity = Severity::kOk;
+  std::string about;   // "prometheus", "node_watts", "calibration", …
+  std::string text;    // what is so
+  std::string repair;  // what to do; empty where nothing needs to be done
+};
+
+// What is wrong with the signals and the set-up, in plain words: the worst first. Pure.
+std::vector<Finding> Diagnose(const WorldState& state, const Config& config);
+
+// The same of a KubeSchedulerConfiguration: whether it asks Sobre, and whether what it says can
+// change a placement.
+Result<std::vector<Finding>> DiagnoseScheduler(std::string_view yaml, std::string_view file_name);
+
+// Servers, presets, queries, signals, calibration and findings as JSON: /api/v1/signals.
+std::string SignalsJson(const WorldState& state, const std::vector<Finding>& findings);
+// For a terminal.
+std::string FindingsText(const std::vector<Finding>& findings);
+
+}  // namespace sobre

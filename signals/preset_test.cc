@@ -1,0 +1,77 @@
+#include "signals/preset.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sobre {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+TEST(Presets, AllLoadAndAreComplete) {
+  for (const std::string_view name : PresetNames()) {
+    const Result<Preset> preset = LoadPreset(name, {{"window", "77s"}});
+    ASSERT_TRUE(preset.ok()) << preset.status().message();
+    EXPECT_EQ(preset->name, name);
+    EXPECT_FALSE(preset->about.empty()) << name;
+    EXPECT_FALSE(preset->found_by.empty()) << name;
+    EXPECT_FALSE(preset->queries.empty()) << name;
+    for (const SignalQuery& query : preset->queries) {
+      EXPECT_EQ(query.name, name);
+      EXPECT_GT(query.rank, 0);
+      // Its own time: an aggregate would look fresh for ever.
+      EXPECT_FALSE(query.time_query.empty()) << query.query;
+      EXPECT_THAT(query.query, Not(HasSubstr("${")));
+      EXPECT_THAT(query.query, Not(HasSubstr("[5m]")));
+      // A counter's beginning anew is looked for, where series are not of many counters.
+      if (query.query.find("rate(") != std::string::npos && !query.of_all_replicas &&
+          query.signal != Signal::kNodeCpuUtilization) {
+        EXPECT_FALSE(query.resets_query.empty()) << query.query;
+      }
+    }
+  }
+}
+
+TEST(Presets, TheirOwnQueriesFallIntoNoTrap) {
+  for (const std::string_view name : PresetNames()) {
+    const Result<Preset> preset = LoadPreset(name, {});
+    for (const SignalQuery& query : preset->queries)
+      EXPECT_THAT(TrapsIn(query.query, KnownTraps()), IsEmpty()) << query.query;
+  }
+}
+
+TEST(Presets, ParametersFillTheTexts) {
+  const Result<Preset> preset = LoadPreset(
+      "electricity-price", {{"metric", "day_ahead"}, {"unit", "SEK/kWh"}, {"zone_label", "area"}});
+  ASSERT_TRUE(preset.ok()) << preset.status().message();
+  EXPECT_THAT(preset->found_by, ElementsAre("day_ahead"));
+  EXPECT_EQ(preset->queries[0].query, "last_over_time(day_ahead[3h])");
+  EXPECT_EQ(preset->queries[0].currency, "SEK");
+  EXPECT_EQ(preset->queries[0].zone_label, "area");
+}
+
+TEST(Presets, AUsersOwnQueryIsWarnedOfTraps) {
+  EXPECT_THAT(TrapsIn("sum by (node_name) (kepler_node_cpu_watts)", KnownTraps()),
+              ElementsAre(HasSubstr("kepler_node_cpu_watts without its label zone")));
+  EXPECT_THAT(TrapsIn("sum(rate(istio_requests_total[5m]))", KnownTraps()), SizeIs(1));
+  EXPECT_THAT(TrapsIn("sum(rate(istio_requests_total{reporter='source'}[5m]))", KnownTraps()),
+              IsEmpty());
+  EXPECT_THAT(TrapsIn("sum(my_istio_requests_total)", KnownTraps()), IsEmpty());
+}
+
+TEST(Presets, MistakesAreTold) {
+  EXPECT_THAT(LoadPreset("kepller", {}).status().message(), HasSubstr("did you mean 'kepler'?"));
+  EXPECT_THAT(LoadPreset("kepler", {{"windw", "1m"}}).status().message(),
+              HasSubstr("no parameter 'windw'; did you mean 'window'?"));
+  EXPECT_THAT(ParsePreset("name: x\nsignals: [{signal: node_watts, query: a, unit: EUR}]\n", "x.yaml", {})
+                  .status()
+                  .message(),
+              HasSubstr("x.yaml:2: signals[0]: unit 'EUR'"));
+}
+
+}  // namespace
+}  // namespace sobre
