@@ -362,6 +362,37 @@ void WriteQuery(const QueryState& query, JsonWriter& json) {
   json.Key("failures").Value(query.failures).Key("problem").Value(query.problem).EndObject();
 }
 
+// What the best source measured, by replica.
+void WriteMeasurements(const char* key, const Snapshot::MeasurementsByName& all,
+                       const Snapshot& snapshot, JsonWriter& json) {
+  json.Key(key).BeginArray();
+  const auto number = [&](const char* name, const auto& value, double factor) {
+    json.Key(name);
+    if (value) {
+      json.Value(value->value() * factor);
+    } else {
+      json.Null();
+    }
+  };
+  for (const auto& [name, measurements] : all) {
+    if (Has(name, "\n")) continue;
+    for (const Measurement& seen : measurements) {
+      const bool any = seen.hardware_class == Measurement::kAnyClass;
+      json.BeginObject().Key("name").Value(name).Key("source").Value(seen.source);
+      json.Key("hardwareClass")
+          .Value(any ? ""
+                     : snapshot.hardware_classes()[static_cast<std::size_t>(seen.hardware_class)]);
+      constexpr double kPerSecond = 1.0 / 3600;
+      number("requestsPerSecond", seen.requests, kPerSecond);
+      number("tokensPerSecond", seen.tokens, kPerSecond);
+      number("joulesPerRequest", seen.joules_per_request, 1);
+      number("joulesPerToken", seen.joules_per_token, 1);
+      json.EndObject();
+    }
+  }
+  json.EndArray();
+}
+
 }  // namespace
 
 std::string_view ToString(Severity severity) {
@@ -422,7 +453,10 @@ std::string SignalsJson(const WorldState& state, const std::vector<Finding>& fin
     json.Key("oldest").Value(tally.oldest ? FormatTime(*tally.oldest) : "");
     json.Key("newest").Value(tally.newest ? FormatTime(*tally.newest) : "").EndObject();
   }
-  json.EndArray().Key("calibration").BeginArray();
+  json.EndArray();
+  WriteMeasurements("workloads", state.snapshot->workloads(), *state.snapshot, json);
+  WriteMeasurements("models", state.snapshot->models(), *state.snapshot, json);
+  json.Key("calibration").BeginArray();
   for (const PowerHistory::Class& found : state.calibration) {
     json.BeginObject().Key("machine").Value(found.fit.machine);
     json.Key("boundary").Value(found.fit.boundary == PowerBoundary::kWholeNode ? "whole node"

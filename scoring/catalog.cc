@@ -195,6 +195,12 @@ Status Catalog::LoadFile(std::string_view path, std::string_view bytes) {
       grid_.emplace(grid.zone, grid);
     });
   }
+  if (name == "countries.csv") {
+    return ForEachRow(path, bytes, [this](Row& row) {
+      countries_.emplace(row.Text("code"), row.Text("zone"));
+      row.Source();
+    });
+  }
   if (name == "regions.csv") {
     return load(regions_, {"provider", "region"},
                 [](Row& row) { return std::string(row.Text("zone")); });
@@ -357,6 +363,11 @@ std::optional<std::string_view> Catalog::ZoneOf(std::string_view provider,
 const GridRow* Catalog::Grid(std::string_view zone) const {
   const auto found = grid_.find(std::string(zone));
   return found == grid_.end() ? nullptr : &found->second;
+}
+
+std::string_view Catalog::ZoneOfCode(std::string_view code) const {
+  const auto found = countries_.find(std::string(code));
+  return found == countries_.end() ? code : std::string_view(found->second);
 }
 
 std::optional<Published<GramsPerKwh>> Catalog::MarketOf(std::string_view provider,

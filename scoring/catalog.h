@@ -134,6 +134,8 @@ class Catalog {
   [[nodiscard]] std::optional<std::string_view> ZoneOf(std::string_view provider,
                                                        std::string_view region) const;
   [[nodiscard]] const GridRow* Grid(std::string_view zone) const;
+  // The zone that a three-letter country code means; any other text as it is.
+  [[nodiscard]] std::string_view ZoneOfCode(std::string_view code) const;
   // The market-based factor of the contract behind a region, where one is configured.
   [[nodiscard]] std::optional<Published<GramsPerKwh>> MarketOf(std::string_view provider,
                                                                std::string_view region) const;
@@ -198,6 +200,7 @@ class Catalog {
   Status Complete();
 
   std::unordered_map<std::string, GridRow> grid_;
+  std::unordered_map<std::string, std::string> countries_;
   std::vector<Keyed<std::string>> regions_;
   std::vector<Keyed<Pue>> pue_;
   std::vector<Keyed<HostProfile>> profiles_;   // cpu.csv

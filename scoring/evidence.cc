@@ -239,10 +239,9 @@ bool Evidence::TakePlace(const Observation& seen) {
   if (!seen.region.empty() && regions_.contains(std::pair(seen.provider, seen.region))) {
     place.provider = seen.provider;
     place.region = seen.region;
-  } else if (zones_.contains(seen.zone)) {
-    place.zone = seen.zone;
   } else {
-    return false;
+    place.zone = input_.catalog->ZoneOfCode(seen.zone);
+    if (!zones_.contains(place.zone)) return false;
   }
   const Observation*& slot = by_place_[place];
   if (slot == nullptr || Supersedes(seen, *slot)) slot = &seen;

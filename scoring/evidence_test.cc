@@ -250,6 +250,11 @@ TEST(Forecasts, OfIntensityAndPriceComeByTime) {
   }
 }
 
+TEST(Places, AThreeLetterCodeMeansItsCountry) {
+  const auto snapshot = TestWorld().Node("a", "aws", "eu-west-3").GridZone("FRA", 44).Snapshot();
+  EXPECT_EQ(snapshot->nodes()[0].live_intensity->value, GramsPerKwh(44));
+}
+
 TEST(Prices, ANegativePriceOfElectricityIsLegalAndOfANodeIsNot) {
   TestWorld world;
   world.Node("a", "own", "x").Price("a", -1);

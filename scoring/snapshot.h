@@ -201,6 +201,11 @@ class Snapshot {
                                                std::string_view source = {}) const;
   [[nodiscard]] const Measurements& OfModel(std::string_view model,
                                             std::string_view source = {}) const;
+  // All of them, by "namespace/workload" and by model; what one source measured has its name after a
+  // newline.
+  using MeasurementsByName = std::map<std::string, Measurements, std::less<>>;
+  [[nodiscard]] const MeasurementsByName& workloads() const { return workloads_; }
+  [[nodiscard]] const MeasurementsByName& models() const { return models_; }
   // What one unit of the currency is worth; nothing without a configured rate.
   [[nodiscard]] std::optional<double> EurosFor(std::string_view currency) const;
   // What is missing, stale or implausible, in sentences; each decision made on this repeats them.
@@ -222,9 +227,8 @@ class Snapshot {
   std::string catalog_version_;
   std::vector<std::string> hardware_classes_;
   std::vector<CurrencyRate> rates_;
-  // Keyed by "namespace/workload" or the model; of one source, by that, a newline and the source.
-  std::map<std::string, Measurements, std::less<>> workloads_;
-  std::map<std::string, Measurements, std::less<>> models_;
+  MeasurementsByName workloads_;
+  MeasurementsByName models_;
   std::vector<std::string> notes_;
   std::array<SignalTally, kSignalCount> tallies_;
   std::vector<CommitmentUse> commitments_;

@@ -33,7 +33,7 @@ TEST(Observations, ErrorsNameTheEntry) {
   EXPECT_THAT(error(R"([{"signal":"watts","value":1}])"),
               HasSubstr("'watts' is none of node_watts"));
   EXPECT_THAT(error(R"([{"signal":"node_watts","value":"1"}])"), HasSubstr("expected a number"));
-  EXPECT_THAT(error(R"([{"signal":"node_watts","value":1,"unit":"kW"}])"),
+  EXPECT_THAT(error(R"([{"signal":"node_watts","value":1,"unit":"EUR"}])"),
               HasSubstr("node_watts can be in W"));
   EXPECT_THAT(error(R"([{"signal":"node_watts","value":1,"time":"now"}])"), HasSubstr("RFC 3339"));
   EXPECT_THAT(error(R"([{"signal":"node_watts","value":1,"lables":{}}])"),

@@ -168,12 +168,14 @@ class ControlPlane:
                                   f"--authentication-kubeconfig={self.kubeconfig}", f"--authorization-kubeconfig={self.kubeconfig}")
         eventually(lambda: fetch(f"https://127.0.0.1:{port}/healthz") == b"ok", "kube-scheduler ready", 60)
 
-    def add_node(self, name: str, provider_id: str, region: str, cpu: int = 16, memory_gib: int = 64, labels=None) -> None:
-        amounts = {"cpu": str(cpu), "memory": f"{memory_gib}Gi", "pods": "110"}
+    def add_node(self, name: str, provider_id: str, region: str, cpu: int = 16, memory_gib: int = 64, labels=None,
+                 address: str | None = None, gpus: int = 0) -> None:
+        amounts = {"cpu": str(cpu), "memory": f"{memory_gib}Gi", "pods": "110"} | ({"nvidia.com/gpu": str(gpus)} if gpus else {})
         node = {"apiVersion": "v1", "kind": "Node",
                 "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "topology.kubernetes.io/region": region} | (labels or {})},
                 "spec": {"providerID": provider_id + name}}
         status = {"capacity": amounts, "allocatable": amounts,
+                  "addresses": [{"type": "InternalIP", "address": address}] if address else [],
                   "conditions": [{"type": "Ready", "status": "True", "reason": "Test", "message": "",
                                   "lastHeartbeatTime": None, "lastTransitionTime": None}]}
         self.call("POST", "/api/v1/nodes", node)
@@ -222,15 +224,15 @@ class ControlPlane:
 
 
 class Exporter:
-    """A page of metrics in Prometheus' text format, which the test writes."""
+    """A page of metrics in Prometheus' text format, which the test writes: text, or a function of the time."""
 
     def __init__(self) -> None:
-        self.text = ""
+        self.text = ""  # or a callable that gets time.time()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                body = outer.text.encode()
+                body = (outer.text(time.time()) if callable(outer.text) else outer.text).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.send_header("Content-Length", str(len(body)))
@@ -284,6 +286,9 @@ class Sobre:
     def start(self) -> None:
         self.process = Process(self.folder / "sobre.log", os.environ["SOBRE_BIN"], "serve", "--config", self.config, *self.arguments)
         eventually(lambda: fetch(self.status_url + "/readyz") == b"ok\n", "sobre ready")
+
+    def signals(self) -> dict:
+        return json.loads(fetch(self.status_url + "/api/v1/signals"))
 
     def nodes(self) -> dict[str, dict]:
         return {n["node"]: n for n in json.loads(fetch(self.status_url + "/api/v1/nodes"))}

@@ -190,7 +190,7 @@ def test_a_prometheus_that_is_away_stale_or_wrong_is_noted_and_survived(control_
         exporter.text = 'node_total_hourly_cost{node="fr"} 0.5\n'
         eventually(lambda: price() == 0.5, "the price is heard again")
         prometheus.stop()
-        eventually(lambda: price() is None and "node_price_per_hour: http" in page(), "the last price ages out")
+        eventually(lambda: price() is None and "prometheus: http" in page(), "the last price ages out")
         assert scores(sobre, "fr", "de") == {"fr": 10, "de": 1}
     finally:
         sobre.stop()
