@@ -13,7 +13,7 @@
 namespace sobre {
 namespace {
 
-constexpr std::array<Option, 8> kOptions = {{
+constexpr std::array<Option, 9> kOptions = {{
     {"--nodes", "FILE", "what `kubectl get nodes -o json` prints", true},
     {"--pod", "FILE", "what `kubectl get pod NAME -o json` prints", true},
     {"--namespace", "FILE",
@@ -22,10 +22,19 @@ constexpr std::array<Option, 8> kOptions = {{
     {"--signals", "FILE", "a JSON list of {signal, labels, value, unit, time, source}"},
     {"--config", "FILE",
      "the service's configuration: policy, maximum ages, currencies, catalogue"},
+    {"--live", "", "also ask the configuration's Prometheus servers, once"},
     {"--at", "TIME", "the moment to decide at, RFC 3339; now if left out"},
     {"--explain", "", "text for people instead of JSON"},
     {"--help", "", "this text"},
 }};
+
+// With what the servers say now; what does not come in time is missing, and said to be.
+std::shared_ptr<const Snapshot> LiveSnapshot(const Config& config, SnapshotInput input) {
+  constexpr Duration kMostWait = std::chrono::seconds(30);
+  const auto world = LiveWorld::Open(config, std::move(input));
+  static_cast<void>(world->WaitUntilRead(kMostWait));
+  return world->Read()->snapshot;
+}
 
 }  // namespace
 
@@ -35,8 +44,9 @@ int RunScore(std::span<const std::string_view> arguments) {
   if (line->Has("--help")) {
     std::printf(
         "usage: sobre score --nodes FILE --pod FILE [--namespace FILE] [--signals FILE] "
-        "[--config FILE] [--at TIME] [--explain]\n\n"
-        "Prints what the service would decide for the pod, with no cluster and no network.\n\n%s",
+        "[--config FILE] [--at TIME | --live] [--explain]\n\n"
+        "Prints what the service would decide for the pod, with no cluster and, but for --live, no "
+        "network.\n\n%s",
         HelpFor(kOptions).c_str());
     return 0;
   }
@@ -54,7 +64,10 @@ int RunScore(std::span<const std::string_view> arguments) {
   if (!pod_text.ok()) return UsageError("score", pod_text.status());
   Result<PodFacts> pod = ParsePod(Padded(*pod_text));
   if (!pod.ok()) return UsageError("score", pod.status().WithContext(line->Get("--pod")));
-  const auto snapshot = Snapshot::Build(*std::move(input));
+  if (line->Has("--live") && line->Has("--at"))
+    return UsageError("score", Status::Invalid("--live is now: not with --at"));
+  const auto snapshot = line->Has("--live") ? LiveSnapshot(*config, *std::move(input))
+                                            : Snapshot::Build(*std::move(input));
   NamespacePolicy base{config->policy, {}};
   if (line->Has("--namespace")) {
     const Result<std::string> text = ReadFile(line->Get("--namespace"));

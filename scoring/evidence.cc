@@ -61,8 +61,8 @@ std::string UnitHint(const SignalInfo& info, double value, const Bounds& bounds)
     if (mistake.of_unit != info.unit || value <= bounds.lowest / 10 ||
         !bounds.Hold(value * mistake.factor))
       continue;
-    return "; " + FormatSignificant(value * mistake.factor, 3) + " " + std::string(info.unit) +
-           " would be plausible: is it in " + std::string(mistake.unit) + "?";
+    return "; " + FormatSignificant(value * mistake.factor, 3) +
+           (info.unit == "1" ? "" : " " + std::string(info.unit)) + " would be plausible: is it in " + std::string(mistake.unit) + "?";
   }
   return "";
 }

@@ -217,14 +217,14 @@ std::optional<QueryFailure> Prometheus::Collect(const SignalQuery& query, Timest
   Times resets;
   if (!time_query.empty()) {
     if (auto failure = AskNumbers(time_query, at, times, answer)) {
-      failure->status = failure->status.WithContext("time query");
+      if (!failure->of_server) failure->status = failure->status.WithContext("time query");
       return failure;
     }
     compare_clocks();
   }
   if (!query.resets_query.empty()) {
     if (auto failure = AskNumbers(query.resets_query, at, resets, answer)) {
-      failure->status = failure->status.WithContext("resets query");
+      if (!failure->of_server) failure->status = failure->status.WithContext("resets query");
       return failure;
     }
   }

@@ -18,6 +18,14 @@ constexpr std::size_t kMostOfOne = 1U << 20;
 // { "data": { "result": [ : the depth inside the list of series.
 constexpr int kResultDepth = 3;
 
+// NaN and infinities are words there; what is no number at all is taken for NaN.
+double SampleValue(std::string_view text) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (text == "+Inf" || text == "Inf") return kInfinity;
+  if (text == "-Inf") return -kInfinity;
+  return ParseNumber(text).value_or(std::numeric_limits<double>::quiet_NaN());
+}
+
 }  // namespace
 
 struct VectorReader::Parser {
@@ -117,9 +125,7 @@ bool VectorReader::TakeElement() {
         for (od::value item : od::array(part.value())) {
           if (index == 0) sample_.evaluated_unix = item.get_double();
           if (index == 1) {
-            // NaN and infinities are words there.
-            sample_.value = ParseNumber(std::string_view(item.get_string()))
-                                .value_or(std::numeric_limits<double>::quiet_NaN());
+            sample_.value = SampleValue(item.get_string());
             valued = true;
           }
           ++index;

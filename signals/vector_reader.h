@@ -19,7 +19,7 @@ class VectorReader {
   struct Sample {
     // Without __name__, by name. Live until Take returns.
     std::vector<std::pair<std::string_view, std::string_view>> labels;
-    double value = 0;           // NaN also for what is no finite number
+    double value = 0;           // may be NaN or infinite
     double evaluated_unix = 0;  // by the server's clock, in seconds
     [[nodiscard]] std::string_view Label(std::string_view name) const;
   };
