@@ -22,9 +22,8 @@ class Findings {
     found_.push_back({severity, std::move(about), std::move(text), std::move(repair)});
   }
   std::vector<Finding> Sorted() {
-    std::stable_sort(found_.begin(), found_.end(), [](const Finding& a, const Finding& b) {
-      return a.severity > b.severity;
-    });
+    std::stable_sort(found_.begin(), found_.end(),
+                     [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
     return std::move(found_);
   }
 
@@ -39,7 +38,8 @@ bool Has(std::string_view text, std::string_view part) {
 // What to do about a server that cannot be asked, by what it (or the way there) said.
 std::string RepairServer(std::string_view problem) {
   if (Has(problem, "status 401"))
-    return "check bearer_token_file or basic_auth: a token that has expired must be renewed on disk";
+    return "check bearer_token_file or basic_auth: a token that has expired must be renewed on "
+           "disk";
   if (Has(problem, "status 403")) return "give whoever the token stands for the right to query";
   if (Has(problem, "status 404"))
     return "check prometheus.url: it is what stands before /api/v1/query";
@@ -51,7 +51,8 @@ std::string RepairServer(std::string_view problem) {
     return "check prometheus.tls.ca_file, and that the certificate names the URL's host";
   if (Has(problem, "resolve")) return "check the host name in prometheus.url, and DNS";
   if (Has(problem, "timed out") || Has(problem, "Timeout") || Has(problem, "too slow"))
-    return "raise prometheus.timeout, or give the server room; a recording rule makes slow queries quick";
+    return "raise prometheus.timeout, or give the server room; a recording rule makes slow queries "
+           "quick";
   if (Has(problem, "larger than"))
     return "let the query aggregate to one series a node, or raise max_response_megabytes";
   return "check prometheus.url, and that the network lets Sobre reach it";
@@ -60,7 +61,8 @@ std::string RepairServer(std::string_view problem) {
 std::string RepairQuery(const QueryState& query) {
   const std::string& problem = query.problem;
   if (Has(problem, "gives no series"))
-    return "check that the exporter runs and is scraped, and the metric's name: it may have been renamed";
+    return "check that the exporter runs and is scraped, and the metric's name: it may have been "
+           "renamed";
   if (Has(problem, "larger than"))
     return "let the query aggregate to one series a node, or raise max_response_megabytes";
   if (Has(problem, "not what Prometheus sends"))
@@ -122,8 +124,7 @@ void DiagnoseServer(const ServerState& server, const Config& config, Findings& o
   } else if (server.answered) {
     out.Add(Severity::kOk, about, Printable(server.url) + " answers");
   }
-  const Duration off =
-      server.clock_ahead < Duration(0) ? -server.clock_ahead : server.clock_ahead;
+  const Duration off = server.clock_ahead < Duration(0) ? -server.clock_ahead : server.clock_ahead;
   if (off > kClockWorthATelling) {
     out.Add(off > kClockThatHurts ? Severity::kError : Severity::kWarning, about,
             "its clock is " + FormatAge(off) +
@@ -265,15 +266,14 @@ void DiagnoseCoverage(const Snapshot& snapshot, Findings& out) {
        Severity::kWarning, "grid intensity", "unknown",
        "label the nodes with sobre.dev/provider and topology.kubernetes.io/region, or with "
        "sobre.dev/grid-zone");
-  const Lack not_live =
-      CountLack(snapshot, [](const NodeRecord& n) { return !n.live_intensity; });
+  const Lack not_live = CountLack(snapshot, [](const NodeRecord& n) { return !n.live_intensity; });
   if (not_live.count > 0 && not_live.count < static_cast<std::int64_t>(snapshot.nodes().size())) {
     tell(not_live, Severity::kWarning, "grid intensity", "no live value",
-         "let the series cover every region: where one candidate lacks it, the catalogue serves all");
+         "let the series cover every region: where one candidate lacks it, the catalogue serves "
+         "all");
   }
-  const Lack unmeasured = CountLack(snapshot, [](const NodeRecord& n) {
-    return !n.measured_power && !n.measured_cpu_power;
-  });
+  const Lack unmeasured = CountLack(
+      snapshot, [](const NodeRecord& n) { return !n.measured_power && !n.measured_cpu_power; });
   if (unmeasured.count < static_cast<std::int64_t>(snapshot.nodes().size())) {
     tell(unmeasured, Severity::kNote, "power", "not measured",
          "run the exporter on every node; machines of a calibrated kind are served by its line");
@@ -282,9 +282,7 @@ void DiagnoseCoverage(const Snapshot& snapshot, Findings& out) {
          "switch on kepler, scaphandre or node-exporter where machines can measure");
   }
   tell(CountLack(snapshot,
-                 [](const NodeRecord& n) {
-                   return n.facts->allocatable.UsesGpu() && !n.gpu;
-                 }),
+                 [](const NodeRecord& n) { return n.facts->allocatable.UsesGpu() && !n.gpu; }),
        Severity::kWarning, "power", "accelerators of unknown model, so unknown carbon,",
        "label the nodes with nvidia.com/gpu.product (GPU feature discovery does)");
 }
@@ -324,20 +322,20 @@ void DiagnoseWeights(const Snapshot& snapshot, const Config& config, Findings& o
   const bool balanced = decision.ranked_by == Objective::kBalanced;
   if (!balanced && decision.ranked_by != Objective::kPriced) return;
   const std::vector<Step> steps = balanced ? ToleranceSteps(decision) : CarbonPriceSteps(decision);
-  const double now = balanced ? config.policy.cost_tolerance.value()
-                              : config.policy.carbon_price.value();
+  const double now =
+      balanced ? config.policy.cost_tolerance.value() : config.policy.carbon_price.value();
   const auto next = std::find_if(steps.begin() + (steps.empty() ? 0 : 1), steps.end(),
                                  [](const Step& s) { return s.from > 0; });
   if (next == steps.end() || next->from <= now) return;
-  const std::string value = balanced
-                                ? "cost tolerance of " + FormatSignificant(now * 100, 3) + " %"
-                                : "carbon price of " + FormatSignificant(now, 4) + " EUR/t";
+  const std::string value = balanced ? "cost tolerance of " + FormatSignificant(now * 100, 3) + " %"
+                                     : "carbon price of " + FormatSignificant(now, 4) + " EUR/t";
   const std::string needed = balanced ? FormatSignificant(next->from * 100, 3) + " %"
                                       : FormatSignificant(next->from, 4) + " EUR/t";
   const std::int32_t winner = decision.candidates[next->winner].node;
   out.Add(Severity::kNote, "policy",
           "a " + value + " changes no placement of a pod of 1 vCPU and 4 GiB: from " + needed +
-              " on " + snapshot.nodes()[static_cast<std::size_t>(winner)].facts->name + " would win",
+              " on " + snapshot.nodes()[static_cast<std::size_t>(winner)].facts->name +
+              " would win",
           "raise it if the cleaner node is worth that to you");
 }
 
@@ -404,9 +402,11 @@ std::vector<Finding> Diagnose(const WorldState& state, const Config& config) {
   Findings out;
   if (!state.ready)
     out.Add(Severity::kError, "kubernetes", state.not_ready_reason,
-            "check the kubeconfig or service account, and its rights to list nodes, namespaces and pods");
+            "check the kubeconfig or service account, and its rights to list nodes, namespaces and "
+            "pods");
   if (state.servers.empty()) {
-    out.Add(Severity::kNote, "prometheus", "no server is configured: the catalogue and estimates serve",
+    out.Add(Severity::kNote, "prometheus",
+            "no server is configured: the catalogue and estimates serve",
             "set prometheus.url; exporters that are known are found by themselves");
   }
   for (const ServerState& server : state.servers) DiagnoseServer(server, config, out);
@@ -459,8 +459,8 @@ std::string SignalsJson(const WorldState& state, const std::vector<Finding>& fin
   json.Key("calibration").BeginArray();
   for (const PowerHistory::Class& found : state.calibration) {
     json.BeginObject().Key("machine").Value(found.fit.machine);
-    json.Key("boundary").Value(found.fit.boundary == PowerBoundary::kWholeNode ? "whole node"
-                                                                               : "processors");
+    json.Key("boundary")
+        .Value(found.fit.boundary == PowerBoundary::kWholeNode ? "whole node" : "processors");
     json.Key("points").Value(found.points).Key("nodes").Value(found.nodes);
     json.Key("idleWatts").Value(found.fit.fit.idle.value());
     json.Key("fullWatts").Value(found.fit.fit.full.value());

@@ -49,7 +49,8 @@ TEST(DiagnoseScheduler, FindsWhatHurts) {
               Finds(Severity::kError, "does not manage sobre.dev/limits"));
   EXPECT_THAT(judge(Replaced("nodeCacheCapable: true", "nodeCacheCapable: false")),
               Finds(Severity::kWarning, "whole nodes are sent"));
-  EXPECT_THAT(judge(Replaced("http://s", "https://s")), Finds(Severity::kError, "silently insecure"));
+  EXPECT_THAT(judge(Replaced("http://s", "https://s")),
+              Finds(Severity::kError, "silently insecure"));
   EXPECT_THAT(judge(Replaced(", percentageOfNodesToScore: 100", "")),
               Finds(Severity::kWarning, "samples large clusters"));
   EXPECT_THAT(judge("kind: KubeSchedulerConfiguration\n"),
@@ -129,7 +130,8 @@ TEST_F(DiagnoseTest, AWeightThatChangesNothingIsTold) {
   EXPECT_THAT(Findings(), Not(Finds(Severity::kNote, "changes no placement")));
   config_.policy.objective = Objective::kPriced;
   config_.policy.carbon_price = EurosPerTonne(80);
-  EXPECT_THAT(Findings(), Finds(Severity::kNote, "a carbon price of 80 EUR/t changes no placement"));
+  EXPECT_THAT(Findings(),
+              Finds(Severity::kNote, "a carbon price of 80 EUR/t changes no placement"));
 }
 
 }  // namespace

@@ -22,9 +22,11 @@ constexpr std::array<Option, 8> kOptions = {{
 }};
 
 constexpr const char* kHelp =
-    "usage: sobre doctor [--config FILE] [--nodes FILE [--signals FILE]] [--scheduler-config FILE]\n"
+    "usage: sobre doctor [--config FILE] [--nodes FILE [--signals FILE]] [--scheduler-config "
+    "FILE]\n"
     "                    [--wait DURATION] [--strict] [--json]\n\n"
-    "Asks the cluster and every Prometheus once, as the service does, and says what was found, what "
+    "Asks the cluster and every Prometheus once, as the service does, and says what was found, "
+    "what "
     "is\nmissing, what is wrong and how to repair it. Changes nothing. Exit status: 0 when all is "
     "well, 1\nwhen there is an error (with --strict: or a warning), 2 for wrong usage.\n\n";
 
@@ -71,9 +73,8 @@ int RunDoctor(std::span<const std::string_view> arguments) {
   static_cast<void>((*world)->WaitUntilRead(*wait));  // what has not come by then is a finding
   const auto state = (*world)->Read();
   for (Finding& finding : Diagnose(*state, *config)) findings.push_back(std::move(finding));
-  std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
-    return a.severity > b.severity;
-  });
+  std::stable_sort(findings.begin(), findings.end(),
+                   [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
   const std::string text =
       line->Has("--json") ? SignalsJson(*state, findings) + "\n" : FindingsText(findings);
   std::fwrite(text.data(), 1, text.size(), stdout);

@@ -33,37 +33,40 @@ void JudgePreference(const YAML::Node& extender, const std::string& about,
   const double step = weight * kPointsByStepAndWeight;
   if (step < kSpreadOfResourceScores) {
     out.push_back({Severity::kWarning, about,
-                   "weight " + FormatNumber(weight) + " is too small to change a placement for certain: one step of ours is " +
+                   "weight " + FormatNumber(weight) +
+                       " is too small to change a placement for certain: one step of ours is " +
                        FormatNumber(step) + " points, the default resource scores spread over " +
                        FormatNumber(kSpreadOfResourceScores),
                    "set weight to 20 or more; the chart's is 25"});
   } else {
     out.push_back({Severity::kOk, about,
-                   "weight " + FormatNumber(weight) + ": one step of ours is " + FormatNumber(step) +
-                       " points, over the " + FormatNumber(kSpreadOfResourceScores) +
-                       " of the default resource scores",
+                   "weight " + FormatNumber(weight) + ": one step of ours is " +
+                       FormatNumber(step) + " points, over the " +
+                       FormatNumber(kSpreadOfResourceScores) + " of the default resource scores",
                    ""});
   }
-  if (!IsTrue(extender, "ignorable") )
-    out.push_back({Severity::kError, about,
-                   "the preference entry is not ignorable: while Sobre is away, pods without limits wait too",
-                   "set ignorable: true beside prioritizeVerb"});
+  if (!IsTrue(extender, "ignorable"))
+    out.push_back(
+        {Severity::kError, about,
+         "the preference entry is not ignorable: while Sobre is away, pods without limits wait too",
+         "set ignorable: true beside prioritizeVerb"});
   if (!TextOf(extender, "filterVerb").empty())
     out.push_back({Severity::kWarning, about,
-                   "one entry has both verbs: every pod pays for a filter call, and limits are only as safe as the entry",
+                   "one entry has both verbs: every pod pays for a filter call, and limits are "
+                   "only as safe as the entry",
                    "write two entries, as in deploy/kube-scheduler-config.yaml"});
 }
 
-void JudgeLimits(const YAML::Node& extender, const std::string& about,
-                 std::vector<Finding>& out) {
+void JudgeLimits(const YAML::Node& extender, const std::string& about, std::vector<Finding>& out) {
   if (IsTrue(extender, "ignorable"))
     out.push_back({Severity::kError, about,
                    "the limits entry is ignorable: while Sobre is away, limits do not hold",
                    "set ignorable: false beside filterVerb"});
   if (!ManagesMarker(extender))
-    out.push_back({Severity::kError, about,
-                   "the limits entry does not manage sobre.dev/limits: every pod waits while Sobre is away",
-                   "add managedResources: [{name: sobre.dev/limits, ignoredByScheduler: true}]"});
+    out.push_back(
+        {Severity::kError, about,
+         "the limits entry does not manage sobre.dev/limits: every pod waits while Sobre is away",
+         "add managedResources: [{name: sobre.dev/limits, ignoredByScheduler: true}]"});
 }
 
 }  // namespace
@@ -87,20 +90,22 @@ Result<std::vector<Finding>> DiagnoseScheduler(std::string_view yaml, std::strin
       limits |= filters;
       if (!IsTrue(extender, "nodeCacheCapable"))
         out.push_back({Severity::kWarning, about,
-                       "nodeCacheCapable is not true: whole nodes are sent, a hundred times the bytes, and NodeResourcesFit scores nodes as if they were empty",
+                       "nodeCacheCapable is not true: whole nodes are sent, a hundred times the "
+                       "bytes, and NodeResourcesFit scores nodes as if they were empty",
                        "set nodeCacheCapable: true"});
       const YAML::Node tls = extender["tlsConfig"];
       if ((IsTrue(extender, "enableHTTPS") || TextOf(extender, "urlPrefix").starts_with("https")) &&
           !(tls && (tls["caData"] || tls["caFile"])))
-        out.push_back({Severity::kError, about,
-                       "HTTPS without caData is silently insecure",
+        out.push_back({Severity::kError, about, "HTTPS without caData is silently insecure",
                        "set tlsConfig.caData"});
     }
     if (!preference)
-      out.push_back({Severity::kError, about, "no extender entry with prioritizeVerb: Sobre is not asked",
+      out.push_back({Severity::kError, about,
+                     "no extender entry with prioritizeVerb: Sobre is not asked",
                      "add the entries of deploy/kube-scheduler-config.yaml"});
     if (!limits)
-      out.push_back({Severity::kWarning, about, "no extender entry with filterVerb: limits do not hold",
+      out.push_back({Severity::kWarning, about,
+                     "no extender entry with filterVerb: limits do not hold",
                      "add the second entry of deploy/kube-scheduler-config.yaml"});
     for (const YAML::Node& profile : root["profiles"]) {
       std::string sampled = TextOf(profile, "percentageOfNodesToScore");

@@ -43,6 +43,11 @@ struct Bounds {
   }
 };
 
+// " W", and nothing for a share.
+std::string UnitText(const SignalInfo& info) {
+  return info.unit == "1" ? "" : " " + std::string(info.unit);
+}
+
 // "; 250 W would be plausible: is it in mW?" where another unit explains the value, or nothing.
 std::string UnitHint(const SignalInfo& info, double value, const Bounds& bounds) {
   struct Mistake {
@@ -61,8 +66,8 @@ std::string UnitHint(const SignalInfo& info, double value, const Bounds& bounds)
     if (mistake.of_unit != info.unit || value <= bounds.lowest / 10 ||
         !bounds.Hold(value * mistake.factor))
       continue;
-    return "; " + FormatSignificant(value * mistake.factor, 3) +
-           (info.unit == "1" ? "" : " " + std::string(info.unit)) + " would be plausible: is it in " + std::string(mistake.unit) + "?";
+    return "; " + FormatSignificant(value * mistake.factor, 3) + UnitText(info) +
+           " would be plausible: is it in " + std::string(mistake.unit) + "?";
   }
   return "";
 }
@@ -186,7 +191,7 @@ void Evidence::Take(const Observation& seen) {
   const Bounds bounds{info.lowest, info.highest};
   if (!bounds.Hold(seen.value)) {
     SetAside(seen, Fate::kImplausible,
-             "implausible: " + FormatNumber(seen.value) + " " + std::string(info.unit) +
+             "implausible: " + FormatNumber(seen.value) + UnitText(info) +
                  UnitHint(info, seen.value, bounds));
     return;
   }
@@ -198,9 +203,8 @@ void Evidence::Take(const Observation& seen) {
   const Duration most = seen.max_age > Duration(0) ? seen.max_age : info.max_age;
   if (age > most || age < -kToleratedClockSkew) {
     SetAside(seen, Fate::kStale,
-             age < Duration(0)
-                 ? FormatAge(-age) + " in the future"
-                 : FormatAge(age) + " old, over the limit of " + FormatAge(most));
+             age < Duration(0) ? FormatAge(-age) + " in the future"
+                               : FormatAge(age) + " old, over the limit of " + FormatAge(most));
     return;
   }
   if (!EurosFor(input_.rates, seen.currency)) {
@@ -317,8 +321,8 @@ void Evidence::Compare() {
       continue;
     ++tally.disagreements;
     const Observation*& example = examples[Index(seen.signal)];
-    if (example != nullptr && std::pair(SubjectOf(*example), example->value) <=
-                                  std::pair(SubjectOf(seen), seen.value))
+    if (example != nullptr &&
+        std::pair(SubjectOf(*example), example->value) <= std::pair(SubjectOf(seen), seen.value))
       continue;
     example = &seen;
     tally.disagreement = SubjectOf(seen) + ": " + Printable(best.source, 63) + " says " +
@@ -348,8 +352,8 @@ void Evidence::FinishMeasurements() {
         ++count;
       }
       // Counted once, where the value was first held.
-      const bool first_key = key.source.empty() &&
-                             (InfoOf(seen->signal).subject == Subject::kModel || !key.of_model);
+      const bool first_key =
+          key.source.empty() && (InfoOf(seen->signal).subject == Subject::kModel || !key.of_model);
       if (!first_key) continue;
       if (fate != Fate::kUsed) {
         SetAside(*seen, fate,
@@ -387,14 +391,12 @@ const Observation* Evidence::OfPlace(const NodeRecord& node, Signal signal) cons
     return found == by_place_.end() ? nullptr : found->second;
   };
   const Duration now(0);
-  if (const Observation* seen =
-          find({signal, now, node.facts->provider, node.facts->region, {}}))
+  if (const Observation* seen = find({signal, now, node.facts->provider, node.facts->region, {}}))
     return seen;
   return find({signal, now, {}, {}, node.grid_zone});
 }
 
-std::vector<const Observation*> Evidence::ForecastsOf(const NodeRecord& node,
-                                                      Signal signal) const {
+std::vector<const Observation*> Evidence::ForecastsOf(const NodeRecord& node, Signal signal) const {
   std::map<Timestamp, const Observation*> by_time;
   const Place first{signal, Duration::min(), {}, {}, {}};
   for (auto at = by_place_.lower_bound(first); at != by_place_.end() && at->first.signal == signal;

@@ -55,7 +55,8 @@ TEST(Evidence, WhatATwoSocketHostCannotDrawIsSetAside) {
 }
 
 TEST(Evidence, ANodeIsFoundByItsAddressesToo) {
-  for (const char* name : {"a", "a:9100", "10.0.0.7", "10.0.0.7:9100", "fd00::7", "[fd00::7]:9100"}) {
+  for (const char* name :
+       {"a", "a:9100", "10.0.0.7", "10.0.0.7:9100", "fd00::7", "[fd00::7]:9100"}) {
     const auto snapshot =
         TestWorld().Node(TwoSockets("a")).See(Signal::kNodePower, name, 300).Snapshot();
     EXPECT_TRUE(snapshot->nodes()[0].measured_power) << name;
@@ -79,7 +80,8 @@ TEST(Evidence, TheBetterRankIsBelievedAndADisagreementIsTold) {
   EXPECT_EQ(tally.of(Fate::kSuperseded), 1);
   EXPECT_EQ(tally.disagreements, 1);
   EXPECT_EQ(tally.disagreement, "a: kepler says 300, scaphandre says 500 W");
-  EXPECT_THAT(snapshot->notes(), Contains(HasSubstr("sources disagree by over 30 % about 1 value")));
+  EXPECT_THAT(snapshot->notes(),
+              Contains(HasSubstr("sources disagree by over 30 % about 1 value")));
 }
 
 TEST(Evidence, OneSourceThatSaysItTwiceIsReported) {
@@ -121,7 +123,8 @@ class PodRates : public ::testing::Test {
     NodeFacts slow = TwoSockets("slow");
     slow.hardware_class = "slow";
     world_.Node(fast).Node(slow);
-    for (const auto& [pod, node] : {std::pair("web-1", "fast"), {"web-2", "fast"}, {"web-3", "slow"}})
+    for (const auto& [pod, node] :
+         {std::pair("web-1", "fast"), {"web-2", "fast"}, {"web-3", "slow"}})
       world_.input().pods.push_back(
           std::make_shared<const PodPlacement>(PodPlacement{"shop", pod, "web", node}));
   }

@@ -68,8 +68,7 @@ PowerFitResult FitPower(std::span<const PowerPoint> points) {
   const double idle = Median(rest);
   std::vector<double> distances;
   for (const PowerPoint& point : sorted)
-    distances.push_back(
-        std::abs(point.watts.value() - (idle + slope * point.utilization.value())));
+    distances.push_back(std::abs(point.watts.value() - (idle + slope * point.utilization.value())));
   const double error = Median(distances) / Median(watts);
   if (slope <= 0) return {std::nullopt, "power does not rise with the load"};
   if (idle < 0) return {std::nullopt, "the line has less than 0 W when idle"};

@@ -29,9 +29,9 @@ struct PowerFitResult {
 };
 
 // Theil–Sen: the slope is the median over the slopes between pairs of points, the idle power the
-// median of what is left, so that up to 29 % of the points may be wrong. No fit with too few points,
-// over too little of the load, or through too much scatter. Pure; the order of points does not
-// matter. Source: Theil 1950, Sen 1968.
+// median of what is left, so that up to 29 % of the points may be wrong. No fit with too few
+// points, over too little of the load, or through too much scatter. Pure; the order of points does
+// not matter. Source: Theil 1950, Sen 1968.
 PowerFitResult FitPower(std::span<const PowerPoint> points);
 
 }  // namespace sobre

@@ -11,8 +11,8 @@
 namespace sobre {
 
 // What machines of each kind were measured to draw at which load, over time: fills with each
-// snapshot, and gives the lines that the next one uses. Keeps the newest points of each tenth of the
-// load, so that its memory does not grow with nodes or time. Not thread-safe; no clock.
+// snapshot, and gives the lines that the next one uses. Keeps the newest points of each tenth of
+// the load, so that its memory does not grow with nodes or time. Not thread-safe; no clock.
 class PowerHistory {
  public:
   // Takes the measured loads, but none again that is about as old as the node's newest.

@@ -201,8 +201,8 @@ class Snapshot {
                                                std::string_view source = {}) const;
   [[nodiscard]] const Measurements& OfModel(std::string_view model,
                                             std::string_view source = {}) const;
-  // All of them, by "namespace/workload" and by model; what one source measured has its name after a
-  // newline.
+  // All of them, by "namespace/workload" and by model; what one source measured has its name after
+  // a newline.
   using MeasurementsByName = std::map<std::string, Measurements, std::less<>>;
   [[nodiscard]] const MeasurementsByName& workloads() const { return workloads_; }
   [[nodiscard]] const MeasurementsByName& models() const { return models_; }

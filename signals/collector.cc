@@ -50,7 +50,8 @@ class Collector::Server {
       state.presets.push_back({wanted.preset.name, wanted.preset.about, wanted.automatic, false});
       found_by.push_back(wanted.preset.found_by);
       for (const SignalQuery& query : wanted.preset.queries) {
-        // Rates of several meshes and servers stand beside each other; of a node's watts one is enough.
+        // Rates of several meshes and servers stand beside each other; of a node's watts one is
+        // enough.
         const bool fed =
             wanted.automatic && own.contains(query.signal) && !IsOfWorkloads(query.signal);
         Add(query, wanted.preset.name, number,
@@ -93,7 +94,8 @@ Collector::Collector(std::vector<ServerPlan> servers, CollectorOptions options,
   std::int32_t number = 0;
   for (const ServerPlan& plan : servers)
     servers_.push_back(std::make_unique<Server>(plan, number++, stop_));
-  for (const auto& server : servers_) server->thread = std::thread([this, s = server.get()] { Run(*s); });
+  for (const auto& server : servers_)
+    server->thread = std::thread([this, s = server.get()] { Run(*s); });
 }
 
 Collector::~Collector() {
@@ -122,7 +124,8 @@ Harvest Collector::View() {
     if (!state.problem.empty()) harvest.problems.push_back(who + ": " + state.problem);
     for (const PresetState& preset : state.presets) {
       if (!preset.automatic && !preset.found && state.discovered)
-        harvest.problems.push_back(who + ": preset " + preset.name + " is switched on, but none of its metrics is there");
+        harvest.problems.push_back(who + ": preset " + preset.name +
+                                   " is switched on, but none of its metrics is there");
     }
     for (const QueryState& query : state.queries) {
       if (query.values) harvest.batches.push_back(query.values);
@@ -152,7 +155,8 @@ void Collector::Run(Server& server) {
     if (problem == server.logged) return;
     // Once by failure, not once by attempt.
     if (!problem.empty() && server.logged.empty())
-      Log(LogLevel::kWarning, "Prometheus: falling back", {{"server", state.url}, {"error", problem}});
+      Log(LogLevel::kWarning, "Prometheus: falling back",
+          {{"server", state.url}, {"error", problem}});
     if (problem.empty()) Log(LogLevel::kInfo, "Prometheus: well again", {{"server", state.url}});
     server.logged = problem;
   };
@@ -249,8 +253,9 @@ void Collector::Run(Server& server) {
       std::vector<std::size_t> to_ask;
       for (std::size_t i = 0; i < state.queries.size(); ++i)
         if (state.queries[i].idle.empty()) to_ask.push_back(i);
-      const Duration step =
-          first ? Duration(0) : options_.refresh / static_cast<std::int64_t>(std::max<std::size_t>(1, to_ask.size()));
+      const Duration step = first ? Duration(0)
+                                  : options_.refresh / static_cast<std::int64_t>(
+                                                           std::max<std::size_t>(1, to_ask.size()));
       for (const std::size_t index : to_ask) {
         if (stop_ || !ask(index)) break;
         if (step > Duration(0) && !wait(step)) break;

@@ -25,13 +25,16 @@ class FakePrometheus {
   explicit FakePrometheus(Rule rule)
       : rule_(std::move(rule)),
         server_({.address = "127.0.0.1:0", .body_type = "application/x-www-form-urlencoded"}) {
-    server_.Handle("POST", "/api/v1/query", [this](const HttpRequest& request, HttpResponse& response) {
-      ++asked_;
-      rule_(std::string(request.body), response);
-    });
+    server_.Handle("POST", "/api/v1/query",
+                   [this](const HttpRequest& request, HttpResponse& response) {
+                     ++asked_;
+                     rule_(std::string(request.body), response);
+                   });
     EXPECT_TRUE(server_.Start().ok());
   }
-  [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(server_.port()); }
+  [[nodiscard]] std::string url() const {
+    return "http://127.0.0.1:" + std::to_string(server_.port());
+  }
   [[nodiscard]] int asked() const { return asked_; }
 
   static std::string Vector(const std::string& labels, const std::string& value) {
@@ -117,8 +120,10 @@ FakePrometheus::Rule WithMetrics(const std::vector<std::string>& metrics) {
     }
     std::string list;
     for (const std::string& metric : metrics)
-      list += (list.empty() ? "" : ",") + (R"({"metric":{"metric":")" + metric + R"("},"value":[1,"7"]})");
-    response.body = R"({"status":"success","data":{"resultType":"vector","result":[)" + list + "]}}";
+      list += (list.empty() ? "" : ",") +
+              (R"({"metric":{"metric":")" + metric + R"("},"value":[1,"7"]})");
+    response.body =
+        R"({"status":"success","data":{"resultType":"vector","result":[)" + list + "]}}";
   };
 }
 
@@ -126,7 +131,8 @@ TEST(Collector, PresetsAreFoundByTheirMetrics) {
   FakePrometheus server(WithMetrics({"kepler_node_cpu_watts", "node_total_hourly_cost"}));
   ServerPlan plan = PlanFor(server.url());
   plan.queries.clear();
-  for (const std::string_view name : PresetNames()) plan.presets.push_back({*LoadPreset(name, {}), true});
+  for (const std::string_view name : PresetNames())
+    plan.presets.push_back({*LoadPreset(name, {}), true});
   Collector collector({plan}, {}, [] {});
   ASSERT_TRUE(collector.WaitForFirstRound(kSoon));
   const Harvest harvest = collector.View();
@@ -163,9 +169,11 @@ TEST(Collector, HowManyQueriesAreAskedDoesNotDependOnTheAnswers) {
     FakePrometheus server([nodes](const std::string&, HttpResponse& response) {
       std::string list;
       for (int i = 0; i < nodes; ++i) {
-        list += (i == 0 ? "" : ",") + (R"({"metric":{"node":"n)" + std::to_string(i) + R"("},"value":[1,"7"]})");
+        list += (i == 0 ? "" : ",") +
+                (R"({"metric":{"node":"n)" + std::to_string(i) + R"("},"value":[1,"7"]})");
       }
-      response.body = R"({"status":"success","data":{"resultType":"vector","result":[)" + list + "]}}";
+      response.body =
+          R"({"status":"success","data":{"resultType":"vector","result":[)" + list + "]}}";
     });
     Collector collector({PlanFor(server.url())}, {}, [] {});
     EXPECT_TRUE(collector.WaitForFirstRound(kSoon));

@@ -52,8 +52,8 @@ PresetParameters ReadParameters(const YAML::Node& root, const PresetParameters& 
     if (known == values.end()) {
       std::vector<std::string_view> names;
       for (const auto& [known_name, unused] : values) names.push_back(known_name);
-      throw YamlSection::Mistake{0, "there is no parameter '" + Printable(name, 40) + "'" +
-                                        DidYouMean(name, names)};
+      throw YamlSection::Mistake{
+          0, "there is no parameter '" + Printable(name, 40) + "'" + DidYouMean(name, names)};
     }
     known->second = value;
   }
@@ -107,8 +107,7 @@ SignalQuery ReadSignalQuery(YamlSection& section) {
   std::string name;
   section.Read("signal", name);
   const std::optional<Signal> signal = ParseSignal(name);
-  if (!signal)
-    section.FailHere("signal '" + Printable(name, 40) + "' is none of " + SignalNames());
+  if (!signal) section.FailHere("signal '" + Printable(name, 40) + "' is none of " + SignalNames());
   query.signal = *signal;
   section.Read("name", query.name);
   section.Read("query", query.query);
@@ -168,8 +167,7 @@ Result<Preset> LoadPreset(std::string_view name, const PresetParameters& paramet
   }
   const std::vector<std::string_view> names = PresetNames();
   std::string all;
-  for (const std::string_view known : names)
-    all += (all.empty() ? "" : ", ") + std::string(known);
+  for (const std::string_view known : names) all += (all.empty() ? "" : ", ") + std::string(known);
   return Status::Invalid("there is no preset '" + Printable(name, 40) + "'" +
                          DidYouMean(name, names) + " There are " + all + ".");
 }

@@ -67,10 +67,11 @@ TEST(Presets, MistakesAreTold) {
   EXPECT_THAT(LoadPreset("kepller", {}).status().message(), HasSubstr("did you mean 'kepler'?"));
   EXPECT_THAT(LoadPreset("kepler", {{"windw", "1m"}}).status().message(),
               HasSubstr("no parameter 'windw'; did you mean 'window'?"));
-  EXPECT_THAT(ParsePreset("name: x\nsignals: [{signal: node_watts, query: a, unit: EUR}]\n", "x.yaml", {})
-                  .status()
-                  .message(),
-              HasSubstr("x.yaml:2: signals[0]: unit 'EUR'"));
+  EXPECT_THAT(
+      ParsePreset("name: x\nsignals: [{signal: node_watts, query: a, unit: EUR}]\n", "x.yaml", {})
+          .status()
+          .message(),
+      HasSubstr("x.yaml:2: signals[0]: unit 'EUR'"));
 }
 
 }  // namespace

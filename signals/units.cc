@@ -78,8 +78,7 @@ std::optional<UnitConversion> ConvertUnit(Signal signal, std::string_view unit) 
 std::string UnitsFor(Signal signal) {
   std::string names;
   for (const KnownUnit& known : kUnits) {
-    if (known.of == UnitOf(signal))
-      names += (names.empty() ? "" : ", ") + std::string(known.unit);
+    if (known.of == UnitOf(signal)) names += (names.empty() ? "" : ", ") + std::string(known.unit);
   }
   if (UnitOf(signal).starts_with("EUR/")) names += ", or another currency in place of EUR";
   return names;

@@ -29,7 +29,8 @@ class VectorReader {
   ~VectorReader();
   // False once the answer cannot be what is expected: nothing more is needed then.
   bool Feed(std::string_view bytes);
-  // What went wrong, after the last byte: the server's own error, too much, cut short, another type.
+  // What went wrong, after the last byte: the server's own error, too much, cut short, another
+  // type.
   Status Finish();
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   // What the server warned of: partial answers, say.
@@ -48,7 +49,7 @@ class VectorReader {
   // The answer without its series, and the series that is being read.
   std::string envelope_;
   std::string element_;
-  std::string key_;       // the last string before a colon
+  std::string key_;  // the last string before a colon
   std::size_t bytes_ = 0;
   int depth_ = 0;
   bool in_string_ = false;

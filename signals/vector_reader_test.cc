@@ -28,7 +28,8 @@ Reading Read(std::string_view text, std::size_t piece, std::size_t limit = 1 << 
     std::string line;
     for (const auto& [name, value] : sample.labels)
       line += std::string(name) + "=" + std::string(value) + " ";
-    reading.seen.push_back(line + (std::isnan(sample.value) ? "nan" : std::to_string(sample.value)));
+    reading.seen.push_back(line +
+                           (std::isnan(sample.value) ? "nan" : std::to_string(sample.value)));
   });
   for (std::size_t i = 0; i < text.size(); i += piece)
     if (!reader.Feed(text.substr(i, piece))) break;
@@ -59,7 +60,8 @@ TEST(VectorReader, ToleratesNothingElse) {
   EXPECT_THAT(problem(R"({"status":"success","data":{"resultType":"scalar","result":[1,"1"]}})"),
               HasSubstr("gives a scalar"));
   EXPECT_THAT(
-      problem(R"({"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"]]}]}})"),
+      problem(
+          R"({"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"]]}]}})"),
       HasSubstr("gives a matrix"));
   EXPECT_THAT(problem("<html>"), HasSubstr("not what Prometheus sends"));
   EXPECT_THAT(problem("]]]]"), HasSubstr("not what Prometheus sends"));

@@ -28,8 +28,8 @@ void YamlSection::Read(const char* key, Duration& out) {
   if (!value) return;
   const std::optional<Duration> duration = ParseDuration(value.Scalar());
   if (!duration || *duration <= Duration(0))
-    Fail(value, Path(key) + ": '" + Printable(value.Scalar(), 40) +
-                    "' is no duration, such as 30s or 5m");
+    Fail(value,
+         Path(key) + ": '" + Printable(value.Scalar(), 40) + "' is no duration, such as 30s or 5m");
   out = *duration;
 }
 

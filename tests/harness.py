@@ -252,12 +252,16 @@ class Exporter:
 
 
 class Prometheus:
-    """Debian's Prometheus, scraping one exporter every second."""
+    """Debian's Prometheus, scraping one exporter; `history` (OpenMetrics) is what it remembers of before."""
 
-    def __init__(self, folder: pathlib.Path, exporter: Exporter) -> None:
+    def __init__(self, folder: pathlib.Path, exporter: Exporter, history: str = "", scrape_interval: str = "1s") -> None:
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
-        config = {"global": {"scrape_interval": "1s"},
+        if history:
+            (folder / "history.om").write_text(history)
+            subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", folder / "history.om", folder / "tsdb"],
+                           check=True, capture_output=True)
+        config = {"global": {"scrape_interval": scrape_interval, "scrape_timeout": scrape_interval},
                   "scrape_configs": [{"job_name": "test", "honor_labels": True,
                                       "static_configs": [{"targets": [exporter.address]}]}]}
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))

@@ -3,11 +3,14 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import statistics
 import subprocess
+import sys
 import tempfile
 import time
+import urllib.parse
 
-from tests.harness import ROOT, ControlPlane, Process, Sobre, eventually, fetch, free_ports
+from tests.harness import ROOT, ControlPlane, Exporter, Process, Prometheus, Sobre, eventually, fetch, free_ports
 
 SIZES = [100, 1000, 5000]
 REGIONS = [("fr-par", "scaleway://instance/fr-par-1/"), ("eu-central-1", "aws:///eu-central-1a/"),
@@ -93,14 +96,86 @@ def pods_per_second(folder: pathlib.Path, go_server: pathlib.Path, count: int = 
                 process.stop()
 
 
+def memory_mib(process: Process, key: str) -> float:
+    status = pathlib.Path(f"/proc/{process.child.pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith(key)).split()[1]) / 1024
+
+
+# Eight signals that are one series a node each, as exporters print them.
+SERIES = [("node_watts", "watts"), ("node_cpu_watts", "cpu_watts"), ("node_gpu_watts", "gpu_watts"), ("node_cpu_utilization", "busy"),
+          ("node_gpu_utilization", "gpu_busy"), ("node_price_per_hour", "price"), ("node_effective_price_per_hour", "paid"),
+          ("grid_gco2e_per_kwh", "grid")]
+
+
+def refresh(folder: pathlib.Path, programs: pathlib.Path) -> None:
+    """What collecting costs: time and memory against a bare read of the same answers, and what decisions feel of it."""
+    size = SIZES[-1]
+    nodes = [node(i) for i in range(size)]
+    labels = 'job="exporter",instance="10.0.0.1:9100",cluster="bench",node="{}",region="{}",provider="bench"'
+    exporter = Exporter()
+    exporter.text = "".join(f"{name}{{{labels.format(n['metadata']['name'], REGIONS[i % 4][0])}}} {0.2 + i % 7 / 10}\n"
+                            for _, name in SERIES for i, n in enumerate(nodes))
+    prometheus = Prometheus(folder, exporter, scrape_interval="5s")
+    sobre = None
+    try:
+        def ask(query: str) -> bytes:
+            return fetch(prometheus.url + "/api/v1/query?" + urllib.parse.urlencode({"query": query}), timeout=60)
+        eventually(lambda: len(json.loads(ask("grid"))["data"]["result"]) == size, "Prometheus has scraped", 60)
+        queries = [q for _, name in SERIES for q in (f"timestamp({name})", name)]
+        bare = []
+        for _ in range(5):
+            start = time.monotonic()
+            read = sum(len(ask(query)) for query in queries)
+            bare.append(1000 * (time.monotonic() - start))
+        signals = [{"signal": signal, "query": name} for signal, name in SERIES]
+        (folder / "nodes.json").write_text(json.dumps({"items": nodes}))
+        body = folder / "names.json"
+        body.write_text(json.dumps({"Pod": POD, "Nodes": None, "NodeNames": [n["metadata"]["name"] for n in nodes]}))
+
+        def start_sobre(interval: str) -> Sobre:
+            section = {"url": prometheus.url, "refresh": interval, "presets": "none", "signals": signals, "calibration": {"past_moments": 0}}
+            started = Sobre(folder, {"prometheus": section}, "--nodes", folder / "nodes.json")
+            eventually(lambda: sum(q["series"] for q in started.signals()["servers"][0]["queries"]) == size * len(SERIES), "all is collected", 60)
+            return started
+
+        def decide(target: Sobre) -> tuple[float, float]:
+            run = subprocess.run([programs / "bench_latency", str(target.extender_port), "/v1/prioritize", body, "3000"],
+                                 capture_output=True, text=True, check=True)
+            p50, p99 = map(float, run.stdout.split())
+            return p50, p99
+
+        print(f"\n{size} nodes, {len(SERIES)} signals, {len(queries)} queries, {read / 1e6:.1f} MB a refresh")
+        for interval in ["10m", "30s", "2s"]:
+            sobre = start_sobre(interval)
+            took = sum(q["milliseconds"] for q in sobre.signals()["servers"][0]["queries"])
+            before = memory_mib(sobre.process, "VmRSS")
+            p50, p99 = decide(sobre)
+            if interval == "2s":
+                time.sleep(30)
+            print(f"refresh every {interval:>4}: decisions p50 {p50:6.0f} µs, p99 {p99:6.0f} µs; a round {took:5.0f} ms "
+                  f"({took / statistics.median(bare):.2f} of a bare read); memory {before:.0f} MiB, later "
+                  f"{memory_mib(sobre.process, 'VmRSS'):.0f}, at most {memory_mib(sobre.process, 'VmHWM'):.0f}", flush=True)
+            sobre.stop()
+    finally:
+        for process in (sobre, prometheus, exporter):
+            if process:
+                process.stop()
+
+
 def main() -> None:
+    """`./run bench` does all; `./run bench refresh` one part."""
+    wanted = sys.argv[1:] or ["latency", "refresh", "pods"]
     programs = ROOT / "build" / "release" / "tests"
     with tempfile.TemporaryDirectory() as text:
         folder = pathlib.Path(text)
         go_server = folder / "goserver"
         subprocess.run([os.environ["SOBRE_GO"], "build", "-o", go_server, "."], cwd=ROOT / "tests" / "bench" / "goserver", check=True)
-        latency(folder, programs, go_server)
-        pods_per_second(folder, go_server)
+        if "latency" in wanted:
+            latency(folder, programs, go_server)
+        if "refresh" in wanted:
+            refresh(folder, programs)
+        if "pods" in wanted:
+            pods_per_second(folder, go_server)
 
 
 if __name__ == "__main__":
