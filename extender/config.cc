@@ -252,9 +252,17 @@ Result<Config> LoadConfig(const std::string& path) {
   const Result<std::string> text = ReadFile(path);
   if (!text.ok()) return text.status();
   Result<Config> config = ParseConfig(*text, path);
-  if (!config.ok() || config->catalog.directory.empty()) return config;
-  const std::filesystem::path directory =
-      std::filesystem::path(path).parent_path() / config->catalog.directory;
+  if (!config.ok()) return config;
+  // What the file names is relative to it.
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  for (ServerPlan& plan : config->prometheus.servers) {
+    PrometheusOptions& server = plan.server;
+    for (std::string* file : {&server.bearer_token_file, &server.password_file, &server.ca_file,
+                              &server.certificate_file, &server.key_file})
+      if (!file->empty()) *file = (folder / *file).string();
+  }
+  if (config->catalog.directory.empty()) return config;
+  const std::filesystem::path directory = folder / config->catalog.directory;
   Result<Catalog> rows = LoadCatalogRows(directory);
   if (!rows.ok()) return rows.status().WithContext("catalog.directory");
   config->rows = std::make_shared<const Catalog>(*std::move(rows));

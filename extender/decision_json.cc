@@ -12,10 +12,20 @@
 namespace sobre {
 namespace {
 
-void Set(double value, const std::string& source, std::optional<Timestamp> time, v1::Sourced* out) {
+void Set(double value, std::string_view unit, const std::string& source, Method method,
+         std::optional<Timestamp> time, v1::Sourced* out) {
   out->set_value(value);
+  out->set_unit(std::string(unit));
   out->set_source(source);
+  out->set_method(std::string(ToString(method)));
   if (time) out->set_time(FormatTime(*time));
+}
+
+// A value that may be unknown, and then is absent.
+template <class T>
+void Set(const std::optional<Sourced<T>>& seen, std::string_view unit, v1::Candidate* candidate,
+         v1::Sourced* (*slot)(v1::Candidate*)) {
+  if (seen) Set(seen->value.value(), unit, seen->source, seen->method, seen->time, slot(candidate));
 }
 
 const std::string& NameOf(const Candidate& c, const Snapshot& snapshot) {
@@ -91,23 +101,43 @@ void SetCandidate(const DecisionRequest& request, const Candidate& c, const Deci
   SetReport(Attribute(request, decision, c, snapshot), c.units, out->mutable_report());
   const bool live = decision.intensity_basis == IntensityBasis::kLive;
   if (const auto& intensity = live ? node.live_intensity : node.catalog_intensity) {
-    Set(intensity->value.value(), intensity->source,
-        live ? std::optional(intensity->time) : std::nullopt, out->mutable_grid_gco2e_per_kwh());
+    Set(intensity->value.value(), UnitOf(Signal::kGridIntensity), intensity->source,
+        intensity->method, live ? std::optional(intensity->time) : std::nullopt,
+        out->mutable_grid_gco2e_per_kwh());
   }
   const PowerBasis basis = work.measured_power ? PowerBasis::kMeasuredJoules : node.power_basis;
   out->set_power_basis(std::string(ToString(basis)));
-  Set(node.pue.value(), node.pue_source, std::nullopt, out->mutable_pue());
-  Set(node.slope.value(), node.power_source, std::nullopt, out->mutable_watts_per_vcpu());
-  if (node.price)
-    Set(node.price->value.value(), node.price->source, node.price->time,
-        out->mutable_node_eur_per_hour());
-  if (node.electricity)
-    Set(node.electricity->value.value(), node.electricity->source, node.electricity->time,
-        out->mutable_electricity_eur_per_kwh());
-  if (node.measured_power) {
-    Set(node.measured_power->value.value(), node.measured_power->source, node.measured_power->time,
-        out->mutable_measured_node_watts());
-  }
+  if (node.power_error) out->set_power_error(node.power_error->value());
+  Set(node.pue.value(), "1", node.pue_source, Method::kPublished, std::nullopt, out->mutable_pue());
+  Set(node.slope.value(), "W", node.power_source, node.power_method, std::nullopt,
+      out->mutable_watts_per_vcpu());
+  const std::string_view euros = UnitOf(Signal::kNodePrice);
+  const std::string_view watts = UnitOf(Signal::kNodePower);
+  Set(node.price, euros, out, [](v1::Candidate* o) { return o->mutable_node_eur_per_hour(); });
+  Set(node.list_price, euros, out,
+      [](v1::Candidate* o) { return o->mutable_list_node_eur_per_hour(); });
+  Set(node.electricity, UnitOf(Signal::kElectricityPrice), out,
+      [](v1::Candidate* o) { return o->mutable_electricity_eur_per_kwh(); });
+  Set(node.measured_power, watts, out,
+      [](v1::Candidate* o) { return o->mutable_measured_node_watts(); });
+  Set(node.measured_cpu_power, watts, out,
+      [](v1::Candidate* o) { return o->mutable_measured_cpu_watts(); });
+  Set(node.measured_gpu_power, watts, out,
+      [](v1::Candidate* o) { return o->mutable_measured_gpu_watts(); });
+}
+
+// Who measured the rate that units_per_hour is.
+void SetRate(const DecisionRequest& request, const Decision& decision, const Snapshot& snapshot,
+             v1::Decision* out) {
+  const std::string& source = decision.policy.request_source;
+  const bool of_workload = decision.rate_basis == RateBasis::kWorkload;
+  if (!of_workload && decision.rate_basis != RateBasis::kModel) return;
+  const Measurements& measured =
+      of_workload ? snapshot.OfWorkload(request.pod.namespace_name, request.pod.workload, source)
+                  : snapshot.OfModel(decision.policy.model, source);
+  if (measured.empty()) return;
+  const Measurement& first = measured.front();
+  Set(decision.units.value(), "1/h", first.source, first.method, first.time, out->mutable_rate());
 }
 
 void SetSteps(const std::vector<Step>& steps, double scale, const Decision& decision,
@@ -196,6 +226,7 @@ std::string DecisionJson(const DecisionRequest& request, const Decision& decisio
   out.set_units_per_hour(decision.units.value());
   out.set_rate_basis(std::string(ToString(decision.rate_basis)));
   out.set_bound(std::string(ToString(decision.policy.bound)));
+  SetRate(request, decision, snapshot, &out);
   for (const std::size_t i : ParetoFront(decision))
     out.add_pareto_front(NameOf(decision.candidates[i], snapshot));
   SetSteps(ToleranceSteps(decision), 100, decision, snapshot,

@@ -459,8 +459,7 @@ std::string SignalsJson(const WorldState& state, const std::vector<Finding>& fin
   json.Key("calibration").BeginArray();
   for (const PowerHistory::Class& found : state.calibration) {
     json.BeginObject().Key("machine").Value(found.fit.machine);
-    json.Key("boundary")
-        .Value(found.fit.boundary == PowerBoundary::kWholeNode ? "whole node" : "processors");
+    json.Key("boundary").Value(ToString(found.fit.boundary));
     json.Key("points").Value(found.points).Key("nodes").Value(found.nodes);
     json.Key("idleWatts").Value(found.fit.fit.idle.value());
     json.Key("fullWatts").Value(found.fit.fit.full.value());

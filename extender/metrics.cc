@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
@@ -73,6 +74,65 @@ void Metrics::CountDecision(std::size_t candidates, bool ranked) {
   candidates_.fetch_add(candidates, std::memory_order_relaxed);
   if (!ranked) unranked_.fetch_add(1, std::memory_order_relaxed);
 }
+
+namespace {
+
+// What became of the queries of each server; as many series as the configuration has queries.
+void AddQueries(const WorldState& state, Timestamp now, Families& out) {
+  const auto labels = [](const ServerState& server, const QueryState& query) {
+    return std::vector<ClientMetric::Label>{{"server", server.name},
+                                            {"source", query.query.name},
+                                            {"signal", std::string(ToString(query.query.signal))}};
+  };
+  // Two queries of one source for one signal are told as one.
+  const auto for_each = [&](const auto& value_of, bool largest) {
+    for (const ServerState& server : state.servers) {
+      std::map<std::pair<std::string, Signal>, std::pair<double, const QueryState*>> found;
+      for (const QueryState& query : server.queries) {
+        if (!query.idle.empty()) continue;
+        const double value = value_of(query);
+        auto [entry, added] =
+            found.try_emplace({query.query.name, query.query.signal}, std::pair(value, &query));
+        double& held = entry->second.first;
+        if (!added) held = largest ? std::max(held, value) : held + value;
+      }
+      for (const auto& [key, entry] : found) out.Value(entry.first, labels(server, *entry.second));
+    }
+  };
+  out.Begin("sobre_prometheus_up", "1 if the server could be asked the last time.",
+            MetricType::Gauge);
+  for (const ServerState& server : state.servers)
+    out.Value(server.problem.empty() && server.answered ? 1 : 0, {{"server", server.name}});
+  out.Begin("sobre_prometheus_clock_ahead_seconds", "The server's clock against ours.",
+            MetricType::Gauge);
+  for (const ServerState& server : state.servers)
+    out.Value(Seconds(server.clock_ahead), {{"server", server.name}});
+  out.Begin("sobre_signal_query_failures_total", "Failed attempts of each query.",
+            MetricType::Counter);
+  for_each([](const QueryState& query) { return static_cast<double>(query.failures); }, false);
+  out.Begin("sobre_signal_query_seconds", "How long the query took the last time.",
+            MetricType::Gauge);
+  for_each([](const QueryState& query) { return Seconds(query.took); }, true);
+  out.Begin("sobre_signal_query_age_seconds",
+            "Time since the query was answered; +Inf if it never was.", MetricType::Gauge);
+  for_each(
+      [now](const QueryState& query) {
+        return query.answered ? Seconds(now - *query.answered)
+                              : std::numeric_limits<double>::infinity();
+      },
+      true);
+  out.Begin("sobre_calibration_error_ratio",
+            "How far measured points lie off the line of a kind of machine, where it is used.",
+            MetricType::Gauge);
+  for (const PowerHistory::Class& found : state.calibration) {
+    if (!found.result.fit) continue;
+    out.Value(
+        found.result.fit->error.value(),
+        {{"machine", found.fit.machine}, {"boundary", std::string(ToString(found.fit.boundary))}});
+  }
+}
+
+}  // namespace
 
 std::string Metrics::Serialize(const WorldState& state, Timestamp now,
                                std::uint64_t dropped_summaries) const {
@@ -146,6 +206,7 @@ std::string Metrics::Serialize(const WorldState& state, Timestamp now,
     out.Value(static_cast<double>(state.snapshot->tallies()[i].disagreements),
               {{"signal", std::string(ToString(SignalAt(i)))}});
   }
+  AddQueries(state, now, out);
   out.Begin("sobre_commitment_capacity", "What was committed to, in nodes or vCPUs.",
             MetricType::Gauge);
   for (const CommitmentUse& use : state.snapshot->commitments())

@@ -368,7 +368,8 @@ void Evidence::FinishMeasurements() {
       tally.oldest = std::min(tally.oldest.value_or(seen->time), seen->time);
       tally.newest = std::max(tally.newest.value_or(seen->time), seen->time);
     }
-    measured_.emplace(key, Measured{sum / static_cast<double>(count), held.best->source});
+    measured_.emplace(key, Measured{sum / static_cast<double>(count), held.best->source,
+                                    held.best->time, held.best->method});
   }
 }
 

@@ -50,6 +50,8 @@ class Evidence {
   struct Measured {
     double mean;  // over the replicas that were measured
     std::string source;
+    Timestamp time;  // of the newest
+    Method method;
   };
   [[nodiscard]] const std::map<MeasuredKey, Measured>& measured() const { return measured_; }
   [[nodiscard]] const std::array<SignalTally, kSignalCount>& tallies() const { return tallies_; }

@@ -19,6 +19,10 @@ std::string OfSource(std::string_view name, std::string_view source) {
 
 }  // namespace
 
+std::string_view ToString(PowerBoundary boundary) {
+  return boundary == PowerBoundary::kWholeNode ? "whole node" : "processors";
+}
+
 std::string_view ToString(PowerBasis basis) {
   switch (basis) {
     case PowerBasis::kWorldDefault:
@@ -358,6 +362,8 @@ class SnapshotBuilder {
     if (measurements.empty() || measurements.back().hardware_class != key.hardware_class) {
       measurements.emplace_back().hardware_class = key.hardware_class;
       measurements.back().source = seen.source;
+      measurements.back().time = seen.time;
+      measurements.back().method = seen.method;
     }
     Measurement& of_class = measurements.back();
     switch (key.signal) {

@@ -32,6 +32,9 @@ enum class PowerBoundary {
   kProcessors,  // the processors alone: without memory, disks, fans and losses
 };
 
+// "whole node", "processors".
+std::string_view ToString(PowerBoundary boundary);
+
 // A line that was fitted to one kind of machine, per vCPU or per accelerator.
 struct ClassFit {
   std::string machine;  // NodeRecord::machine, or an accelerator's model
@@ -174,6 +177,8 @@ struct Measurement {
   std::optional<JoulesPerUnit> joules_per_request;
   std::optional<JoulesPerUnit> joules_per_token;
   std::string source;
+  Timestamp time;
+  Method method = Method::kMeasured;
 };
 using Measurements = std::vector<Measurement>;
 

@@ -1,12 +1,13 @@
-"""The tables of docs/methodology.md, made by `sobre score`. `./run tables` rewrites them; test_tables.py compares."""
+"""The tables of docs/, made by `sobre score` or from what tests do. `./run tables` rewrites them; test_tables.py compares."""
 import json
 import os
 import pathlib
 import subprocess
 import tempfile
 
+from tests import faults
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-DOCUMENT = ROOT / "docs" / "methodology.md"
 OBJECTIVES = ["balanced", "carbon", "cost", "priced"]
 AT = "2026-11-24T00:00:00Z"
 
@@ -165,11 +166,13 @@ def winners_of(candidates: dict) -> dict[str, str]:
             "priced": min(euros, key=lambda n: euros[n] + grams[n] * 300 / 1e6)}
 
 
-TABLES = {"worlds": worlds_table, "inference": inference_table}
+TABLES = {ROOT / "docs" / "methodology.md": {"worlds": worlds_table, "inference": inference_table},
+          ROOT / "docs" / "signals.md": {"faults": faults.table}}
 
 
-def rendered(text: str) -> str:
-    for name, make in TABLES.items():
+def rendered(document: pathlib.Path) -> str:
+    text = document.read_text()
+    for name, make in TABLES[document].items():
         begin, end = f"<!-- table: {name} -->\n", f"\n<!-- end: {name} -->"
         head, rest = text.split(begin)
         text = head + begin + make() + end + rest.split(end)[1]
@@ -177,4 +180,5 @@ def rendered(text: str) -> str:
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(rendered(DOCUMENT.read_text()))
+    for path in TABLES:
+        path.write_text(rendered(path))
