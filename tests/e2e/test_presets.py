@@ -1,9 +1,12 @@
 """Every preset on a real Prometheus that scrapes what each exporter prints, against figures worked out by hand."""
+import datetime
+import json
 import subprocess
+import urllib.parse
 
 import pytest
 
-from tests.harness import Sobre, eventually
+from tests.harness import Sobre, eventually, fetch
 
 WINDOW = 20  # seconds; counters must have run for as long
 
@@ -125,9 +128,17 @@ def sobre(control_plane, exporter, prometheus, tmp_path_factory, sobre_bin):
                            "prometheus": {"url": prometheus.url, "refresh": "1s", "discover": "1s", "timeout": "5s",
                                           "rate_window": f"{WINDOW}s", "calibration": {"past_moments": 0}}})
 
-    def rates_are_whole() -> bool:
-        return close(measured(sobre).get(("ai/llm", "gpu-old"), {}).get("requestsPerSecond"), 2.5)
-    eventually(rates_are_whole, "counters have run for a whole window", 90, 0.5)
+    def whole_window() -> bool:
+        query = urllib.parse.urlencode({"query": f"count_over_time(scaph_host_power_microwatts[{WINDOW + 5}s])"})
+        found = json.loads(fetch(f"{prometheus.url}/api/v1/query?{query}"))["data"]["result"]
+        return found and int(found[0]["value"][1]) > WINDOW + 3
+    eventually(whole_window, "counters have run for a whole window", 90, 0.5)
+    now = datetime.datetime.now(datetime.timezone.utc)
+
+    def asked_since() -> bool:
+        queries = sobre.signals()["servers"][0]["queries"]
+        return all(datetime.datetime.fromisoformat(q["answered"].replace("Z", "+00:00")) > now for q in queries if not q["idle"] and not q["problem"])
+    eventually(asked_since, "every query was answered since", 30)
     yield sobre
     sobre.stop()
 
