@@ -111,6 +111,9 @@ void SetCandidate(const DecisionRequest& request, const Candidate& c, const Deci
   Set(node.pue.value(), "1", node.pue_source, Method::kPublished, std::nullopt, out->mutable_pue());
   Set(node.slope.value(), "W", node.power_source, node.power_method, std::nullopt,
       out->mutable_watts_per_vcpu());
+  if (node.gpu)
+    Set(node.gpu->full.value(), "W", node.gpu_source, node.gpu_method, std::nullopt,
+        out->mutable_watts_per_accelerator());
   const std::string_view euros = UnitOf(Signal::kNodePrice);
   const std::string_view watts = UnitOf(Signal::kNodePower);
   Set(node.price, euros, out, [](v1::Candidate* o) { return o->mutable_node_eur_per_hour(); });

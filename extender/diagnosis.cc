@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <tuple>
 
 #include "base/json_writer.h"
 #include "base/text.h"
@@ -89,8 +91,9 @@ void DiagnoseQuery(const QueryState& query, const PrometheusOptions* options, Fi
   const std::string about(ToString(query.query.signal));
   const std::string from = " from " + query.query.name;
   if (query.preset.empty()) {
+    const std::string twice = "the query" + from + " counts things twice: ";
     for (const std::string& trap : TrapsIn(query.query.query, KnownTraps()))
-      out.Add(Severity::kWarning, about, "the query" + from + " counts things twice: " + trap,
+      out.Add(Severity::kWarning, about, std::string(twice).append(trap),
               "name one value of that label in the query, or use the preset");
   }
   if (!query.idle.empty()) return;
@@ -105,8 +108,9 @@ void DiagnoseQuery(const QueryState& query, const PrometheusOptions* options, Fi
                 query.nameless_labels,
             "set " + std::string(LabelOption(query.query)) + " to the label that says it");
   }
+  const std::string warns = "the server warns" + from + ": ";
   for (const std::string& warning : query.warnings)
-    out.Add(Severity::kWarning, about, "the server warns" + from + ": " + warning,
+    out.Add(Severity::kWarning, about, std::string(warns).append(warning),
             "values may be missing: look into the server's stores");
   if (options != nullptr && query.took * 2 > options->timeout) {
     out.Add(Severity::kWarning, about,
@@ -360,6 +364,42 @@ void WriteQuery(const QueryState& query, JsonWriter& json) {
   json.Key("failures").Value(query.failures).Key("problem").Value(query.problem).EndObject();
 }
 
+// What is known of each place that has a node, with its forecasts.
+void WritePlaces(const Snapshot& snapshot, JsonWriter& json) {
+  using Place = std::tuple<std::string_view, std::string_view, std::string_view>;
+  std::map<Place, const NodeRecord*> places;
+  for (const NodeRecord& node : snapshot.nodes())
+    places.try_emplace({node.facts->provider, node.facts->region, node.grid_zone}, &node);
+  const auto number = [&](const char* key, const auto& seen) {
+    json.Key(key);
+    if (seen) {
+      json.Value(seen->value.value());
+    } else {
+      json.Null();
+    }
+  };
+  json.Key("places").BeginArray();
+  for (const auto& [place, node] : places) {
+    json.BeginObject().Key("provider").Value(node->facts->provider);
+    json.Key("region").Value(node->facts->region).Key("zone").Value(node->grid_zone);
+    number("catalogueGco2ePerKwh", node->catalog_intensity);
+    number("liveGco2ePerKwh", node->live_intensity);
+    number("electricityEurPerKwh", node->electricity);
+    json.Key("forecastGco2ePerKwh").BeginArray();
+    for (const ForecastPoint& point : node->forecast) {
+      json.BeginObject().Key("time").Value(FormatTime(point.time));
+      json.Key("value").Value(point.intensity.value()).EndObject();
+    }
+    json.EndArray().Key("forecastEurPerKwh").BeginArray();
+    for (const PriceForecastPoint& point : node->electricity_forecast) {
+      json.BeginObject().Key("time").Value(FormatTime(point.time));
+      json.Key("value").Value(point.price.value()).EndObject();
+    }
+    json.EndArray().EndObject();
+  }
+  json.EndArray();
+}
+
 // What the best source measured, by replica.
 void WriteMeasurements(const char* key, const Snapshot::MeasurementsByName& all,
                        const Snapshot& snapshot, JsonWriter& json) {
@@ -456,6 +496,7 @@ std::string SignalsJson(const WorldState& state, const std::vector<Finding>& fin
   json.EndArray();
   WriteMeasurements("workloads", state.snapshot->workloads(), *state.snapshot, json);
   WriteMeasurements("models", state.snapshot->models(), *state.snapshot, json);
+  WritePlaces(*state.snapshot, json);
   json.Key("calibration").BeginArray();
   for (const PowerHistory::Class& found : state.calibration) {
     json.BeginObject().Key("machine").Value(found.fit.machine);

@@ -46,6 +46,7 @@ PowerFitResult FitPower(std::span<const PowerPoint> points) {
   }
   if (sorted.size() > kMostPoints) {
     std::vector<PowerPoint> thinned;
+    thinned.reserve(kMostPoints);
     for (std::size_t i = 0; i < kMostPoints; ++i)
       thinned.push_back(sorted[i * (sorted.size() - 1) / (kMostPoints - 1)]);
     sorted = std::move(thinned);
@@ -61,12 +62,15 @@ PowerFitResult FitPower(std::span<const PowerPoint> points) {
   const double slope = Median(slopes);
   std::vector<double> rest;
   std::vector<double> watts;
+  rest.reserve(sorted.size());
+  watts.reserve(sorted.size());
   for (const PowerPoint& point : sorted) {
     rest.push_back(point.watts.value() - slope * point.utilization.value());
     watts.push_back(point.watts.value());
   }
   const double idle = Median(rest);
   std::vector<double> distances;
+  distances.reserve(sorted.size());
   for (const PowerPoint& point : sorted)
     distances.push_back(std::abs(point.watts.value() - (idle + slope * point.utilization.value())));
   const double error = Median(distances) / Median(watts);

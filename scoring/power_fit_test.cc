@@ -133,6 +133,7 @@ TEST(PowerHistory, AnAcceleratorGetsALineOfItsOwn) {
     facts.name = "g" + std::to_string(i);
     facts.provider = "own";
     facts.gpu_model = "NVIDIA-H100-80GB-HBM3";
+    facts.hardware_class = "H100";  // called like its accelerators: their lines stay apart
     facts.allocatable = {64000, 512LL << 30, 4, 0};
     const double load = i / 20.0;
     world.Node(facts)
@@ -150,6 +151,7 @@ TEST(PowerHistory, AnAcceleratorGetsALineOfItsOwn) {
   // What the platform draws without the accelerators is the processors'.
   EXPECT_NEAR(node.slope.value(), 2, 1e-6);
   EXPECT_NEAR(node.idle.value(), 200.0 / 64, 1e-6);
+  EXPECT_EQ(node.gpu_source, "test, line through 20 points of accelerator H100 (within 0 %)");
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ constexpr Duration kBetweenPoints = std::chrono::seconds(50);
 void PowerHistory::Add(const Snapshot& snapshot) {
   for (const NodeRecord& node : snapshot.nodes()) {
     if (node.host_load) AddOne(node.machine, node.facts->name, *node.host_load);
-    if (node.gpu_load && node.gpu) AddOne(node.gpu->model, node.facts->name, *node.gpu_load);
+    if (node.gpu_load && node.gpu)
+      AddOne(AcceleratorKind(node.gpu->model), node.facts->name, *node.gpu_load);
   }
 }
 

@@ -19,6 +19,8 @@ std::string OfSource(std::string_view name, std::string_view source) {
 
 }  // namespace
 
+std::string AcceleratorKind(std::string_view model) { return "accelerator " + std::string(model); }
+
 std::string_view ToString(PowerBoundary boundary) {
   return boundary == PowerBoundary::kWholeNode ? "whole node" : "processors";
 }
@@ -118,7 +120,8 @@ class SnapshotBuilder {
     if (gpu) {
       node.gpu_embodied = input_.catalog->EmbodiedOf(gpu->value.model);
       node.gpu = std::move(gpu->value);
-      UseGpuFit(*node.gpu);
+      node.gpu_source = std::move(gpu->source);
+      UseGpuFit(node);
     }
     constexpr double kLargeMemoryGigabytesPerVcpu = 12;
     const bool large_memory = gigabytes > vcpus * kLargeMemoryGigabytesPerVcpu;
@@ -158,17 +161,22 @@ class SnapshotBuilder {
     node.power_basis = PowerBasis::kCalibrated;
     node.power_method = Method::kMeasured;
     node.power_error = fit->fit.error;
-    node.power_source = fit->source + ", line through " + std::to_string(fit->fit.points) +
-                        " points of " + fit->machine + " (within " +
-                        FormatSignificant(fit->fit.error.value() * 100, 2) + " %)" +
-                        (fit->boundary == PowerBoundary::kProcessors ? ", processors alone" : "");
+    node.power_source = SourceOf(*fit);
   }
 
-  void UseGpuFit(GpuPower& gpu) const {
-    const ClassFit* fit = FitOf(gpu.model, PowerBoundary::kWholeNode);
+  void UseGpuFit(NodeRecord& node) const {
+    const ClassFit* fit = FitOf(AcceleratorKind(node.gpu->model), PowerBoundary::kWholeNode);
     if (fit == nullptr) return;
-    gpu.idle = fit->fit.idle;
-    gpu.full = fit->fit.full;
+    node.gpu->idle = fit->fit.idle;
+    node.gpu->full = fit->fit.full;
+    node.gpu_method = Method::kMeasured;
+    node.gpu_source = SourceOf(*fit);
+  }
+
+  static std::string SourceOf(const ClassFit& fit) {
+    return fit.source + ", line through " + std::to_string(fit.fit.points) + " points of " +
+           fit.machine + " (within " + FormatSignificant(fit.fit.error.value() * 100, 2) + " %)" +
+           (fit.boundary == PowerBoundary::kProcessors ? ", processors alone" : "");
   }
 
   void AddPlace(NodeRecord& node) {
@@ -184,9 +192,9 @@ class SnapshotBuilder {
     if (const GridRow* grid = catalog.Grid(node.grid_zone))
       node.catalog_intensity = {grid->intensity.value, grid->intensity.source, input_.time};
     if (const auto market = catalog.MarketOf(facts.provider, facts.region))
-      node.market_intensity = {market->value, market->source, input_.time};
+      node.market_intensity = {market->value, market->source, input_.time, Method::kConfigured};
     if (const auto price = catalog.ElectricityOf(facts.provider, facts.region))
-      node.electricity = {price->value, price->source, input_.time};
+      node.electricity = {price->value, price->source, input_.time, Method::kConfigured};
     AddSovereignty(node);
   }
 
@@ -306,12 +314,15 @@ class SnapshotBuilder {
   }
 
   static void AddGpuLoad(const Observation* utilization, NodeRecord& node) {
-    if (utilization == nullptr || !node.measured_gpu_power || node.gpus <= Gpus(0)) return;
-    node.gpu_load = {{Fraction(std::min(utilization->value, 1.0)),
-                      node.measured_gpu_power->value / node.gpus.value()},
-                     PowerBoundary::kWholeNode,
-                     std::min(node.measured_gpu_power->time, utilization->time),
-                     node.measured_gpu_power->source};
+    const auto& measured = node.measured_gpu_power;
+    if (utilization == nullptr || !measured || node.gpus <= Gpus(0) ||
+        measured->method != Method::kMeasured)
+      return;
+    node.gpu_load = {
+        {Fraction(std::min(utilization->value, 1.0)), measured->value / node.gpus.value()},
+        PowerBoundary::kWholeNode,
+        std::min(measured->time, utilization->time),
+        measured->source};
   }
 
   // Each node counts to the first commitment that covers it and has room.

@@ -37,12 +37,15 @@ std::string_view ToString(PowerBoundary boundary);
 
 // A line that was fitted to one kind of machine, per vCPU or per accelerator.
 struct ClassFit {
-  std::string machine;  // NodeRecord::machine, or an accelerator's model
+  std::string machine;  // NodeRecord::machine, or AcceleratorKind()
   PowerBoundary boundary = PowerBoundary::kWholeNode;
   PowerFit fit;
   std::string source;  // who measured the points
   Timestamp time;      // of the newest point
 };
+
+// The name of an accelerator's lines: never that of a machine, which a label may call the same.
+std::string AcceleratorKind(std::string_view model);
 
 struct SnapshotInput {
   Timestamp time;
@@ -137,6 +140,8 @@ struct NodeRecord {
   std::optional<Fraction> power_error;
   // Nothing where there is no accelerator, or its model is unknown.
   std::optional<GpuPower> gpu;
+  std::string gpu_source;
+  Method gpu_method = Method::kPublished;
   Gpus gpus;  // whole accelerators that can be allocated
   Pue pue{1};
   bool pue_exact = false;

@@ -88,7 +88,7 @@ class Collector::Server {
   }
 };
 
-Collector::Collector(std::vector<ServerPlan> servers, CollectorOptions options,
+Collector::Collector(const std::vector<ServerPlan>& servers, CollectorOptions options,
                      std::function<void()> on_change)
     : options_(options), on_change_(std::move(on_change)) {
   std::int32_t number = 0;

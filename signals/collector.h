@@ -98,7 +98,7 @@ struct CollectorOptions {
 class Collector {
  public:
   // `on_change` is called from the collecting threads after every answer; it must be quick.
-  Collector(std::vector<ServerPlan> servers, CollectorOptions options,
+  Collector(const std::vector<ServerPlan>& servers, CollectorOptions options,
             std::function<void()> on_change);
   ~Collector();
   [[nodiscard]] Harvest View();

@@ -228,7 +228,7 @@ std::optional<QueryFailure> Prometheus::Collect(const SignalQuery& query, Timest
       return failure;
     }
   }
-  const auto failure = Ask(
+  auto failure = Ask(
       query.query, at,
       [&](const VectorReader::Sample& sample) {
         Observation& seen = answer.observations.emplace_back();

@@ -26,6 +26,9 @@ NODES = {  # name: (address, vCPU, accelerators)
     "node-exporter": ("10.0.0.17", 64, 0), "gpu-energy": ("10.0.0.18", 64, 1)}
 
 
+FORECASTS = [("grid_foreseen", "1h", 35), ("grid_foreseen", "6h", 20), ("price_foreseen", "1h", 60), ("price_foreseen", "6h", -5)]
+
+
 def dcgm(host_label: str, host: str, uuid: str, **more: str) -> str:
     labels = {"gpu": "0", "UUID": uuid, "modelName": "NVIDIA H100 80GB HBM3", host_label: host} | more
     return "{" + ",".join(f'{k}="{v}"' for k, v in labels.items()) + "}"
@@ -75,7 +78,8 @@ def exporters(t: float) -> str:
     prices += gauges({'electricity_price_eur_per_mwh{zone="FR"}': 85, 'electricity_price_eur_per_mwh{zone="DE"}': -12.5})
     grid = gauges({'grid_intensity_carbon_average{provider="Ember",location="FRA",node="",region="",units="gCO2e per kWh",is_estimated="false"}': 44,
                    'grid_intensity_carbon_average{provider="WattTime",location="DE",node="",region="",units="lbCO2e per MWh",is_estimated="true"}': 800})
-    return power + counters(t, joules) + prices + grid + requests(t)
+    forecasts = gauges({f'{name}{{zone="FR",ahead="{ahead}"}}': value for name, ahead, value in FORECASTS})
+    return power + counters(t, joules) + prices + grid + forecasts + requests(t)
 
 
 def requests(t: float) -> str:
@@ -126,7 +130,9 @@ def sobre(control_plane, exporter, prometheus, tmp_path_factory, sobre_bin):
     sobre = Sobre(folder, {"kubernetes": {"kubeconfig": str(control_plane.kubeconfig)},
                            "currencies": [{"currency": "USD", "eur": 0.9, "date": "2026-11-01"}],
                            "prometheus": {"url": prometheus.url, "refresh": "1s", "discover": "1s", "timeout": "5s",
-                                          "rate_window": f"{WINDOW}s", "calibration": {"past_moments": 0}}})
+                                          "rate_window": f"{WINDOW}s", "calibration": {"past_moments": 0}, "signals": [
+                                              {"signal": "grid_forecast_gco2e_per_kwh", "query": "grid_foreseen"},
+                                              {"signal": "electricity_price_forecast_per_kwh", "query": "price_foreseen", "unit": "EUR/MWh"}]}})
 
     def whole_window() -> bool:
         query = urllib.parse.urlencode({"query": f"count_over_time(scaph_host_power_microwatts[{WINDOW + 5}s])"})
@@ -193,6 +199,12 @@ def test_a_model_gets_the_rate_of_its_replicas(sobre):
     models = measured(sobre, "models")
     assert close(models[("llama-3-8b", "gpu-new")]["requestsPerSecond"], 7.5)
     assert close(models[("resnet", "gpu-new")]["requestsPerSecond"], 25)
+
+
+def test_forecasts_stand_with_their_place(sobre):
+    place = next(p for p in sobre.signals()["places"] if p["zone"] == "FR")
+    assert [f["value"] for f in place["forecastGco2ePerKwh"]] == [35, 20]
+    assert [f["value"] for f in place["forecastEurPerKwh"]] == pytest.approx([0.06, -0.005])
 
 
 def test_nothing_is_counted_twice_and_what_was_left_out_is_told(sobre):
