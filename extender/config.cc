@@ -104,6 +104,11 @@ ServerPlan ReadServer(Section& section, const std::string& window) {
   if (!server.url.empty() && !server.url.starts_with("http://") &&
       !server.url.starts_with("https://"))
     section.FailHere("url: expected http:// or https://");
+  if (const std::size_t host = server.url.find("://");
+      host != std::string::npos &&
+      server.url.substr(host + 3, server.url.find('/', host + 3) - host - 3).find('@') !=
+          std::string::npos)
+    section.FailHere("url: a name and password there would be printed; say them in basic_auth");
   section.Read("timeout", server.timeout);
   std::int64_t megabytes = static_cast<std::int64_t>(server.max_response_bytes >> 20);
   section.Read("max_response_megabytes", 1, 4096, megabytes);
@@ -141,7 +146,8 @@ void ReadPrometheus(Section& section, Config::PrometheusSection& prometheus) {
   calibration.Done();
   std::string window = "5m";
   section.Read("rate_window", window);
-  if (!ParseDuration(window)) section.FailHere("rate_window: expected a duration, such as 5m");
+  if (!IsPromqlDuration(window))
+    section.FailHere("rate_window: expected a duration of PromQL, such as 5m or 90s");
   ServerPlan only = ReadServer(section, window);
   if (!only.server.url.empty()) prometheus.servers.push_back(std::move(only));
   section.ForEach("servers", [&](Section& entry) {
@@ -152,14 +158,24 @@ void ReadPrometheus(Section& section, Config::PrometheusSection& prometheus) {
   for (std::size_t i = 0; i < prometheus.servers.size(); ++i) {
     std::string& name = prometheus.servers[i].server.name;
     if (name.empty()) name = std::to_string(i + 1);
+    for (std::size_t j = 0; j < i; ++j) {
+      if (prometheus.servers[j].server.name == name)
+        section.FailHere("two servers are named '" + Printable(name, 60) + "'");
+    }
   }
 }
 
 void ReadCurrency(Section& section, Config& config) {
   CurrencyRate rate;
   section.Read("currency", rate.currency);
-  if (rate.currency.size() != 3)
-    section.FailHere("currency: expected an ISO 4217 code, such as USD");
+  const bool code =
+      rate.currency.size() == 3 && std::all_of(rate.currency.begin(), rate.currency.end(),
+                                               [](char c) { return c >= 'A' && c <= 'Z'; });
+  if (!code || rate.currency == "EUR")
+    section.FailHere("currency: expected an ISO 4217 code other than EUR, such as USD");
+  for (const CurrencyRate& other : config.currencies)
+    if (other.currency == rate.currency)
+      section.FailHere("currency: " + rate.currency + " stands there twice");
   std::string euros;
   section.Read("eur", euros);
   const std::optional<double> number = ParseNumber(euros);

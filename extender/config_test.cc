@@ -101,6 +101,18 @@ TEST(Config, ErrorsNameFileLineAndKey) {
       HasSubstr("unit 'GWh': node_watts can be in W, kW, mW"));
   EXPECT_THAT(error("prometheus: {url: ftp://x}\n"), HasSubstr("expected http:// or https://"));
   EXPECT_THAT(error("prometheus: {url: http://x, tls: {key_file: k}}\n"), HasSubstr("go together"));
+  EXPECT_EQ(error("listen: {}\nlisten: {}\n"), "sobre.yaml:2: 'listen' stands there twice");
+  EXPECT_THAT(error("listen: {}\n---\nlisten: {}\n"), HasSubstr("a second document"));
+  EXPECT_THAT(error("prometheus: {url: http://u:secret@h:9090}\n"),
+              HasSubstr("say them in basic_auth"));
+  EXPECT_THAT(error("prometheus: {servers: [{name: '2', url: http://a}, {url: http://b}]}\n"),
+              HasSubstr("two servers are named '2'"));
+  EXPECT_THAT(error("prometheus: {url: http://a, rate_window: 1.5h}\n"), HasSubstr("PromQL"));
+  EXPECT_THAT(error("currencies: [{currency: usd, eur: 0.9, date: 2026-11-01}]\n"),
+              HasSubstr("ISO 4217"));
+  EXPECT_THAT(error("currencies: [{currency: USD, eur: 1, date: 2026-11-01}, {currency: USD, eur: "
+                    "2, date: 2026-11-01}]\n"),
+              HasSubstr("USD stands there twice"));
   EXPECT_THAT(error("listen: [1]\n"), HasSubstr("sobre.yaml:1: listen: expected a mapping"));
   EXPECT_THAT(error("listen: {max_connections: 0}\n"), HasSubstr("whole number from 1 to 500"));
   EXPECT_THAT(error("a: [\n"), HasSubstr("sobre.yaml:"));

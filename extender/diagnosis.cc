@@ -62,6 +62,8 @@ std::string RepairServer(std::string_view problem) {
 
 std::string RepairQuery(const QueryState& query) {
   const std::string& problem = query.problem;
+  if (Has(problem, "no series has a sample of its own"))
+    return "check that the exporter still runs, and that time_query has the labels of query";
   if (Has(problem, "gives no series"))
     return "check that the exporter runs and is scraped, and the metric's name: it may have been "
            "renamed";
@@ -70,6 +72,9 @@ std::string RepairQuery(const QueryState& query) {
   if (Has(problem, "not what Prometheus sends"))
     return "check what stands between Sobre and the server: a proxy may cut or replace answers";
   if (Has(problem, "instant vector")) return "write a query that gives one value by series";
+  if (Has(problem, "HTTP status 5") || Has(problem, "timed out"))
+    return "make a recording rule of it: it is too much for the server, or takes too long: " +
+           Printable(query.query.query, 200);
   return "try the query in Prometheus' own page: " + Printable(query.query.query, 200);
 }
 
@@ -120,13 +125,37 @@ void DiagnoseQuery(const QueryState& query, const PrometheusOptions* options, Fi
   }
 }
 
+// Presets whose metric is there, but no series that counts: what a model estimates, say.
+void DiagnoseEmptyPresets(const ServerState& server, const std::string& about, Findings& out) {
+  std::map<std::pair<std::string, Signal>, bool> gives;
+  for (const QueryState& query : server.queries) {
+    if (query.preset.empty() || !query.idle.empty() || !query.answered) continue;
+    gives[{query.preset, query.query.signal}] |= query.series > 0;
+  }
+  for (const auto& [key, any] : gives) {
+    if (any) continue;
+    out.Add(Severity::kNote, about,
+            "preset " + key.first + " has its metric, but no series of it tells " +
+                std::string(ToString(key.second)),
+            "nothing, if that exporter does not measure it here");
+  }
+}
+
 void DiagnoseServer(const ServerState& server, const Config& config, Findings& out) {
   const std::string about = "prometheus " + server.name;
   if (!server.problem.empty()) {
     out.Add(Severity::kError, about, Printable(server.url) + " cannot be asked: " + server.problem,
             RepairServer(server.problem));
+  } else if (!server.round_ended) {
+    out.Add(Severity::kError, about, Printable(server.url) + " has not answered everything yet",
+            "wait a little longer; else raise prometheus.timeout, or look at what the server does");
   } else if (server.answered) {
     out.Add(Severity::kOk, about, Printable(server.url) + " answers");
+  }
+  if (!server.discovery_problem.empty()) {
+    out.Add(
+        Severity::kWarning, about, "exporters cannot be looked for: " + server.discovery_problem,
+        "name the presets of what you run under prometheus.presets: they are asked all the same");
   }
   const Duration off = server.clock_ahead < Duration(0) ? -server.clock_ahead : server.clock_ahead;
   if (off > kClockWorthATelling) {
@@ -148,6 +177,7 @@ void DiagnoseServer(const ServerState& server, const Config& config, Findings& o
   const auto plan = std::find_if(
       config.prometheus.servers.begin(), config.prometheus.servers.end(),
       [&](const ServerPlan& candidate) { return candidate.server.name == server.name; });
+  DiagnoseEmptyPresets(server, about, out);
   for (const QueryState& query : server.queries) {
     DiagnoseQuery(query, plan == config.prometheus.servers.end() ? nullptr : &plan->server, out);
   }
@@ -444,11 +474,13 @@ std::vector<Finding> Diagnose(const WorldState& state, const Config& config) {
     out.Add(Severity::kError, "kubernetes", state.not_ready_reason,
             "check the kubeconfig or service account, and its rights to list nodes, namespaces and "
             "pods");
-  if (state.servers.empty()) {
+  if (config.prometheus.servers.empty()) {
     out.Add(Severity::kNote, "prometheus",
             "no server is configured: the catalogue and estimates serve",
             "set prometheus.url; exporters that are known are found by themselves");
   }
+  if (state.servers.size() < config.prometheus.servers.size())
+    out.Add(Severity::kError, "prometheus", "no server was asked yet", "wait a little longer");
   for (const ServerState& server : state.servers) DiagnoseServer(server, config, out);
   DiagnoseSignals(*state.snapshot, out);
   DiagnoseCoverage(*state.snapshot, out);

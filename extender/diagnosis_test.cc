@@ -82,6 +82,30 @@ class DiagnoseTest : public ::testing::Test {
   Config config_;
 };
 
+TEST_F(DiagnoseTest, AServerThatHasNotAnsweredIsAnError) {
+  world_.Node("a", "aws", "eu-west-3");
+  config_.prometheus.servers.emplace_back();
+  EXPECT_THAT(Findings(), Finds(Severity::kError, "no server was asked yet"));
+  Server();
+  EXPECT_THAT(Findings(), Finds(Severity::kError, "has not answered everything yet"));
+}
+
+TEST_F(DiagnoseTest, APresetWithoutSeriesIsANote) {
+  world_.Node("a", "aws", "eu-west-3");
+  ServerState& server = Server();
+  server.round_ended = server.answered = TestWorld::kTime;
+  for (int i = 0; i < 2; ++i) {
+    QueryState& query = server.queries.emplace_back();
+    query.preset = "grid-intensity";
+    query.query.signal = Signal::kGridIntensity;
+    query.answered = TestWorld::kTime;
+  }
+  EXPECT_THAT(Findings(), Finds(Severity::kNote, "no series of it tells grid_gco2e_per_kwh"));
+  // One unit of two is what anybody has.
+  server.queries[1].series = 3;
+  EXPECT_THAT(Findings(), Not(Finds(Severity::kNote, "no series of it")));
+}
+
 TEST_F(DiagnoseTest, AWorldWithoutPrometheusIsNoError) {
   world_.Node("a", "aws", "eu-west-3");
   for (const Finding& finding : Findings()) EXPECT_NE(finding.severity, Severity::kError);

@@ -15,6 +15,7 @@ constexpr double kSpreadOfResourceScores = 200;
 constexpr std::string_view kMarker = "sobre.dev/limits";
 
 std::string TextOf(const YAML::Node& node, const char* key) {
+  if (!node.IsMap()) return "";
   const YAML::Node value = node[key];
   return value && value.IsScalar() ? value.Scalar() : "";
 }
@@ -81,6 +82,9 @@ Result<std::vector<Finding>> DiagnoseScheduler(std::string_view yaml, std::strin
     bool preference = false;
     bool limits = false;
     for (const YAML::Node& extender : root["extenders"]) {
+      if (!extender.IsMap())
+        return Status::Invalid("extenders: expected a list of mappings")
+            .WithContext(std::string(file_name) + ":" + std::to_string(extender.Mark().line + 1));
       const bool prefers = TextOf(extender, "prioritizeVerb") == "prioritize";
       const bool filters = TextOf(extender, "filterVerb") == "filter";
       if (!prefers && !filters) continue;
@@ -108,6 +112,9 @@ Result<std::vector<Finding>> DiagnoseScheduler(std::string_view yaml, std::strin
                      "no extender entry with filterVerb: limits do not hold",
                      "add the second entry of deploy/kube-scheduler-config.yaml"});
     for (const YAML::Node& profile : root["profiles"]) {
+      if (!profile.IsMap())
+        return Status::Invalid("profiles: expected a list of mappings")
+            .WithContext(std::string(file_name) + ":" + std::to_string(profile.Mark().line + 1));
       std::string sampled = TextOf(profile, "percentageOfNodesToScore");
       if (sampled.empty()) sampled = TextOf(root, "percentageOfNodesToScore");
       if (sampled != "100")

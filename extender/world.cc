@@ -153,7 +153,7 @@ void LiveWorld::Learn(std::vector<Harvest::Past> past, const SnapshotInput& inpu
     then.nodes = input.nodes;
     then.catalog = input.catalog;
     then.observations = std::move(moment.observations);
-    history_.Add(*Snapshot::Build(std::move(then)));
+    history_.AddPast(*Snapshot::Build(std::move(then)));
     next_fit_ = Timestamp();
   }
 }

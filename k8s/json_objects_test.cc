@@ -104,5 +104,19 @@ TEST(ExtenderArgs, SaysWhatIsWrong) {
   EXPECT_THAT(error(R"({"Pod":{},"NodeNames":[]})"), IsEmpty());
 }
 
+TEST(Nodes, OfSeveralPoolLabelsTheOrderDoesNotMatter) {
+  for (const char* labels : {R"("nodepool":"b","cloud.google.com/gke-nodepool":"a")",
+                             R"("cloud.google.com/gke-nodepool":"a","nodepool":"b")"}) {
+    const auto node = ParseNode(Padded(
+        R"({"metadata":{"name":"n","labels":{)" + std::string(labels) +
+        R"(,"karpenter.sh/capacity-type":"spot"}},"status":{"addresses":[{"type":"InternalIP","address":"10.0.0.1"},)"
+        R"({"type":"ExternalIP","address":"1.2.3.4"}]}})"));
+    ASSERT_TRUE(node.ok()) << node.status().message();
+    EXPECT_EQ(node->pool, "a");
+    EXPECT_TRUE(node->spot);
+    EXPECT_THAT(node->addresses, ::testing::ElementsAre("10.0.0.1"));
+  }
+}
+
 }  // namespace
 }  // namespace sobre

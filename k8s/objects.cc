@@ -90,9 +90,12 @@ void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& nod
     node.provider = value;
   } else if (key == "sobre.dev/grid-zone") {
     node.grid_zone = value;
-  } else if (std::find(kPoolLabels.begin(), kPoolLabels.end(), key) != kPoolLabels.end()) {
-    // One's own word counts more than the provider's.
-    if (node.pool.empty() || key == kPoolLabels.front()) node.pool = value;
+  } else if (const auto label = std::find(kPoolLabels.begin(), kPoolLabels.end(), key);
+             label != kPoolLabels.end()) {
+    const auto rank = static_cast<std::size_t>(label - kPoolLabels.begin());
+    if (rank >= node.pool_label) return;
+    node.pool_label = rank;
+    node.pool = value;
   } else if (const auto spot =
                  std::find(kSpotLabels.begin(), kSpotLabels.end(), std::pair(key, ToLower(value)));
              spot != kSpotLabels.end()) {

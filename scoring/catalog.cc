@@ -278,6 +278,12 @@ Status Catalog::LoadFile(std::string_view path, std::string_view bytes) {
       commitment.unit = row.Text("unit");
       if (commitment.unit != "node" && commitment.unit != "vcpu")
         row.Fail("column 'unit': '" + Printable(commitment.unit) + "' is neither node nor vcpu");
+      for (std::size_t i = 0; i + 1 < commitments_.size(); ++i) {
+        if (commitments_[i].name == commitment.name)
+          row.Fail("'" + Printable(commitment.name) +
+                   "' stands there twice: give each row a name of its own");
+      }
+      row.Source();
     });
   }
   if (name == "egress.csv") {

@@ -48,6 +48,7 @@ struct NodeFacts {
   std::vector<std::string> addresses;
   // The node pool (node group, agent pool) that it belongs to, and whether it is a spot node.
   std::string pool;
+  std::size_t pool_label = SIZE_MAX;  // which label told it: of several the lowest counts
   bool spot = false;
   // Overrides what it is called in performance tables.
   std::string hardware_class;

@@ -32,7 +32,8 @@ std::string SubjectOf(const Observation& seen) {
 // The best rank wins, then the newest, then any fixed order.
 bool Supersedes(const Observation& a, const Observation& b) {
   if (a.rank != b.rank) return a.rank < b.rank;
-  return std::tie(a.time, b.source, b.value) > std::tie(b.time, a.source, a.value);
+  return std::tie(a.time, b.source, b.value, b.currency, b.method, b.of_all_replicas) >
+         std::tie(b.time, a.source, a.value, a.currency, a.method, a.of_all_replicas);
 }
 
 struct Bounds {
@@ -180,10 +181,11 @@ void Evidence::SetAside(const Observation& seen, Fate fate, std::string why) {
   const std::size_t what = static_cast<std::size_t>(fate);
   ++tallies_[Index(seen.signal)].count[what];
   Example& example = examples_[Index(seen.signal)][what];
-  const auto before = [](const Observation& a, const Observation& b) {
-    return std::pair(SubjectOf(a), a.value) < std::pair(SubjectOf(b), b.value);
-  };
-  if (example.seen == nullptr || before(seen, *example.seen)) example = {&seen, std::move(why)};
+  // The first by what is said of it: the order in which they came must not matter.
+  if (example.seen != nullptr &&
+      std::pair(SubjectOf(seen), why) >= std::pair(SubjectOf(*example.seen), example.why))
+    return;
+  example = {&seen, std::move(why)};
 }
 
 void Evidence::Take(const Observation& seen) {
@@ -317,7 +319,8 @@ void Evidence::Compare() {
                          Printable(seen.source, 63));
     const double larger = std::max(std::abs(seen.value), std::abs(best.value));
     if (seen.currency != best.currency ||
-        std::abs(seen.value - best.value) <= kDisagreement * larger)
+        std::abs(seen.value - best.value) <=
+            std::max(kDisagreement * larger, InfoOf(seen.signal).noise))
       continue;
     ++tally.disagreements;
     const Observation*& example = examples[Index(seen.signal)];
@@ -327,24 +330,27 @@ void Evidence::Compare() {
     example = &seen;
     tally.disagreement = SubjectOf(seen) + ": " + Printable(best.source, 63) + " says " +
                          FormatSignificant(best.value, 3) + ", " + Printable(seen.source, 63) +
-                         " says " + FormatSignificant(seen.value, 3) + " " +
-                         std::string(UnitOf(seen.signal));
+                         " says " + FormatSignificant(seen.value, 3) +
+                         UnitText(InfoOf(seen.signal));
   }
 }
 
 void Evidence::FinishMeasurements() {
   for (auto& [key, held] : held_) {
     // One replica counts once; of one that is told twice, the newest.
-    std::sort(held.values.begin(), held.values.end(), [](const auto& a, const auto& b) {
-      return std::tuple(a.first->pod, b.first->time, a.second) <
-             std::tuple(b.first->pod, a.first->time, b.second);
+    const auto replica = [](const Observation& seen) {
+      return std::tie(seen.namespace_name, seen.workload, seen.pod);
+    };
+    std::sort(held.values.begin(), held.values.end(), [&](const auto& a, const auto& b) {
+      if (replica(*a.first) != replica(*b.first)) return replica(*a.first) < replica(*b.first);
+      return std::tie(b.first->time, a.second) < std::tie(a.first->time, b.second);
     });
     double sum = 0;
     std::int64_t count = 0;
     const Observation* last = nullptr;
     for (const auto& [seen, value] : held.values) {
       const bool believed = seen->source == held.best->source && seen->rank == held.best->rank;
-      const bool again = believed && last != nullptr && last->pod == seen->pod;
+      const bool again = believed && last != nullptr && replica(*last) == replica(*seen);
       const Fate fate = !believed ? Fate::kSuperseded : again ? Fate::kDuplicate : Fate::kUsed;
       if (fate == Fate::kUsed) {
         last = seen;

@@ -1,7 +1,7 @@
 // What is believed of several voices, and of values that cannot be: seen through a snapshot.
 #include "scoring/evidence.h"
 
-#include <limits>
+#include <algorithm>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -82,6 +82,34 @@ TEST(Evidence, TheBetterRankIsBelievedAndADisagreementIsTold) {
   EXPECT_EQ(tally.disagreement, "a: kepler says 300, scaphandre says 500 W");
   EXPECT_THAT(snapshot->notes(),
               Contains(HasSubstr("sources disagree by over 30 % about 1 value")));
+}
+
+TEST(Evidence, SmallValuesThatDifferALittleDoNotDisagree) {
+  TestWorld world;
+  world.Node(TwoSockets("a"));
+  world.input().observations = {Of("kepler", 1, 0.010), Of("node-exporter", 2, 0.016)};
+  for (Observation& seen : world.input().observations) seen.signal = Signal::kNodeCpuUtilization;
+  EXPECT_EQ(Tally(*world.Snapshot(), Signal::kNodeCpuUtilization).disagreements, 0);
+}
+
+TEST(Evidence, TheOrderOfEqualsChangesNothing) {
+  const auto notes_and_price = [](bool swapped) {
+    TestWorld world;
+    world.Node(TwoSockets("a"));
+    world.input().rates = {{"USD", 0.5, "2026-11-01"}};
+    std::vector<Observation> seen(6, Of("prices", 1, 1));
+    for (Observation& one : seen) one.signal = Signal::kNodePrice;
+    seen[1].currency = "USD";
+    seen[2].currency = "SEK";
+    seen[3].currency = "CHF";
+    seen[4].time -= std::chrono::hours(30);
+    seen[5].time -= std::chrono::hours(50);
+    if (swapped) std::reverse(seen.begin(), seen.end());
+    world.input().observations = seen;
+    const auto snapshot = world.Snapshot();
+    return std::pair(snapshot->notes(), snapshot->nodes()[0].price->value);
+  };
+  EXPECT_EQ(notes_and_price(false), notes_and_price(true));
 }
 
 TEST(Evidence, OneSourceThatSaysItTwiceIsReported) {
@@ -168,6 +196,27 @@ TEST_F(PodRates, OnePodThatIsToldTwiceCountsOnce) {
   const auto snapshot = world_.Snapshot();
   EXPECT_DOUBLE_EQ(snapshot->OfWorkload("shop", "web").at(0).requests->value(), 5 * 3600);
   EXPECT_EQ(Tally(*snapshot, Signal::kWorkloadRequests).of(Fate::kDuplicate), 1);
+}
+
+TEST_F(PodRates, PodsOfOneNameInTwoNamespacesAreTwo) {
+  world_.input().pods.push_back(
+      std::make_shared<const PodPlacement>(PodPlacement{"other", "web-1", "web", "fast"}));
+  See("web-1", 4).model = "llama";
+  Observation& other = See("web-1", 8);
+  other.model = "llama";
+  other.namespace_name = "other";
+  const auto snapshot = world_.Snapshot();
+  EXPECT_DOUBLE_EQ(snapshot->OfModel("llama").at(0).requests->value(), 6 * 3600);
+}
+
+TEST_F(PodRates, AnIdleReplicaCountsAndIdlenessIsNoRate) {
+  See("web-1", 4);
+  See("web-2", 0);
+  See("web-3", 0);
+  const auto snapshot = world_.Snapshot();
+  EXPECT_DOUBLE_EQ(snapshot->OfWorkload("shop", "web").at(0).requests->value(), 2 * 3600);
+  EXPECT_FALSE(snapshot->OfWorkload("shop", "web").at(1).requests);
+  EXPECT_EQ(Tally(*snapshot, Signal::kWorkloadRequests).of(Fate::kImplausible), 0);
 }
 
 TEST_F(PodRates, TwoMeshesAreNeverAddedUp) {

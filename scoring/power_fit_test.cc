@@ -104,6 +104,26 @@ TEST(PowerHistory, OneSampleIsTakenOnce) {
   EXPECT_EQ(history.Classes().at(0).points, 20);
 }
 
+TEST(PowerHistory, AClockThatSteppedBackRepeatsNothing) {
+  TestWorld world = Measured();
+  PowerHistory history;
+  history.Add(*world.Snapshot());
+  for (Observation& seen : world.input().observations) seen.time -= std::chrono::seconds(100);
+  for (int i = 0; i < 5; ++i) history.Add(*world.Snapshot());
+  EXPECT_EQ(history.Classes().at(0).points, 20);
+}
+
+TEST(PowerHistory, ThePastIsTakenBesideThePresent) {
+  TestWorld world = Measured();
+  PowerHistory history;
+  history.Add(*world.Snapshot());
+  for (Observation& seen : world.input().observations) seen.time -= std::chrono::hours(3);
+  world.input().time -= std::chrono::hours(3);
+  history.AddPast(*world.Snapshot());
+  EXPECT_EQ(history.Classes().at(0).points, 40);
+  EXPECT_EQ(history.Classes().at(0).fit.time, TestWorld::kTime);
+}
+
 TEST(PowerHistory, WhatAModelEstimatesIsNotFitted) {
   TestWorld world = Measured();
   for (Observation& seen : world.input().observations) seen.method = Method::kEstimated;

@@ -7,34 +7,49 @@ namespace {
 
 // Samples closer in time say the same again.
 constexpr Duration kBetweenPoints = std::chrono::seconds(50);
+constexpr Duration kForgotten = std::chrono::hours(24);
 
 }  // namespace
 
-void PowerHistory::Add(const Snapshot& snapshot) {
+template <class Take>
+void PowerHistory::ForEachLoad(const Snapshot& snapshot, const Take& take) {
   for (const NodeRecord& node : snapshot.nodes()) {
-    if (node.host_load) AddOne(node.machine, node.facts->name, *node.host_load);
+    if (node.host_load) take(node.machine, node.facts->name, *node.host_load);
     if (node.gpu_load && node.gpu)
-      AddOne(AcceleratorKind(node.gpu->model), node.facts->name, *node.gpu_load);
+      take(AcceleratorKind(node.gpu->model), node.facts->name, *node.gpu_load);
   }
 }
 
-void PowerHistory::AddOne(const std::string& machine, const std::string& node,
-                          const MeasuredLoad& load) {
-  Points& points = points_[{machine, load.boundary}];
-  const auto [last, added] = points.last.try_emplace(node, load.time);
-  if (!added) {
-    const Duration apart = load.time - last->second;
-    if (apart < kBetweenPoints && -apart < kBetweenPoints) return;
-    last->second = std::max(last->second, load.time);
+void PowerHistory::Add(const Snapshot& snapshot) {
+  ForEachLoad(snapshot,
+              [&](const std::string& machine, const std::string& node, const MeasuredLoad& load) {
+                Points& points = points_[{machine, load.boundary}];
+                const auto [last, added] = points.last.try_emplace(node, load.time);
+                if (!added && load.time < last->second + kBetweenPoints) return;
+                last->second = load.time;
+                AddOne(points, load);
+              });
+  for (auto& [key, points] : points_) {
+    std::erase_if(points.last,
+                  [&](const auto& entry) { return entry.second + kForgotten < snapshot.time(); });
   }
+}
+
+void PowerHistory::AddPast(const Snapshot& snapshot) {
+  ForEachLoad(snapshot,
+              [&](const std::string& machine, const std::string&, const MeasuredLoad& load) {
+                AddOne(points_[{machine, load.boundary}], load);
+              });
+}
+
+void PowerHistory::AddOne(Points& points, const MeasuredLoad& load) {
   const auto bin = static_cast<std::size_t>(load.point.utilization.value() * kBins);
   auto& kept = points.bins[std::min(bin, kBins - 1)];
   kept.push_back(load.point);
   if (kept.size() > kPointsPerBin) kept.pop_front();
-  if (load.time >= points.newest) {
-    points.newest = load.time;
-    points.source = load.source;
-  }
+  if (load.time < points.newest) return;
+  points.newest = load.time;
+  points.source = load.source;
 }
 
 std::vector<PowerHistory::Class> PowerHistory::Classes() const {

@@ -15,15 +15,17 @@ namespace sobre {
 // the load, so that its memory does not grow with nodes or time. Not thread-safe; no clock.
 class PowerHistory {
  public:
-  // Takes the measured loads, but none again that is about as old as the node's newest.
+  // Takes the measured loads that are newer than those already taken of the same node.
   void Add(const Snapshot& snapshot);
+  // Takes those of a moment of the past, whatever was taken before: once each.
+  void AddPast(const Snapshot& snapshot);
 
   // One kind of machine, and what its points give.
   struct Class {
     ClassFit fit;
     PowerFitResult result;
     std::int64_t points = 0;
-    std::int64_t nodes = 0;  // whose points were taken, ever
+    std::int64_t nodes = 0;  // that were measured of late
   };
   // By machine, accelerators included.
   [[nodiscard]] std::vector<Class> Classes() const;
@@ -40,11 +42,13 @@ class PowerHistory {
   };
   struct Points {
     std::array<std::deque<PowerPoint>, kBins> bins;
-    std::map<std::string, Timestamp> last;  // by node
+    std::map<std::string, Timestamp> last;  // by node; those not seen for a day are forgotten
     std::string source;
     Timestamp newest;
   };
-  void AddOne(const std::string& machine, const std::string& node, const MeasuredLoad& load);
+  template <class Take>
+  static void ForEachLoad(const Snapshot& snapshot, const Take& take);
+  void AddOne(Points& points, const MeasuredLoad& load);
 
   std::map<Key, Points> points_;
 };

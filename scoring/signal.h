@@ -46,6 +46,8 @@ struct SignalInfo {
   double lowest;
   double highest;
   Duration max_age;
+  // Sources that differ by less do not disagree, however small the value.
+  double noise = 0;
 };
 const SignalInfo& InfoOf(Signal signal);
 // "node_watts", "node_cpu_utilization", "node_price_per_hour", "grid_gco2e_per_kwh", …

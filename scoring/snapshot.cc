@@ -294,20 +294,27 @@ class SnapshotBuilder {
     node.price->method = Method::kConfigured;
   }
 
+  // Differences of clocks make a share a little less than none, or more than all.
+  static Fraction LoadOf(const Observation& utilization) {
+    return Fraction(std::clamp(utilization.value, 0.0, 1.0));
+  }
+
   // The processors' watts are what the platform measures without accelerators, else what the
   // processors measure themselves.
   static void AddHostLoad(const Observation* utilization, NodeRecord& node) {
     const double vcpus = static_cast<double>(node.facts->allocatable.millicpu) / 1000.0;
     if (utilization == nullptr || vcpus <= 0) return;
     const bool has_gpus = node.facts->allocatable.UsesGpu();
-    const bool whole = node.measured_power && (!has_gpus || node.measured_gpu_power);
+    const auto& gpus = node.measured_gpu_power;
+    const bool whole =
+        node.measured_power && (!has_gpus || (gpus && gpus->method == Method::kMeasured));
     const auto& measured = whole ? node.measured_power : node.measured_cpu_power;
     // What was estimated by a model fits that model, not the machine.
     if (!measured || measured->method != Method::kMeasured) return;
     Watts power = measured->value;
-    if (whole && has_gpus) power = power - node.measured_gpu_power->value;
+    if (whole && has_gpus) power = power - gpus->value;
     if (power <= Watts(0)) return;
-    node.host_load = {{Fraction(std::min(utilization->value, 1.0)), power / vcpus},
+    node.host_load = {{LoadOf(*utilization), power / vcpus},
                       whole ? PowerBoundary::kWholeNode : PowerBoundary::kProcessors,
                       std::min(measured->time, utilization->time),
                       measured->source};
@@ -318,11 +325,10 @@ class SnapshotBuilder {
     if (utilization == nullptr || !measured || node.gpus <= Gpus(0) ||
         measured->method != Method::kMeasured)
       return;
-    node.gpu_load = {
-        {Fraction(std::min(utilization->value, 1.0)), measured->value / node.gpus.value()},
-        PowerBoundary::kWholeNode,
-        std::min(measured->time, utilization->time),
-        measured->source};
+    node.gpu_load = {{LoadOf(*utilization), measured->value / node.gpus.value()},
+                     PowerBoundary::kWholeNode,
+                     std::min(measured->time, utilization->time),
+                     measured->source};
   }
 
   // Each node counts to the first commitment that covers it and has room.
@@ -377,6 +383,8 @@ class SnapshotBuilder {
       measurements.back().method = seen.method;
     }
     Measurement& of_class = measurements.back();
+    // A replica that stands idle has no rate to count by.
+    if (seen.mean <= 0) return;
     switch (key.signal) {
       case Signal::kWorkloadRequests:
         of_class.requests = UnitsPerHour(seen.mean * 3600);

@@ -58,20 +58,19 @@ class Collector::Server {
             fed ? "your own query feeds " + std::string(ToString(query.signal)) : "");
       }
     }
-    for (const auto& names : found_by) metrics.insert(metrics.end(), names.begin(), names.end());
+    for (const ServerPlan::WantedPreset& wanted : plan.presets)
+      for (const std::string& metric : wanted.preset.found_by)
+        metrics[metric] = wanted.preset.found_within;
     for (const QueryState& query : state.queries)
-      if (!query.query.needs.empty()) metrics.push_back(query.query.needs);
-    std::sort(metrics.begin(), metrics.end());
-    metrics.erase(std::unique(metrics.begin(), metrics.end()), metrics.end());
+      if (!query.query.needs.empty()) metrics.try_emplace(query.query.needs);
   }
 
   Prometheus prometheus;
   ServerState state;
   std::vector<std::vector<std::string>> found_by;  // by preset
-  std::vector<std::string> metrics;                // all to look for
+  Prometheus::Metrics metrics;                     // all to look for
   std::vector<bool> covered;                       // by query: never to be asked
   std::vector<Harvest::Past> past;
-  std::string logged;
   std::thread thread;
 
  private:
@@ -85,6 +84,9 @@ class Collector::Server {
     added.query.rank = query.rank * kMostServers + number;
     added.preset = preset;
     added.idle = std::move(idle);
+    // Until it was looked for.
+    if (added.idle.empty() && !query.needs.empty()) added.idle = "not looked for yet";
+    if (added.idle.empty() && !preset.empty()) added.idle = "not looked for yet";
   }
 };
 
@@ -122,6 +124,9 @@ Harvest Collector::View() {
     const ServerState& state = server->state;
     const std::string who = servers_.size() > 1 ? "prometheus " + state.name : "prometheus";
     if (!state.problem.empty()) harvest.problems.push_back(who + ": " + state.problem);
+    if (!state.discovery_problem.empty())
+      harvest.problems.push_back(who +
+                                 ": presets cannot be looked for: " + state.discovery_problem);
     for (const PresetState& preset : state.presets) {
       if (!preset.automatic && !preset.found && state.discovered)
         harvest.problems.push_back(who + ": preset " + preset.name +
@@ -141,53 +146,108 @@ Harvest Collector::View() {
   return harvest;
 }
 
-void Collector::Run(Server& server) {
-  Prometheus& prometheus = server.prometheus;
-  ServerState& state = server.state;
-  const auto wait = [&](Duration most) {
-    std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, most, [this] { return stop_.load(); });
-    return !stop_;
-  };
-  // Under the lock: what became of the server as a whole.
-  const auto note = [&](const std::string& problem) {
-    state.problem = problem;
-    if (problem == server.logged) return;
-    // Once by failure, not once by attempt.
-    if (!problem.empty() && server.logged.empty())
-      Log(LogLevel::kWarning, "Prometheus: falling back",
-          {{"server", state.url}, {"error", problem}});
-    if (problem.empty()) Log(LogLevel::kInfo, "Prometheus: well again", {{"server", state.url}});
-    server.logged = problem;
-  };
-  // True if the server can be asked on; else how long to leave it alone is in `pause`.
-  Duration pause{0};
-  const auto server_failed = [&](const QueryFailure& failure) {
-    const std::lock_guard lock(mutex_);
-    note(failure.status.message());
-    pause = failure.retry_after > Duration(0)
-                ? std::clamp(failure.retry_after, kShortestPause, kLongestPause)
-                : options_.refresh;
-  };
-  const auto discover = [&]() -> bool {
-    if (server.metrics.empty()) return true;
+// One server's rounds. Only the server's own thread writes its state, under the lock.
+class Collector::Rounds {
+ public:
+  Rounds(Collector& owner, Server& server)
+      : owner_(owner), server_(server), state_(server.state), started_(Now()) {
+    past_left_ = owner.options_.past_moments;
+  }
+
+  void Run() {
+    while (!owner_.stop_) {
+      failure_.reset();
+      AskAll();
+      EndRound();
+      if (!Wait(Pause())) return;
+    }
+  }
+
+ private:
+  using Scope = QueryFailure::Scope;
+
+  bool Wait(Duration most) {
+    std::unique_lock lock(owner_.mutex_);
+    owner_.wake_.wait_for(lock, most, [this] { return owner_.stop_.load(); });
+    return !owner_.stop_;
+  }
+
+  void AskAll() {
+    if (const Status status = server_.prometheus.ReadCredentials(); !status.ok()) {
+      failure_ = QueryFailure{status, Scope::kServer};
+      return;
+    }
+    if (Now() >= next_discovery_ && !Discover()) return;
+    std::vector<std::size_t> to_ask;
+    for (std::size_t i = 0; i < state_.queries.size(); ++i)
+      if (state_.queries[i].idle.empty()) to_ask.push_back(i);
+    // After a failure that ended a round, with what comes after it: no query starves the others.
+    const auto first = std::find_if(to_ask.begin(), to_ask.end(),
+                                    [this](std::size_t i) { return i >= begin_with_; });
+    std::rotate(to_ask.begin(), first, to_ask.end());
+    asked_ = !to_ask.empty();
+    const Duration step =
+        first_ ? Duration(0)
+               : owner_.options_.refresh /
+                     static_cast<std::int64_t>(std::max<std::size_t>(1, to_ask.size()));
+    std::vector<std::size_t> unclear;
+    for (const std::size_t index : to_ask) {
+      const std::optional<QueryFailure> failure = AskOne(index);
+      if (owner_.stop_) return;
+      begin_with_ = index + 1;
+      if (!failure || failure->scope == Scope::kQuery) {
+        unclear.clear();
+      } else {
+        unclear.push_back(index);
+        // One that fails may be too much for the server; two in a row, or all there is, mean that
+        // the server is.
+        if (failure->scope == Scope::kServer ||
+            unclear.size() == std::min<std::size_t>(2, to_ask.size())) {
+          BlameServer(*failure, unclear);
+          return;
+        }
+      }
+      if (step > Duration(0) && !Wait(step)) return;
+    }
+    begin_with_ = 0;
+    if (!first_) LearnThePast(to_ask);
+  }
+
+  // The server's trouble is told once, not once by query.
+  void BlameServer(const QueryFailure& failure, const std::vector<std::size_t>& queries) {
+    failure_ = failure;
+    const std::lock_guard lock(owner_.mutex_);
+    for (const std::size_t index : queries) state_.queries[index].problem.clear();
+  }
+
+  // False if nothing can be asked.
+  bool Discover() {
     std::map<std::string, std::int64_t> found;
-    if (const auto failure = prometheus.Discover(server.metrics, found)) {
-      server_failed(*failure);
+    std::optional<QueryFailure> failure;
+    if (!server_.metrics.empty()) failure = server_.prometheus.Discover(server_.metrics, found);
+    if (owner_.stop_) return false;
+    if (failure && failure->scope == Scope::kServer) {
+      failure_ = failure;
       return false;
     }
-    const std::lock_guard lock(mutex_);
-    state.discovered = Now();
+    next_discovery_ = Now() + (failure ? owner_.options_.refresh : owner_.options_.discover);
+    const std::lock_guard lock(owner_.mutex_);
+    state_.discovery_problem = failure ? failure->status.message() : "";
+    if (failure) {
+      if (!state_.discovered) AskNamedPresets();
+      return true;
+    }
+    state_.discovered = Now();
     std::set<std::string> there;
-    for (std::size_t i = 0; i < state.presets.size(); ++i) {
-      PresetState& preset = state.presets[i];
-      preset.found = std::any_of(server.found_by[i].begin(), server.found_by[i].end(),
+    for (std::size_t i = 0; i < state_.presets.size(); ++i) {
+      PresetState& preset = state_.presets[i];
+      preset.found = std::any_of(server_.found_by[i].begin(), server_.found_by[i].end(),
                                  [&](const std::string& metric) { return found.contains(metric); });
       if (preset.found) there.insert(preset.name);
     }
-    for (std::size_t i = 0; i < state.queries.size(); ++i) {
-      QueryState& query = state.queries[i];
-      if (server.covered[i]) continue;
+    for (std::size_t i = 0; i < state_.queries.size(); ++i) {
+      QueryState& query = state_.queries[i];
+      if (server_.covered[i]) continue;
       query.idle.clear();
       if (!query.preset.empty() && !there.contains(query.preset)) {
         query.idle = "no metric of " + query.preset + " is there";
@@ -195,105 +255,121 @@ void Collector::Run(Server& server) {
         query.idle = "there is no series " + query.query.needs;
       }
       if (query.idle.empty()) continue;
-      // What was there and is gone ages; its problem is told no longer.
+      // What was there and is gone is not spoken of any more.
       query.problem.clear();
+      query.values.reset();
     }
     return true;
-  };
-  // False if the server is to be left alone.
-  const auto ask = [&](std::size_t index) -> bool {
-    const SignalQuery& query = state.queries[index].query;  // only this thread writes it
+  }
+
+  // Nobody can say what is there: what the configuration names is asked all the same. Under the
+  // lock.
+  void AskNamedPresets() {
+    std::set<std::string> named;
+    for (const PresetState& preset : state_.presets)
+      if (!preset.automatic) named.insert(preset.name);
+    for (std::size_t i = 0; i < state_.queries.size(); ++i) {
+      QueryState& query = state_.queries[i];
+      if (!server_.covered[i] && (query.preset.empty() || named.contains(query.preset)))
+        query.idle.clear();
+    }
+  }
+
+  std::optional<QueryFailure> AskOne(std::size_t index) {
+    const SignalQuery& query = state_.queries[index].query;
     QueryAnswer answer;
     const Timestamp start = Now();
-    auto failure = prometheus.Collect(query, start, std::nullopt, answer);
-    if (!failure && answer.series == 0)
-      failure = QueryFailure{Status::NotFound("the query gives no series"), false};
+    auto failure = server_.prometheus.Collect(query, start, std::nullopt, answer);
+    if (owner_.stop_) return failure;
+    // Of a preset, that its metric is there and no series fits is no failure: the doctor notes it.
+    if (!failure && answer.series == 0 && state_.queries[index].preset.empty())
+      failure = QueryFailure{Status::NotFound("the query gives no series"), Scope::kQuery};
     auto values = std::make_shared<const std::vector<Observation>>(std::move(answer.observations));
     {
-      const std::lock_guard lock(mutex_);
-      QueryState& kept = state.queries[index];
+      const std::lock_guard lock(owner_.mutex_);
+      QueryState& kept = state_.queries[index];
       kept.asked = start;
       kept.took = Now() - start;
       kept.bytes = answer.bytes;
       kept.warnings = std::move(answer.warnings);
       kept.problem = failure ? failure->status.message() : "";
-      state.clock_ahead = prometheus.clock_ahead();
+      state_.clock_ahead = server_.prometheus.clock_ahead();
       if (failure) {
         ++kept.failures;
-        // The server's trouble is told once, not once by query.
-        if (failure->of_server) kept.problem.clear();
       } else {
         kept.answered = start;
         kept.series = answer.series;
+        kept.ended = answer.ended;
         kept.nameless = answer.nameless;
         kept.nameless_labels = std::move(answer.nameless_labels);
         // A failed query leaves the last good values in place: they age, and are set aside in time.
         kept.values = std::move(values);
-        state.answered = start;
-        note("");
+        state_.answered = start;
       }
     }
-    if (failure && failure->of_server) {
-      server_failed(*failure);
-      return false;
-    }
-    on_change_();
-    return true;
-  };
-  bool first = true;
-  Timestamp next_discovery;
-  std::int64_t past_left = options_.past_moments;
-  const Timestamp started = Now();
-  while (!stop_) {
-    pause = Duration(0);
-    if (const Status status = prometheus.ReadCredentials(); !status.ok()) {
-      server_failed({status, true, Duration(0)});
-    } else if (Now() < next_discovery || discover()) {
-      if (Now() >= next_discovery) next_discovery = Now() + options_.discover;
-      std::vector<std::size_t> to_ask;
-      for (std::size_t i = 0; i < state.queries.size(); ++i)
-        if (state.queries[i].idle.empty()) to_ask.push_back(i);
-      const Duration step = first ? Duration(0)
-                                  : options_.refresh / static_cast<std::int64_t>(
-                                                           std::max<std::size_t>(1, to_ask.size()));
-      for (const std::size_t index : to_ask) {
-        if (stop_ || !ask(index)) break;
-        if (step > Duration(0) && !wait(step)) break;
-      }
-      // After the first round, what calibration can learn of the past: one moment a round.
-      if (pause == Duration(0) && !first && past_left > 0 && !stop_) {
-        Harvest::Past past{started - options_.past_step * past_left, {}};
-        --past_left;
-        QueryAnswer answer;
-        for (const std::size_t index : to_ask) {
-          if (stop_ || !FeedsCalibration(state.queries[index].query.signal)) continue;
-          if (prometheus.Collect(state.queries[index].query, past.time, past.time, answer)) break;
-        }
-        past.observations = std::move(answer.observations);
-        const std::lock_guard lock(mutex_);
-        if (!past.observations.empty()) server.past.push_back(std::move(past));
-      }
-      if (to_ask.empty() && pause == Duration(0)) {
-        const std::lock_guard lock(mutex_);
-        note("");
-      }
-    }
-    {
-      const std::lock_guard lock(mutex_);
-      if (!stop_) state.round_ended = Now();
-      wake_.notify_all();
-    }
-    on_change_();
-    if (pause == Duration(0)) {
-      const bool nothing_asked =
-          std::none_of(state.queries.begin(), state.queries.end(),
-                       [](const QueryState& query) { return query.idle.empty(); });
-      // Rounds that spread their queries have waited already.
-      if (first || nothing_asked) pause = options_.refresh;
-      first = false;
-    }
-    if (pause > Duration(0) && !wait(pause)) break;
+    owner_.on_change_();
+    return failure;
   }
-}
+
+  // What calibration can learn of the past: one moment a round.
+  void LearnThePast(const std::vector<std::size_t>& to_ask) {
+    if (past_left_ == 0) return;
+    Harvest::Past past{started_ - owner_.options_.past_step * past_left_, {}};
+    --past_left_;
+    QueryAnswer answer;
+    for (const std::size_t index : to_ask) {
+      if (owner_.stop_) return;
+      const SignalQuery& query = state_.queries[index].query;
+      if (FeedsCalibration(query.signal))
+        static_cast<void>(server_.prometheus.Collect(query, past.time, past.time, answer));
+    }
+    past.observations = std::move(answer.observations);
+    const std::lock_guard lock(owner_.mutex_);
+    if (!past.observations.empty()) server_.past.push_back(std::move(past));
+  }
+
+  void EndRound() {
+    {
+      const std::lock_guard lock(owner_.mutex_);
+      if (owner_.stop_) return;
+      const std::string problem = failure_ ? failure_->status.message() : "";
+      // Once by failure, not once by attempt.
+      if (!problem.empty() && state_.problem.empty())
+        Log(LogLevel::kWarning, "Prometheus: falling back",
+            {{"server", state_.url}, {"error", problem}});
+      if (problem.empty() && !state_.problem.empty())
+        Log(LogLevel::kInfo, "Prometheus: well again", {{"server", state_.url}});
+      state_.problem = problem;
+      state_.round_ended = Now();
+      owner_.wake_.notify_all();
+    }
+    owner_.on_change_();
+  }
+
+  Duration Pause() {
+    if (failure_) {
+      return failure_->retry_after > Duration(0)
+                 ? std::clamp(failure_->retry_after, kShortestPause, kLongestPause)
+                 : owner_.options_.refresh;
+    }
+    // Rounds that spread their queries have waited already.
+    const bool waited = asked_ && !first_;
+    first_ = false;
+    return waited ? Duration(0) : owner_.options_.refresh;
+  }
+
+  Collector& owner_;
+  Server& server_;
+  ServerState& state_;
+  const Timestamp started_;
+  std::optional<QueryFailure> failure_;  // that ended this round
+  bool first_ = true;                    // no round was whole yet: all is asked at once
+  bool asked_ = false;
+  std::size_t begin_with_ = 0;
+  Timestamp next_discovery_;
+  std::int64_t past_left_ = 0;
+};
+
+void Collector::Run(Server& server) { Rounds(*this, server).Run(); }
 
 }  // namespace sobre

@@ -41,6 +41,7 @@ struct QueryState {
   std::int64_t failures = 0;
   std::string problem;  // of the last attempt; empty: it went well
   std::int64_t series = 0;
+  std::int64_t ended = 0;
   std::int64_t nameless = 0;
   std::string nameless_labels;
   std::size_t bytes = 0;
@@ -56,6 +57,7 @@ struct PresetState {
   bool found = false;
 };
 
+// What is known of one server.
 struct ServerState {
   std::string name;
   std::string url;
@@ -64,6 +66,8 @@ struct ServerState {
   std::optional<Timestamp> answered;
   std::optional<Timestamp> round_ended;  // all queries were asked once
   std::optional<Timestamp> discovered;
+  // Why it could not be looked for what is there; the presets found before are asked on.
+  std::string discovery_problem;
   Duration clock_ahead{0};
   std::vector<PresetState> presets;
   std::vector<QueryState> queries;
@@ -107,6 +111,7 @@ class Collector {
 
  private:
   class Server;
+  class Rounds;
   void Run(Server& server);
 
   const CollectorOptions options_;

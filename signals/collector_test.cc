@@ -111,6 +111,66 @@ TEST(Collector, KeepsTheLastGoodValues) {
   EXPECT_EQ(harvest.batches.size(), 1U);
 }
 
+// Waits until `check` holds for a view.
+Harvest ViewWhen(Collector& collector, const std::function<bool(const Harvest&)>& check) {
+  const Timestamp deadline = Now() + kSoon;
+  while (true) {
+    Harvest harvest = collector.View();
+    if (check(harvest) || Now() > deadline) return harvest;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+TEST(Collector, OneQueryThatFailsHindersNoOther) {
+  FakePrometheus server([](const std::string& promql, HttpResponse& response) {
+    if (promql.find("heavy") != std::string::npos) response.status = 503;
+    response.body = FakePrometheus::Vector(R"("node":"n1")", "100");
+  });
+  ServerPlan plan = PlanFor(server.url());
+  plan.queries[0].query = "sum(heavy)";
+  plan.queries.push_back(PlanFor("").queries[0]);
+  Collector collector({plan}, {}, [] {});
+  ASSERT_TRUE(collector.WaitForFirstRound(kSoon));
+  const Harvest harvest = collector.View();
+  EXPECT_EQ(harvest.batches.size(), 1U);
+  EXPECT_EQ(harvest.servers[0].problem, "");
+  EXPECT_THAT(harvest.problems,
+              testing::ElementsAre(HasSubstr("node_watts from prometheus: HTTP status 503")));
+}
+
+TEST(Collector, AfterTwoFailuresTheNextRoundBeginsBehindThem) {
+  FakePrometheus server([](const std::string& promql, HttpResponse& response) {
+    if (promql.find("heavy") != std::string::npos) response.status = 503;
+    response.body = FakePrometheus::Vector(R"("node":"n1")", "100");
+  });
+  ServerPlan plan = PlanFor(server.url());
+  plan.queries[0].query = "sum(heavy)";
+  plan.queries.push_back(plan.queries[0]);
+  plan.queries.push_back(PlanFor("").queries[0]);
+  CollectorOptions options;
+  options.refresh = std::chrono::milliseconds(20);
+  Collector collector({plan}, options, [] {});
+  const Harvest harvest = ViewWhen(collector, [](const Harvest& h) { return !h.batches.empty(); });
+  EXPECT_EQ(harvest.batches.size(), 1U);
+}
+
+TEST(Collector, AServerThatIsWellAgainIsSaidToBeWithoutAnySeries) {
+  std::atomic<bool> well = false;
+  FakePrometheus server([&](const std::string&, HttpResponse& response) {
+    response.status = well ? 200 : 503;
+    response.body = R"({"status":"success","data":{"resultType":"vector","result":[]}})";
+  });
+  CollectorOptions options;
+  options.refresh = std::chrono::milliseconds(20);
+  Collector collector({PlanFor(server.url())}, options, [] {});
+  ViewWhen(collector, [](const Harvest& h) { return !h.servers[0].problem.empty(); });
+  well = true;
+  const Harvest harvest =
+      ViewWhen(collector, [](const Harvest& h) { return h.servers[0].problem.empty(); });
+  EXPECT_EQ(harvest.servers[0].problem, "");
+  EXPECT_THAT(harvest.problems, Contains(HasSubstr("the query gives no series")));
+}
+
 // A discovery query gets the metrics that are there; all else one series.
 FakePrometheus::Rule WithMetrics(const std::vector<std::string>& metrics) {
   return [metrics](const std::string& promql, HttpResponse& response) {
@@ -151,6 +211,63 @@ TEST(Collector, OnesOwnQueryReplacesThatOfAPresetFoundByItself) {
   const Harvest harvest = collector.View();
   EXPECT_EQ(harvest.batches.size(), 1U);
   EXPECT_EQ(harvest.servers[0].queries[1].idle, "your own query feeds node_watts");
+}
+
+TEST(Collector, ADiscoveryThatFailsStopsNothingElse) {
+  FakePrometheus server([](const std::string& promql, HttpResponse& response) {
+    if (promql.find("__name__") != std::string::npos) {
+      response.status = 422;
+      response.body = R"({"status":"error","error":"too many series"})";
+      return;
+    }
+    response.body = FakePrometheus::Vector(R"("node":"n1","node_name":"n1")", "100");
+  });
+  ServerPlan plan = PlanFor(server.url());
+  AddPreset("kepler", false, plan);
+  AddPreset("scaphandre", true, plan);
+  Collector collector({plan}, {}, [] {});
+  ASSERT_TRUE(collector.WaitForFirstRound(kSoon));
+  const Harvest harvest = collector.View();
+  // One's own query, and the four of the preset that is named.
+  EXPECT_EQ(harvest.batches.size(), 5U);
+  EXPECT_THAT(harvest.problems,
+              Contains(HasSubstr("presets cannot be looked for: HTTP status 422")));
+  EXPECT_EQ(harvest.servers[0].problem, "");
+}
+
+TEST(Collector, APresetsQueryWithoutSeriesIsNoProblem) {
+  FakePrometheus server([](const std::string& promql, HttpResponse& response) {
+    response.body = promql.find("__name__") != std::string::npos
+                        ? FakePrometheus::Vector(R"("metric":"kepler_platform_watts")", "7")
+                        : R"({"status":"success","data":{"resultType":"vector","result":[]}})";
+  });
+  ServerPlan plan = PlanFor(server.url());
+  plan.queries.clear();
+  AddPreset("kepler", false, plan);
+  Collector collector({plan}, {}, [] {});
+  ASSERT_TRUE(collector.WaitForFirstRound(kSoon));
+  EXPECT_THAT(collector.View().problems, IsEmpty());
+}
+
+TEST(Collector, ValuesOfAnExporterThatIsGoneAreForgotten) {
+  std::atomic<bool> there = true;
+  const FakePrometheus::Rule with = WithMetrics({"kepler_platform_watts"});
+  const FakePrometheus::Rule without = WithMetrics({});
+  FakePrometheus server([&](const std::string& promql, HttpResponse& response) {
+    (there ? with : without)(promql, response);
+  });
+  ServerPlan plan = PlanFor(server.url());
+  plan.queries.clear();
+  AddPreset("kepler", true, plan);
+  CollectorOptions options;
+  options.refresh = std::chrono::milliseconds(20);
+  options.discover = std::chrono::milliseconds(40);
+  Collector collector({plan}, options, [] {});
+  ViewWhen(collector, [](const Harvest& h) { return !h.batches.empty(); });
+  there = false;
+  const Harvest harvest = ViewWhen(collector, [](const Harvest& h) { return h.batches.empty(); });
+  EXPECT_TRUE(harvest.batches.empty());
+  EXPECT_THAT(harvest.problems, IsEmpty());
 }
 
 TEST(Collector, APresetThatIsNamedAndMissingIsAProblem) {

@@ -55,6 +55,10 @@ PresetParameters ReadParameters(const YAML::Node& root, const PresetParameters& 
       throw YamlSection::Mistake{
           0, "there is no parameter '" + Printable(name, 40) + "'" + DidYouMean(name, names)};
     }
+    if ((name == "window" || name == "range") && !IsPromqlDuration(value)) {
+      throw YamlSection::Mistake{
+          0, name + ": '" + Printable(value, 40) + "' is no duration of PromQL, such as 5m or 90s"};
+    }
     known->second = value;
   }
   return values;
@@ -66,6 +70,11 @@ Preset ReadPreset(const YAML::Node& root) {
   section.Read("name", preset.name);
   section.Read("about", preset.about);
   section.Read("found_by", preset.found_by);
+  for (const std::string& metric : preset.found_by) {
+    if (!IsMetricName(metric))
+      section.FailHere("found_by: '" + Printable(metric, 60) + "' is not the name of a metric");
+  }
+  section.Read("found_within", preset.found_within);
   std::int64_t rank = 0;
   section.Read("rank", 1, 99, rank);
   static_cast<void>(section.Take("parameters"));
@@ -115,6 +124,8 @@ SignalQuery ReadSignalQuery(YamlSection& section) {
   section.Read("time_query", query.time_query);
   section.Read("resets_query", query.resets_query);
   section.Read("needs", query.needs);
+  if (!query.needs.empty() && !IsMetricName(query.needs))
+    section.FailHere("needs: '" + Printable(query.needs, 60) + "' is not the name of a metric");
   std::string unit(UnitOf(*signal));
   section.Read("unit", unit);
   const std::optional<UnitConversion> conversion = ConvertUnit(*signal, unit);
@@ -141,6 +152,21 @@ SignalQuery ReadSignalQuery(YamlSection& section) {
   if (estimated) query.method = Method::kEstimated;
   section.Read("of_all_replicas", query.of_all_replicas);
   return query;
+}
+
+bool IsPromqlDuration(std::string_view text) {
+  bool positive = false;
+  while (!text.empty()) {
+    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    if (digits == 0) return false;
+    positive |= text.substr(0, digits).find_first_not_of('0') != std::string_view::npos;
+    text.remove_prefix(digits);
+    const std::size_t unit = text.starts_with("ms") ? 2 : 1;
+    if (text.empty() || std::string_view("smhdwy").find(text[unit - 1]) == std::string_view::npos)
+      return false;
+    text.remove_prefix(unit);
+  }
+  return positive;
 }
 
 std::vector<std::string_view> PresetNames() {

@@ -25,6 +25,8 @@ struct Preset {
   std::string about;
   // Metrics by which it is known to be there.
   std::vector<std::string> found_by;
+  // How far back these are looked for ("3h"), where samples carry an old time; empty: now.
+  std::string found_within;
   std::vector<SignalQuery> queries;
   std::vector<Trap> traps;
 };
@@ -41,6 +43,9 @@ Result<Preset> LoadPreset(std::string_view name, const PresetParameters& paramet
 // The same of any text, for tests and a user's own.
 Result<Preset> ParsePreset(std::string_view yaml, std::string_view file_name,
                            const PresetParameters& parameters);
+
+// Whether Prometheus takes it for a duration of its own ("90s", "1h30m"), over 0.
+bool IsPromqlDuration(std::string_view text);
 
 // What a query of a user's own overlooks, in sentences: "kepler_node_cpu_watts without zone: …".
 std::vector<std::string> TrapsIn(std::string_view promql, std::span<const Trap> traps);

@@ -29,7 +29,7 @@ TEST(Presets, AllLoadAndAreComplete) {
       EXPECT_THAT(query.query, Not(HasSubstr("[5m]")));
       // A counter's beginning anew is looked for, where series are not of many counters.
       if (query.query.find("rate(") != std::string::npos && !query.of_all_replicas &&
-          query.signal != Signal::kNodeCpuUtilization) {
+          name != "node-exporter") {
         EXPECT_FALSE(query.resets_query.empty()) << query.query;
       }
     }
@@ -63,8 +63,19 @@ TEST(Presets, AUsersOwnQueryIsWarnedOfTraps) {
   EXPECT_THAT(TrapsIn("sum(my_istio_requests_total)", KnownTraps()), IsEmpty());
 }
 
+TEST(Presets, DurationsArePrometheusOwn) {
+  for (const char* good : {"5m", "90s", "1h30m", "500ms", "1w"})
+    EXPECT_TRUE(IsPromqlDuration(good)) << good;
+  for (const char* bad : {"", "5", "m", "0s", "1.5h", "5 m", "-5m"})
+    EXPECT_FALSE(IsPromqlDuration(bad)) << bad;
+}
+
 TEST(Presets, MistakesAreTold) {
   EXPECT_THAT(LoadPreset("kepller", {}).status().message(), HasSubstr("did you mean 'kepler'?"));
+  EXPECT_THAT(LoadPreset("kepler", {{"window", "1.5h"}}).status().message(),
+              HasSubstr("no duration of PromQL"));
+  EXPECT_THAT(LoadPreset("electricity-price", {{"metric", "a{b=\"c\"}"}}).status().message(),
+              HasSubstr("is not the name of a metric"));
   EXPECT_THAT(LoadPreset("kepler", {{"windw", "1m"}}).status().message(),
               HasSubstr("no parameter 'windw'; did you mean 'window'?"));
   EXPECT_THAT(

@@ -41,6 +41,10 @@ std::string_view FirstLabel(const VectorReader::Sample& sample, std::string_view
   return {};
 }
 
+bool IsForecast(Signal signal) {
+  return signal == Signal::kGridForecast || signal == Signal::kElectricityForecast;
+}
+
 // Takes from the labels what the sample is about; false if they do not say it.
 bool Name(const VectorReader::Sample& sample, const SignalQuery& query, Observation& seen) {
   switch (InfoOf(query.signal).subject) {
@@ -48,7 +52,13 @@ bool Name(const VectorReader::Sample& sample, const SignalQuery& query, Observat
       seen.node = FirstLabel(sample, query.node_label);
       return !seen.node.empty();
     case Subject::kPlace:
-      seen.ahead = ParseDuration(FirstLabel(sample, query.ahead_label)).value_or(Duration(0));
+      if (const std::string_view ahead = FirstLabel(sample, query.ahead_label);
+          IsForecast(query.signal) && !ahead.empty()) {
+        const std::optional<Duration> duration = ParseDuration(ahead);
+        // A forecast for nobody knows when is none for now.
+        if (!duration) return false;
+        seen.ahead = *duration;
+      }
       seen.provider = FirstLabel(sample, query.provider_label);
       seen.region = FirstLabel(sample, query.region_label);
       seen.zone = FirstLabel(sample, query.zone_label);
@@ -110,12 +120,15 @@ std::string Base64(std::string_view text) {
 
 }  // namespace
 
+bool IsMetricName(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), IsNameCharacter) &&
+         (text[0] < '0' || text[0] > '9');
+}
+
 bool IsPlainSelector(std::string_view promql) {
   const std::string_view text = Trim(promql);
   const std::size_t end = std::min(text.find('{'), text.size());
-  const std::string_view name = Trim(text.substr(0, end));
-  const bool word = !name.empty() && std::all_of(name.begin(), name.end(), IsNameCharacter);
-  if (!word || (name[0] >= '0' && name[0] <= '9')) return false;
+  if (!IsMetricName(Trim(text.substr(0, end)))) return false;
   return end == text.size() || text.find('}') == text.size() - 1;
 }
 
@@ -173,13 +186,17 @@ std::optional<QueryFailure> Prometheus::Ask(const std::string& promql, std::opti
   });
   const Result<HttpReply> reply = client_->Stream(
       call, options_.timeout, stop_, [&](std::string_view bytes) { return reader.Feed(bytes); });
-  if (!reply.ok()) return QueryFailure{reply.status(), true};
+  using Scope = QueryFailure::Scope;
+  if (!reply.ok()) {
+    const bool slow = reply.status().code() == ErrorCode::kTimeout;
+    return QueryFailure{reply.status(), slow ? Scope::kUnclear : Scope::kServer};
+  }
   answer.bytes += reader.bytes();
   if (reply->status == 200) {
     const Status status = reader.Finish();
     answer.warnings.insert(answer.warnings.end(), reader.warnings().begin(),
                            reader.warnings().end());
-    if (!status.ok()) return QueryFailure{status, false};
+    if (!status.ok()) return QueryFailure{status, Scope::kQuery};
     if (!at && evaluated_unix != 0) evaluated_ = FromSeconds(evaluated_unix);
     return std::nullopt;
   }
@@ -190,9 +207,13 @@ std::optional<QueryFailure> Prometheus::Ask(const std::string& promql, std::opti
   const std::string message = "HTTP status " + std::to_string(reply->status) +
                               Meaning(reply->status) +
                               (is_answer ? ": " + said.message() : std::string());
-  // A bad query is its own fault; all else is the server's.
+  constexpr long kServerErrors = 500;
   const bool of_query = reply->status == 400 || reply->status == 422;
-  return QueryFailure{Status::Unavailable(message), !of_query, reply->retry_after};
+  return QueryFailure{Status::Unavailable(message),
+                      of_query                         ? Scope::kQuery
+                      : reply->status >= kServerErrors ? Scope::kUnclear
+                                                       : Scope::kServer,
+                      reply->retry_after};
 }
 
 std::optional<QueryFailure> Prometheus::AskNumbers(const std::string& promql,
@@ -217,22 +238,31 @@ std::optional<QueryFailure> Prometheus::Collect(const SignalQuery& query, Timest
   Times resets;
   if (!time_query.empty()) {
     if (auto failure = AskNumbers(time_query, at, times, answer)) {
-      if (!failure->of_server) failure->status = failure->status.WithContext("time query");
+      if (failure->scope == QueryFailure::Scope::kQuery)
+        failure->status = failure->status.WithContext("time query");
       return failure;
     }
     compare_clocks();
   }
   if (!query.resets_query.empty()) {
     if (auto failure = AskNumbers(query.resets_query, at, resets, answer)) {
-      if (!failure->of_server) failure->status = failure->status.WithContext("resets query");
+      if (failure->scope == QueryFailure::Scope::kQuery)
+        failure->status = failure->status.WithContext("resets query");
       return failure;
     }
   }
   auto failure = Ask(
       query.query, at,
       [&](const VectorReader::Sample& sample) {
-        Observation& seen = answer.observations.emplace_back();
         ++answer.series;
+        const bool timed = !time_query.empty();
+        const std::string key = timed || !resets.empty() ? KeyOf(sample) : std::string();
+        const auto time = times.find(key);
+        if (timed && (time == times.end() || !std::isfinite(time->second))) {
+          ++answer.ended;
+          return;
+        }
+        Observation& seen = answer.observations.emplace_back();
         seen.signal = query.signal;
         seen.value = sample.value * query.factor;
         seen.currency = query.currency;
@@ -242,19 +272,9 @@ std::optional<QueryFailure> Prometheus::Collect(const SignalQuery& query, Timest
         seen.source = query.name;
         seen.method =
             sample.Label(query.estimated_label) == "true" ? Method::kEstimated : query.method;
-        seen.time = at.value_or(now);
-        if (!time_query.empty() || !resets.empty()) {
-          const std::string key = KeyOf(sample);
-          if (!time_query.empty()) {
-            // Without its time a sample cannot be shown to be fresh.
-            const auto found = times.find(key);
-            seen.time = found == times.end() || !std::isfinite(found->second)
-                            ? Timestamp()
-                            : FromSeconds(found->second);
-          }
-          const auto found = resets.find(key);
-          seen.reset = found != resets.end() && found->second > 0;
-        }
+        seen.time = timed ? FromSeconds(time->second) : at.value_or(now);
+        if (const auto found = resets.find(key); found != resets.end())
+          seen.reset = found->second > 0;
         if (!Name(sample, query, seen)) {
           if (answer.nameless++ == 0) answer.nameless_labels = LabelNames(sample);
         }
@@ -262,19 +282,37 @@ std::optional<QueryFailure> Prometheus::Collect(const SignalQuery& query, Timest
       answer);
   // The first answer is the nearest to `now`.
   if (time_query.empty()) compare_clocks();
+  if (!failure && answer.series > 0 && answer.ended == answer.series) {
+    return QueryFailure{
+        Status::NotFound(
+            "no series has a sample of its own: the exporter is gone, or time_query has "
+            "other labels than query"),
+        QueryFailure::Scope::kQuery};
+  }
   return failure;
 }
 
-std::optional<QueryFailure> Prometheus::Discover(const std::vector<std::string>& metrics,
+std::optional<QueryFailure> Prometheus::Discover(const Metrics& metrics,
                                                  std::map<std::string, std::int64_t>& found) {
   std::string names;
-  for (const std::string& metric : metrics) names += (names.empty() ? "" : "|") + metric;
-  QueryAnswer answer;
+  std::string promql;
   // count() drops the name, and so would this reader: it comes back under another label.
+  for (const auto& [metric, back] : metrics) {
+    if (back.empty()) {
+      names += (names.empty() ? "" : "|") + metric;
+    } else {
+      promql += (promql.empty() ? "" : " or ") + ("label_replace(count(last_over_time(" + metric) +
+                "[" + back + "])), \"metric\", \"" + metric + "\", \"\", \"\")";
+    }
+  }
+  if (!names.empty()) {
+    promql += (promql.empty() ? "" : " or ") +
+              ("count by (metric) (label_replace({__name__=~\"" + names) +
+              "\"}, \"metric\", \"$1\", \"__name__\", \"(.+)\"))";
+  }
+  QueryAnswer answer;
   return Ask(
-      "count by (metric) (label_replace({__name__=~\"" + names +
-          "\"}, \"metric\", \"$1\", \"__name__\", \"(.+)\"))",
-      std::nullopt,
+      promql, std::nullopt,
       [&](const VectorReader::Sample& sample) {
         found[std::string(sample.Label("metric"))] = static_cast<std::int64_t>(sample.value);
       },

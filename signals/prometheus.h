@@ -71,6 +71,8 @@ struct PrometheusOptions {
 struct QueryAnswer {
   std::vector<Observation> observations;
   std::int64_t series = 0;
+  // Series that have ended: they still count in a window, but have no sample of their own any more.
+  std::int64_t ended = 0;
   // Series that do not say what they are about, and the labels that such a one has instead.
   std::int64_t nameless = 0;
   std::string nameless_labels;
@@ -78,10 +80,15 @@ struct QueryAnswer {
   std::size_t bytes = 0;
 };
 
-// A failure, and whether the server as a whole is out of reach or asks for less.
+// A failure, and whose it is.
 struct QueryFailure {
+  enum class Scope {
+    kQuery,    // the query's own
+    kUnclear,  // it took too long, or the server failed at it: others may go well
+    kServer,   // nothing can be asked, or the server asks for less
+  };
   Status status;
-  bool of_server = false;
+  Scope scope = Scope::kQuery;
   Duration retry_after{0};
 };
 
@@ -97,8 +104,10 @@ class Prometheus {
   // that time in the past.
   std::optional<QueryFailure> Collect(const SignalQuery& query, Timestamp now,
                                       std::optional<Timestamp> at, QueryAnswer& answer);
-  // Which of the metrics have series, and how many each.
-  std::optional<QueryFailure> Discover(const std::vector<std::string>& metrics,
+  // Which of the metrics have series, and how many each. Those with a time are looked for that far
+  // back: their samples may carry an old time.
+  using Metrics = std::map<std::string, std::string>;  // how far back ("3h"), or empty
+  std::optional<QueryFailure> Discover(const Metrics& metrics,
                                        std::map<std::string, std::int64_t>& found);
   // How far the server's clock was ahead of `now` when it last answered Collect().
   [[nodiscard]] Duration clock_ahead() const { return clock_ahead_; }
@@ -120,6 +129,8 @@ class Prometheus {
   Duration clock_ahead_{0};
 };
 
+// True for the name of a metric, and nothing more.
+bool IsMetricName(std::string_view text);
 // True for a metric name with or without matchers: `timestamp()` of it is the sample's own time.
 bool IsPlainSelector(std::string_view promql);
 

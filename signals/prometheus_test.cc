@@ -36,7 +36,7 @@ class PrometheusTest : public ::testing::Test {
   struct Asked {
     QueryAnswer answer;
     std::string problem;
-    bool of_server = false;
+    QueryFailure::Scope scope = QueryFailure::Scope::kQuery;
     Duration retry_after{0};
     std::vector<std::string> headers;
   };
@@ -58,7 +58,7 @@ class PrometheusTest : public ::testing::Test {
     Asked asked;
     if (const auto failure = prometheus.Collect(query_, kNow, std::nullopt, asked.answer)) {
       asked.problem = failure->status.message();
-      asked.of_server = failure->of_server;
+      asked.scope = failure->scope;
     }
     clock_ahead_ = prometheus.clock_ahead();
     return asked;
@@ -83,6 +83,38 @@ TEST_F(PrometheusTest, AsksAPlainSelectorForItsSamplesOwnTime) {
   const Asked asked = Ask(Vector("1"), 200, "m");
   ASSERT_EQ(asked.answer.observations.size(), 1U);
   EXPECT_EQ(asked.answer.observations[0].time, Timestamp(std::chrono::seconds(1795392000)));
+}
+
+TEST_F(PrometheusTest, ASeriesThatHasEndedIsLeftOut) {
+  // The value is of n1, the time of another: n1 has no sample of its own any more.
+  query_.time_query = "other";
+  HttpServer server({.address = "127.0.0.1:0", .body_type = "application/x-www-form-urlencoded"});
+  server.Handle("POST", "/api/v1/query", [](const HttpRequest& request, HttpResponse& response) {
+    const bool time = request.body.find("other") != std::string_view::npos;
+    const std::string second = R"(,{"metric":{"node":"n2"},"value":[1,"5"]}]}})";
+    response.body =
+        time ? R"({"status":"success","data":{"resultType":"vector","result":[)" + second.substr(1)
+             : Vector("5").substr(0, Vector("5").size() - 3) + second;
+  });
+  ASSERT_TRUE(server.Start().ok());
+  options_.url = "http://127.0.0.1:" + std::to_string(server.port());
+  query_.query = "m";
+  Prometheus prometheus(options_, stop_);
+  QueryAnswer answer;
+  ASSERT_FALSE(prometheus.Collect(query_, kNow, std::nullopt, answer));
+  EXPECT_EQ(answer.series, 2);
+  EXPECT_EQ(answer.ended, 1);
+  ASSERT_EQ(answer.observations.size(), 1U);
+  EXPECT_EQ(answer.observations[0].node, "n2");
+}
+
+TEST_F(PrometheusTest, AForecastForNobodyKnowsWhenIsNone) {
+  query_.signal = Signal::kGridForecast;
+  query_.zone_label = "node";
+  query_.ahead_label = "node";  // "n1" is no duration
+  EXPECT_EQ(Ask(Vector("1")).answer.nameless, 1);
+  query_.ahead_label = "ahead";
+  EXPECT_EQ(Ask(Vector("1")).answer.nameless, 0);
 }
 
 TEST_F(PrometheusTest, MarksACounterThatBeganAnew) {
@@ -124,11 +156,12 @@ TEST_F(PrometheusTest, SaysWhatWentWrongAndWhoseFaultItIs) {
       HasSubstr("gives a scalar"));
   const Asked bad = ask(R"({"status":"error","errorType":"bad_data","error":"parse error"})", 400);
   EXPECT_THAT(bad.problem, HasSubstr("HTTP status 400: status 'error', parse error"));
-  EXPECT_FALSE(bad.of_server);
+  EXPECT_EQ(bad.scope, QueryFailure::Scope::kQuery);
   const Asked gateway = ask("<html>", 502);
   EXPECT_THAT(gateway.problem, HasSubstr("HTTP status 502"));
-  EXPECT_TRUE(gateway.of_server);
+  EXPECT_EQ(gateway.scope, QueryFailure::Scope::kUnclear);
   EXPECT_THAT(ask("no", 401).problem, HasSubstr("token or password is missing, wrong or expired"));
+  EXPECT_EQ(ask("no", 401).scope, QueryFailure::Scope::kServer);
   EXPECT_THAT(ask("", 429).problem, HasSubstr("too many requests"));
   EXPECT_THAT(ask(R"({"status":"success","data":{"resultType":"vector","result":[{"metric":{"node)")
                   .problem,
@@ -136,7 +169,7 @@ TEST_F(PrometheusTest, SaysWhatWentWrongAndWhoseFaultItIs) {
   EXPECT_THAT(ask("").problem, HasSubstr("not what Prometheus sends"));
   const Asked slow = ask("slow");
   EXPECT_THAT(slow.problem, HasSubstr("http://127.0.0.1:"));
-  EXPECT_TRUE(slow.of_server);
+  EXPECT_EQ(slow.scope, QueryFailure::Scope::kUnclear);
 }
 
 TEST_F(PrometheusTest, AFileThatCannotBeReadIsAnError) {

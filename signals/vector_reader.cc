@@ -163,6 +163,8 @@ Status VectorReader::ReadEnvelope() {
       } else if (key == "warnings") {
         for (od::value warning : od::array(field.value()))
           warnings_.push_back(Printable(std::string_view(warning), 200));
+      } else if (key == "isPartial") {
+        if (field.value().get_bool()) warnings_.emplace_back("the answer is partial");
       } else if (key == "data") {
         for (od::field data : od::object(field.value())) {
           if (std::string_view(data.unescaped_key()) == "resultType")

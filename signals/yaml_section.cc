@@ -1,6 +1,7 @@
 #include "signals/yaml_section.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/text.h"
 
@@ -8,7 +9,13 @@ namespace sobre {
 
 YamlSection::YamlSection(const YAML::Node& node, std::string path)
     : node_(node), path_(std::move(path)) {
-  if (node_ && !node_.IsNull() && !node_.IsMap()) Fail(node_, path_ + ": expected a mapping");
+  if (!node_ || node_.IsNull()) return;
+  if (!node_.IsMap()) Fail(node_, path_ + ": expected a mapping");
+  std::set<std::string> keys;
+  for (const auto& entry : node_) {
+    if (entry.first.IsScalar() && !keys.insert(entry.first.Scalar()).second)
+      Fail(entry.first, "'" + Printable(Path(entry.first.Scalar()), 80) + "' stands there twice");
+  }
 }
 
 void YamlSection::Read(const char* key, std::string& out) {

@@ -63,7 +63,12 @@ template <class Read>
 Status ReadYaml(std::string_view text, std::string_view file_name, const Read& read) {
   const auto at = [&](int line) { return std::string(file_name) + ":" + std::to_string(line); };
   try {
-    read(YAML::Load(std::string(text)));
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.size() > 1) {
+      throw YamlSection::Mistake{documents[1].Mark().line + 1,
+                                 "a second document: one is expected"};
+    }
+    read(documents.empty() ? YAML::Node() : documents.front());
   } catch (const YamlSection::Mistake& mistake) {
     return Status::Invalid(mistake.message).WithContext(at(mistake.line));
   } catch (const YAML::Exception& error) {
