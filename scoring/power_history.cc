@@ -37,8 +37,10 @@ void PowerHistory::Add(const Snapshot& snapshot) {
 
 void PowerHistory::AddPast(const Snapshot& snapshot) {
   ForEachLoad(snapshot,
-              [&](const std::string& machine, const std::string&, const MeasuredLoad& load) {
-                AddOne(points_[{machine, load.boundary}], load);
+              [&](const std::string& machine, const std::string& node, const MeasuredLoad& load) {
+                Points& points = points_[{machine, load.boundary}];
+                points.last.try_emplace(node, load.time);
+                AddOne(points, load);
               });
 }
 
