@@ -28,9 +28,6 @@ std::vector<Finding> Diagnose(const WorldState& state, const Config& config);
 // change a placement.
 Result<std::vector<Finding>> DiagnoseScheduler(std::string_view yaml, std::string_view file_name);
 
-// Findings, servers, presets, queries, signals, measured rates, places with their forecasts,
-// calibration and commitments as JSON: /api/v1/signals.
-std::string SignalsJson(const WorldState& state, const std::vector<Finding>& findings);
 // For a terminal.
 std::string FindingsText(const std::vector<Finding>& findings);
 

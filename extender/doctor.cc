@@ -6,6 +6,7 @@
 #include "extender/command_line.h"
 #include "extender/diagnosis.h"
 #include "extender/serve.h"
+#include "extender/signals_json.h"
 
 namespace sobre {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "base/json_writer.h"
 #include "base/text.h"
-#include "extender/diagnosis.h"
+#include "extender/signals_json.h"
 
 namespace sobre {
 namespace {

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Writes grid.csv from the codecarbon package: python3 update_grid.py > grid.csv
+"""Writes grid.csv from the codecarbon package, and countries.csv beside it: python3 update_grid.py
 
 Downloads nothing itself: run it where `pip install --no-deps codecarbon pycountry` was done.
 """
 import csv
 import json
 import pathlib
-import sys
 from importlib import metadata
 
 import pycountry
@@ -16,17 +15,22 @@ def main() -> None:
     package = metadata.distribution("codecarbon")  # not imported: its own dependencies are not needed
     data = package.locate_file("codecarbon/data/private_infra/global_energy_mix.json")
     rows = json.loads(pathlib.Path(str(data)).read_text(encoding="utf-8"))
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(["zone", "name", "gco2e_per_kwh", "year", "method", "source", "licence"])
     found = []
     for iso3, row in rows.items():
         country = pycountry.countries.get(alpha_3=iso3)
         if country is None or not row.get("carbon_intensity"):
             continue
-        found.append((country.alpha_2, row["country_name"], row["carbon_intensity"], row["year"]))
-    for zone, name, intensity, year in sorted(found):
-        out.writerow([zone, name, intensity, year,
-                      "average location-based", f"codecarbon {package.version} (Our World in Data)", "MIT"])
+        found.append((country.alpha_2, iso3, row["country_name"], row["carbon_intensity"], row["year"]))
+    source = f"codecarbon {package.version} (Our World in Data)"
+    write("grid.csv", ["zone", "name", "gco2e_per_kwh", "year", "method", "source", "licence"],
+          [[zone, name, intensity, year, "average location-based", source, "MIT"] for zone, _, name, intensity, year in sorted(found)])
+    write("countries.csv", ["code", "zone", "source", "year", "method", "licence"],
+          sorted([iso3, zone, "ISO 3166-1", 2020, "three-letter code", "published list"] for zone, iso3, _, _, _ in found))
+
+
+def write(name: str, header: list, rows: list) -> None:
+    with pathlib.Path(__file__).with_name(name).open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
 if __name__ == "__main__":
