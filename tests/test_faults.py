@@ -31,13 +31,16 @@ class Setting:
     def __init__(self, folder, binary: str, tls: str = "") -> None:
         self.folder, self.binary = folder, binary
         context = certificate(folder, "192.0.2.1" if tls == "elsewhere" else "127.0.0.1") if tls else None
+        if tls == "mutual":
+            context.load_verify_locations(folder / "cert.pem")
+            context.verify_mode = ssl.CERT_REQUIRED
         self.server = FakePrometheus(context)
         (folder / "nodes.json").write_text(json.dumps(NODES))
         (folder / "pod.json").write_text(json.dumps(POD))
         (folder / "token").write_text("stale\n")
         self.prometheus = {"url": self.server.url, "timeout": "2s", "presets": "none", "signals": copy.deepcopy(SIGNALS),
                            "bearer_token_file": str(folder / "token")}
-        if tls == "elsewhere" or tls == "right":
+        if tls in ("elsewhere", "right", "mutual"):
             self.prometheus["tls"] = {"ca_file": str(folder / "cert.pem")}
 
     def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess:
@@ -92,6 +95,13 @@ def test_a_certificate_that_is_trusted_and_a_token_that_is_renewed_are_taken(set
     good = setting("right")
     good.server.token = "fresh"
     (good.folder / "token").write_text("fresh\n")
+    assert good.decide()["intensityBasis"] == "live"
+
+
+def test_a_client_certificate_is_shown_to_a_server_that_asks_for_one(setting):
+    good = setting("mutual")
+    assert good.decide()["intensityBasis"] == "catalogue"  # without one, the server hangs up
+    good.prometheus["tls"] |= {"certificate_file": "cert.pem", "key_file": "key.pem"}  # relative to the configuration
     assert good.decide()["intensityBasis"] == "live"
 
 

@@ -50,7 +50,7 @@ def latency(folder: pathlib.Path, programs: pathlib.Path, go_server: pathlib.Pat
                 for name, port in [("constant bytes", floor_port), ("sobre", sobre.extender_port), ("minimal Go", go_port)]:
                     def measure(count: int, port: int = port):
                         return subprocess.run([programs / "bench_latency", str(port), "/v1/prioritize", path, str(count)],
-                                              capture_output=True, text=True)
+                                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
                     eventually(lambda: measure(1).returncode == 0, f"{name} answers")
                     p50, p99 = map(float, measure(2000 if form == "names" else max(60, 30000 // size)).stdout.split())
                     base = base or p50
@@ -138,21 +138,25 @@ def refresh(folder: pathlib.Path, programs: pathlib.Path) -> None:
             eventually(lambda: sum(q["series"] for q in started.signals()["servers"][0]["queries"]) == size * len(SERIES), "all is collected", 60)
             return started
 
-        def decide(target: Sobre) -> tuple[float, float]:
-            run = subprocess.run([programs / "bench_latency", str(target.extender_port), "/v1/prioritize", body, "3000"],
-                                 capture_output=True, text=True, check=True)
-            p50, p99 = map(float, run.stdout.split())
-            return p50, p99
+        def decide(target: Sobre, count: int = 3000) -> tuple[float, float, float]:
+            """p50 and p99 in µs; how often the thread that answers slept by decision, for the next request or for anything else."""
+            with subprocess.Popen([programs / "bench_latency", str(target.extender_port), "/v1/prioritize", body, str(count)],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+                p50, p99 = map(float, client.stdout.readline().split())
+                slept = max(int(next(line for line in (task / "status").read_text().splitlines() if line.startswith("voluntary")).split()[1])
+                            for task in pathlib.Path(f"/proc/{target.process.child.pid}/task").iterdir())
+                client.stdin.close()
+            return p50, p99, slept / (count * 1.1 + 1)
 
         print(f"\n{size} nodes, {len(SERIES)} signals, {len(queries)} queries, {read / 1e6:.1f} MB a refresh")
         for interval in ["10m", "30s", "2s"]:
             sobre = start_sobre(interval)
             took = sum(q["milliseconds"] for q in sobre.signals()["servers"][0]["queries"])
             before = memory_mib(sobre.process, "VmRSS")
-            p50, p99 = decide(sobre)
+            p50, p99, slept = decide(sobre)
             if interval == "2s":
                 time.sleep(30)
-            print(f"refresh every {interval:>4}: decisions p50 {p50:6.0f} µs, p99 {p99:6.0f} µs; a round {took:5.0f} ms "
+            print(f"refresh every {interval:>4}: decisions p50 {p50:6.0f} µs, p99 {p99:6.0f} µs, slept {slept:.2f} times each; a round {took:5.0f} ms "
                   f"({took / statistics.median(bare):.2f} of a bare read); memory {before:.0f} MiB, later "
                   f"{memory_mib(sobre.process, 'VmRSS'):.0f}, at most {memory_mib(sobre.process, 'VmHWM'):.0f}", flush=True)
             sobre.stop()

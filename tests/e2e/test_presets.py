@@ -59,7 +59,8 @@ def exporters(t: float) -> str:
     power += gauges({"DCGM_FI_DEV_POWER_USAGE" + dcgm("hostname", "gpu-new", "GPU-8"): 150,
                      "DCGM_FI_DEV_POWER_USAGE" + dcgm("hostname", "gpu-new", "GPU-9"): 160,
                      "DCGM_FI_DEV_POWER_USAGE" + dcgm("Hostname", "gpu-new", "GPU-9"): 160})
-    power += counters(t, {"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION" + dcgm("Hostname", "gpu-energy", "GPU-20"): 250_000})
+    power += counters(t, {"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION" + dcgm("Hostname", "gpu-energy", "GPU-20"): 250_000,
+                          "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION" + dcgm("hostname", "gpu-new", "GPU-8"): 150_000})
     old = "kepler_node_platform_joules_total"
     joules = {f'{old}{{instance="kepler-old",mode="dynamic",package="",source="acpi"}}': 100,
               f'{old}{{instance="kepler-old",mode="idle",package="",source="acpi"}}': 150,
@@ -213,7 +214,7 @@ def test_nothing_is_counted_twice_and_what_was_left_out_is_told(sobre):
     assert all(s["duplicate"] == 0 for s in signals.values())
     assert signals["workload_requests_per_second"]["superseded"] == 1  # Envoy beside Istio
     found = {p["name"] for p in sobre.signals()["servers"][0]["presets"] if p["found"]}
-    assert found == {"kepler", "kepler-0.9", "scaphandre", "dcgm", "dcgm-energy", "node-exporter", "opencost", "grid-intensity",
+    assert found == {"kepler", "kepler-0.9", "scaphandre", "dcgm", "node-exporter", "opencost", "grid-intensity",
                      "electricity-price", "vllm", "istio", "envoy", "triton", "knative", "ingress-nginx"}
 
 
