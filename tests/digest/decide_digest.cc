@@ -9,6 +9,7 @@
 
 #include "scoring/analysis.h"
 #include "scoring/explain.h"
+#include "scoring/power_fit.h"
 #include "scoring/random_world.h"
 
 namespace sobre {
@@ -49,6 +50,17 @@ std::uint64_t HashOfWorld(unsigned seed) {
   const Decision decision = DecideFor(*snapshot, random.names, request);
   Hash hash;
   hash.Add(ExplainText(request, decision, *snapshot));
+  std::vector<PowerPoint> points;
+  for (int i = 0; i < 40; ++i) {
+    const double load = 0.01 * static_cast<double>(random.Below(100));
+    const double noise = 0.9 + 0.002 * static_cast<double>(random.Below(100));
+    points.push_back({Fraction(load), Watts((1.1 + 2.7 * load) * noise)});
+  }
+  if (const auto fit = FitPower(points).fit) {
+    hash.Add(fit->idle.value());
+    hash.Add(fit->full.value());
+    hash.Add(fit->error.value());
+  }
   for (const Candidate& c : decision.candidates) {
     hash.Add(c.placement.added_power.value());
     hash.Add(c.placement.grams.value());
