@@ -41,6 +41,7 @@ std::string HelpFor(std::span<const Option> options);
 // for what failed, 2 for wrong usage or input.
 int RunServe(std::span<const std::string_view> arguments);
 int RunScore(std::span<const std::string_view> arguments);
+int RunVerify(std::span<const std::string_view> arguments);
 int RunDoctor(std::span<const std::string_view> arguments);
 int RunOpenGates(std::span<const std::string_view> arguments);
 int RunFootprint(std::span<const std::string_view> arguments);

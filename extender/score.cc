@@ -1,6 +1,7 @@
 #include <array>
 #include <cstdio>
 
+#include "audit/record.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "extender/command_line.h"
@@ -13,7 +14,7 @@
 namespace sobre {
 namespace {
 
-constexpr std::array<Option, 9> kOptions = {{
+constexpr std::array<Option, 10> kOptions = {{
     {"--nodes", "FILE", "what `kubectl get nodes -o json` prints", true},
     {"--pod", "FILE", "what `kubectl get pod NAME -o json` prints", true},
     {"--namespace", "FILE",
@@ -25,6 +26,8 @@ constexpr std::array<Option, 9> kOptions = {{
     {"--live", "", "also ask the configuration's Prometheus servers, once"},
     {"--at", "TIME", "the moment to decide at, RFC 3339; now if left out"},
     {"--explain", "", "text for people instead of JSON"},
+    {"--record", "",
+     "one line of JSON that `sobre verify` can make again, instead of the decision"},
     {"--help", "", "this text"},
 }};
 
@@ -44,7 +47,7 @@ int RunScore(std::span<const std::string_view> arguments) {
   if (line->Has("--help")) {
     std::printf(
         "usage: sobre score --nodes FILE --pod FILE [--namespace FILE] [--signals FILE] "
-        "[--config FILE] [--at TIME | --live] [--explain]\n\n"
+        "[--config FILE] [--at TIME | --live] [--explain | --record]\n\n"
         "Prints what the service would decide for the pod, with no cluster and, but for --live, no "
         "network.\n\n%s",
         HelpFor(kOptions).c_str());
@@ -88,6 +91,13 @@ int RunScore(std::span<const std::string_view> arguments) {
     nodes.push_back(static_cast<std::int32_t>(i));
   Decision decision;
   Decide(request, *snapshot, nodes, decision);
+  if (line->Has("--record")) {
+    std::vector<std::string> names;
+    for (const NodeRecord& node : snapshot->nodes()) names.push_back(node.facts->name);
+    const std::string record = RecordJson(MakeRecord(request, decision, names, *snapshot));
+    std::fwrite(record.data(), 1, record.size(), stdout);
+    return 0;
+  }
   const std::string text = line->Has("--explain") ? ExplainText(request, decision, *snapshot)
                                                   : DecisionJson(request, decision, *snapshot);
   std::fwrite(text.data(), 1, text.size(), stdout);

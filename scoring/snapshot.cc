@@ -10,14 +10,7 @@
 #include "scoring/evidence.h"
 
 namespace sobre {
-namespace {
-
-// The key of what one source measured.
-std::string OfSource(std::string_view name, std::string_view source) {
-  return std::string(name) + "\n" + std::string(source);
-}
-
-}  // namespace
+namespace {}  // namespace
 
 std::string AcceleratorKind(std::string_view model) { return "accelerator " + std::string(model); }
 
@@ -374,8 +367,7 @@ class SnapshotBuilder {
   void Keep(const Evidence::MeasuredKey& key, const Evidence::Measured& seen) {
     Measurements& measurements =
         (key.of_model ? snapshot_->models_
-                      : snapshot_->workloads_)[key.source.empty() ? key.name
-                                                                  : OfSource(key.name, key.source)];
+                      : snapshot_->workloads_)[Snapshot::KeyOf(key.name, key.source)];
     if (measurements.empty() || measurements.back().hardware_class != key.hardware_class) {
       measurements.emplace_back().hardware_class = key.hardware_class;
       measurements.back().source = seen.source;
@@ -472,7 +464,7 @@ const Measurements& Snapshot::OfWorkload(std::string_view namespace_name, std::s
                                          std::string_view source) const {
   if (workloads_.empty()) return FindIn(workloads_, {});
   const std::string name = std::string(namespace_name) + "/" + std::string(workload);
-  return FindIn(workloads_, source.empty() ? name : OfSource(name, source));
+  return FindIn(workloads_, source.empty() ? name : KeyOf(name, source));
 }
 
 std::optional<double> Snapshot::EurosFor(std::string_view currency) const {
@@ -484,7 +476,27 @@ std::optional<double> Snapshot::EurosFor(std::string_view currency) const {
 }
 
 const Measurements& Snapshot::OfModel(std::string_view model, std::string_view source) const {
-  return source.empty() ? FindIn(models_, model) : FindIn(models_, OfSource(model, source));
+  return source.empty() ? FindIn(models_, model) : FindIn(models_, KeyOf(model, source));
+}
+
+std::string Snapshot::KeyOf(std::string_view name, std::string_view source) {
+  std::string key(name);
+  if (!source.empty()) (key += '\n') += source;
+  return key;
+}
+
+std::shared_ptr<const Snapshot> Snapshot::Restore(Parts parts) {
+  const std::shared_ptr<Snapshot> snapshot(new Snapshot);
+  snapshot->time_ = parts.time;
+  snapshot->nodes_ = std::move(parts.nodes);
+  snapshot->hardware_classes_ = std::move(parts.hardware_classes);
+  snapshot->rates_ = std::move(parts.rates);
+  snapshot->workloads_ = std::move(parts.workloads);
+  snapshot->models_ = std::move(parts.models);
+  snapshot->catalog_ = std::move(parts.catalog);
+  snapshot->catalog_version_ = snapshot->catalog_->version();
+  snapshot->IndexNames();
+  return snapshot;
 }
 
 void Snapshot::IndexNames() {

@@ -194,6 +194,10 @@ class Snapshot {
   // input, in any order, gives the same snapshot.
   static std::shared_ptr<const Snapshot> Build(SnapshotInput input);
 
+  // A snapshot as far as one decision read it, from what was recorded: no signal is judged again.
+  struct Parts;
+  static std::shared_ptr<const Snapshot> Restore(Parts parts);
+
   static constexpr std::int32_t kUnknownNode = -1;
   // The node's index, or kUnknownNode. O(1), does not allocate.
   [[nodiscard]] std::int32_t Find(std::string_view name) const;
@@ -216,6 +220,9 @@ class Snapshot {
   using MeasurementsByName = std::map<std::string, Measurements, std::less<>>;
   [[nodiscard]] const MeasurementsByName& workloads() const { return workloads_; }
   [[nodiscard]] const MeasurementsByName& models() const { return models_; }
+  // How they are keyed.
+  static std::string KeyOf(std::string_view name, std::string_view source);
+  [[nodiscard]] const std::vector<CurrencyRate>& rates() const { return rates_; }
   // What one unit of the currency is worth; nothing without a configured rate.
   [[nodiscard]] std::optional<double> EurosFor(std::string_view currency) const;
   // What is missing, stale or implausible, in sentences; each decision made on this repeats them.
@@ -242,6 +249,17 @@ class Snapshot {
   std::vector<std::string> notes_;
   std::array<SignalTally, kSignalCount> tallies_;
   std::vector<CommitmentUse> commitments_;
+};
+
+// Nodes keep their order; each hardware class is an index into `hardware_classes`.
+struct Snapshot::Parts {
+  Timestamp time;
+  std::vector<NodeRecord> nodes;
+  std::vector<std::string> hardware_classes;
+  std::vector<CurrencyRate> rates;
+  MeasurementsByName workloads;
+  MeasurementsByName models;
+  std::shared_ptr<const Catalog> catalog;
 };
 
 }  // namespace sobre

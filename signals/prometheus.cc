@@ -297,18 +297,22 @@ std::optional<QueryFailure> Prometheus::Discover(const Metrics& metrics,
   std::string names;
   std::string promql;
   // count() drops the name, and so would this reader: it comes back under another label.
+  const auto alternative = [&promql](std::initializer_list<std::string_view> parts) {
+    if (!promql.empty()) promql += " or ";
+    for (const std::string_view part : parts) promql += part;
+  };
   for (const auto& [metric, back] : metrics) {
     if (back.empty()) {
-      names += (names.empty() ? "" : "|") + metric;
+      if (!names.empty()) names += '|';
+      names += metric;
     } else {
-      promql += (promql.empty() ? "" : " or ") + ("label_replace(count(last_over_time(" + metric) +
-                "[" + back + "])), \"metric\", \"" + metric + "\", \"\", \"\")";
+      alternative({"label_replace(count(last_over_time(", metric, "[", back, "])), \"metric\", \"",
+                   metric, "\", \"\", \"\")"});
     }
   }
   if (!names.empty()) {
-    promql += (promql.empty() ? "" : " or ") +
-              ("count by (metric) (label_replace({__name__=~\"" + names) +
-              "\"}, \"metric\", \"$1\", \"__name__\", \"(.+)\"))";
+    alternative({"count by (metric) (label_replace({__name__=~\"", names,
+                 "\"}, \"metric\", \"$1\", \"__name__\", \"(.+)\"))"});
   }
   QueryAnswer answer;
   return Ask(

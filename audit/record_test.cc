@@ -1,0 +1,128 @@
+#include "audit/record.h"
+
+#include <random>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "audit/verify.h"
+#include "scoring/analysis.h"
+#include "scoring/random_world.h"
+
+namespace sobre {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A pod with every kind of policy, on a world with every kind of node, as the seed has it.
+v1::Record RandomRecord(unsigned seed) {
+  RandomWorld random(seed);
+  random.policy.bound = seed % 2 == 0 ? Bound::kDemand : Bound::kThroughput;
+  if (seed % 3 != 0) random.policy.requests = UnitsPerHour(3.7 * static_cast<double>(seed + 1));
+  if (seed % 5 == 0) {
+    random.policy.data_region = RegionName{"aws", "eu-west-3"};
+    random.policy.egress = GigabytesPerUnit(0.0003);
+  }
+  if (seed % 7 == 0) random.policy.limits.countries = std::vector<std::string>{"DE", "FR"};
+  if (seed % 11 == 0) random.policy.limits.max_grams = GramsPerUnit(0.1 * seed);
+  random.policy.model = seed % 2 == 0 ? "llama" : "";
+  random.world.input().rates = {{"USD", 0.9123456789, "2026-11-01"}};
+  NodeFacts gpu;
+  gpu.name = "gpu";
+  gpu.provider = "own";
+  gpu.gpu_model = "NVIDIA-H100-80GB-HBM3";
+  gpu.allocatable = {64000, 512LL << 30, 4, 0};
+  random.world.Node(gpu).Price("gpu", 9.87654321);
+  Observation rate;
+  rate.signal = Signal::kWorkloadRequests;
+  rate.namespace_name = "shop";
+  rate.workload = "web";
+  rate.model = "llama";
+  rate.value = 1.0 / 3;
+  rate.time = TestWorld::kTime;
+  rate.source = "vllm";
+  random.world.input().observations.push_back(rate);
+  const auto snapshot = random.world.Snapshot();
+  std::vector<std::string> names = random.names;
+  names.insert(names.end(), {"gpu", "stranger"});
+  const DecisionRequest request = RequestFor(random.policy);
+  return MakeRecord(request, DecideFor(*snapshot, names, request), names, *snapshot);
+}
+
+std::shared_ptr<const Catalog> Embedded() { return SnapshotInput::EmbeddedCatalog(); }
+
+TEST(Record, IsMadeAgainToTheBitFromItsText) {
+  for (unsigned seed = 0; seed < 500; ++seed) {
+    const v1::Record record = RandomRecord(seed);
+    const Result<v1::Record> read = ParseRecord(RecordJson(record));
+    ASSERT_TRUE(read.ok()) << read.status().message();
+    EXPECT_EQ(read->SerializeAsString(), record.SerializeAsString());
+    const Status status = Verify(*read, Embedded());
+    EXPECT_TRUE(status.ok()) << seed << ": " << status.message();
+  }
+}
+
+TEST(Record, ReportAndLimitsComeOutTheSame) {
+  for (unsigned seed = 0; seed < 50; ++seed) {
+    RandomWorld random(seed);
+    const auto snapshot = random.world.Snapshot();
+    const DecisionRequest request = RequestFor(random.policy);
+    const Decision decision = DecideFor(*snapshot, random.names, request);
+    const Result<Recalled> recalled =
+        Recall(MakeRecord(request, decision, random.names, *snapshot), Embedded());
+    ASSERT_TRUE(recalled.ok()) << recalled.status().message();
+    Decision again;
+    Decide(recalled->request, *recalled->snapshot, recalled->nodes, again);
+    for (std::size_t i = 0; i < decision.candidates.size(); ++i) {
+      const auto before = Attribute(request, decision, decision.candidates[i], *snapshot);
+      const auto after =
+          Attribute(recalled->request, again, again.candidates[i], *recalled->snapshot);
+      ASSERT_EQ(before.total.has_value(), after.total.has_value());
+      if (before.total) {
+        EXPECT_EQ(before.total->low, after.total->low);
+        EXPECT_EQ(before.total->high, after.total->high);
+      }
+      EXPECT_EQ(before.euros, after.euros);
+    }
+  }
+}
+
+TEST(Verify, NamesWhatDiffers) {
+  v1::Record record = RandomRecord(1);
+  record.mutable_scores(0)->set_score(record.scores(0).score() + 1);
+  EXPECT_THAT(Verify(record, Embedded()).message(), HasSubstr("node n0: score"));
+  record = RandomRecord(1);
+  for (v1::RecordedNode& node : *record.mutable_nodes())
+    if (node.has_price()) node.mutable_price()->set_value(node.price().value() * 1.0000001);
+  EXPECT_THAT(Verify(record, Embedded()).message(), HasSubstr("is what the rules give"));
+  record = RandomRecord(2);
+  record.mutable_policy()->set_objective("cheapest");
+  EXPECT_THAT(Verify(record, Embedded()).message(), HasSubstr("policy.objective: 'cheapest'"));
+}
+
+TEST(Verify, AnotherCatalogueOrOtherRulesAreNoLie) {
+  v1::Record record = RandomRecord(1);
+  record.set_catalog_version("0000");
+  EXPECT_EQ(Verify(record, Embedded()).code(), ErrorCode::kNotFound);
+  record = RandomRecord(1);
+  record.set_algorithm_version(kAlgorithmVersion + 1);
+  EXPECT_EQ(Verify(record, Embedded()).code(), ErrorCode::kNotFound);
+}
+
+TEST(Verify, ARecordThatIsNoneNeverCrashes) {
+  const std::string good = RandomRecord(3).SerializeAsString();
+  std::mt19937 random(9);  // NOLINT(bugprone-random-generator-seed): the same bytes every time
+  int changed = 0;
+  for (int i = 0; i < 3000; ++i) {
+    std::string bytes = good;
+    bytes[random() % bytes.size()] = static_cast<char>(random() & 127);
+    v1::Record record;
+    if (!record.ParseFromString(bytes)) continue;
+    if (!Verify(record, Embedded()).ok()) ++changed;
+  }
+  EXPECT_GT(changed, 100);
+  EXPECT_THAT(ParseRecord("{").status().message(), HasSubstr("not a record"));
+}
+
+}  // namespace
+}  // namespace sobre

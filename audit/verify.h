@@ -1,0 +1,17 @@
+#pragma once
+
+#include <memory>
+
+#include "audit/record.h"
+#include "base/status.h"
+#include "scoring/catalog.h"
+
+namespace sobre {
+
+// Makes the recorded decision again, and compares all that came of it, to the bit. An error says
+// what differs: "node fr-1: score 10 was recorded, 7 is what the rules give". A record of another
+// catalogue or another version of the rules is kNotFound: it can be checked by the program that has
+// them.
+Status Verify(const v1::Record& record, const std::shared_ptr<const Catalog>& catalog);
+
+}  // namespace sobre
