@@ -329,8 +329,7 @@ v1::Record MakeRecord(const DecisionRequest& request, const Decision& decision,
     score->set_score(candidate.score);
     if (candidate.placement.grams_known)
       score->set_gco2e_per_hour(candidate.placement.grams.value());
-    if (candidate.placement.euros_known)
-      score->set_eur_per_hour(candidate.placement.euros.value());
+    if (candidate.placement.euros_known) score->set_eur_per_hour(candidate.placement.euros.value());
     if (const auto refusal = CheckLimits(request, decision, candidate, snapshot))
       score->set_refused(refusal->reason);
     if (candidate.node == Snapshot::kUnknownNode) {
@@ -347,8 +346,8 @@ v1::Record MakeRecord(const DecisionRequest& request, const Decision& decision,
     to->set_date(rate.date);
   }
   const std::string& asked = request.policy.request_source;
-  for (const std::string& source : asked.empty() ? std::vector<std::string>{""}
-                                                 : std::vector<std::string>{"", asked}) {
+  for (const std::string& source :
+       asked.empty() ? std::vector<std::string>{""} : std::vector<std::string>{"", asked}) {
     Write(snapshot.OfWorkload(request.pod.namespace_name, request.pod.workload, source), false,
           source, &record);
     if (!request.policy.model.empty())
@@ -382,8 +381,8 @@ Result<Recalled> Recall(const v1::Record& record, std::shared_ptr<const Catalog>
     }
     const PodFacts& pod = recalled.request.pod;
     for (const v1::RecordedMeasurement& seen : record.measurements()) {
-      const std::string name = seen.of_model() ? recalled.request.policy.model
-                                               : pod.namespace_name + "/" + pod.workload;
+      const std::string name =
+          seen.of_model() ? recalled.request.policy.model : pod.namespace_name + "/" + pod.workload;
       (seen.of_model() ? parts.models : parts.workloads)[Snapshot::KeyOf(name, seen.asked_source())]
           .push_back(Read(seen, parts.hardware_classes.size()));
     }

@@ -12,8 +12,9 @@
 
 namespace sobre {
 
-// Everything that `decision` was made from, and what came of it. `names` are those of the candidates
-// in their order, for the ones that the snapshot does not know. Limits are judged for all candidates.
+// Everything that `decision` was made from, and what came of it. `names` are those of the
+// candidates in their order, for the ones that the snapshot does not know. Limits are judged for
+// all candidates.
 v1::Record MakeRecord(const DecisionRequest& request, const Decision& decision,
                       const std::vector<std::string>& names, const Snapshot& snapshot);
 

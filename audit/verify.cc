@@ -76,10 +76,10 @@ Status Verify(const v1::Record& record, const std::shared_ptr<const Catalog>& ca
                    FormatNumber(decision.units.value()));
   for (int i = 0; i < record.nodes_size(); ++i) {
     const Candidate& candidate = decision.candidates[static_cast<std::size_t>(i)];
-    const auto refusal =
-        CheckLimits(recalled->request, decision, candidate, *recalled->snapshot);
-    if (Status status = CompareCandidate(record.scores(i), candidate, refusal ? refusal->reason : "",
-                                         Printable(record.nodes(i).name(), 63));
+    const auto refusal = CheckLimits(recalled->request, decision, candidate, *recalled->snapshot);
+    if (Status status =
+            CompareCandidate(record.scores(i), candidate, refusal ? refusal->reason : "",
+                             Printable(record.nodes(i).name(), 63));
         !status.ok())
       return status;
   }

@@ -55,15 +55,15 @@ void AddPreset(const YAML::Node& where, std::string_view name, const PresetParam
 // `auto`, `none`, or a list of names and of mappings {preset: NAME, PARAMETER: VALUE}.
 void ReadPresets(Section& section, const std::string& window, ServerPlan& plan) {
   constexpr const char* kKey = "presets";
+  const PresetParameters common{{"window", window}, {"match", plan.server.match}};
   const YAML::Node value = section.Take(kKey);
   const auto add_word = [&](const YAML::Node& where, const std::string& word) {
     if (word == "none") return;
     if (word != "auto") {
-      AddPreset(where, word, {{"window", window}}, false, plan);
+      AddPreset(where, word, common, false, plan);
       return;
     }
-    for (const std::string_view name : PresetNames())
-      AddPreset(where, name, {{"window", window}}, true, plan);
+    for (const std::string_view name : PresetNames()) AddPreset(where, name, common, true, plan);
   };
   if (!value || value.IsNull()) {
     add_word(value, "auto");
@@ -82,7 +82,7 @@ void ReadPresets(Section& section, const std::string& window, ServerPlan& plan) 
     }
     if (!item.IsMap() || !item["preset"] || !item["preset"].IsScalar())
       Section::Fail(item, section.Path(kKey) + ": expected a name, or a mapping with `preset`");
-    PresetParameters parameters{{"window", window}};
+    PresetParameters parameters = common;
     for (const auto& entry : item) {
       const std::string key = entry.first.Scalar();
       if (key == "preset") continue;
@@ -92,6 +92,27 @@ void ReadPresets(Section& section, const std::string& window, ServerPlan& plan) 
     }
     AddPreset(item, item["preset"].Scalar(), parameters, false, plan);
   }
+}
+
+// {cluster: prod} as `cluster="prod",`.
+std::string ReadMatchers(Section& section) {
+  constexpr const char* kKey = "matchers";
+  const YAML::Node map = section.Take(kKey);
+  std::string match;
+  if (!map || map.IsNull()) return match;
+  if (!map.IsMap()) Section::Fail(map, section.Path(kKey) + ": expected a mapping of labels");
+  for (const auto& entry : map) {
+    const std::string label = entry.first.IsScalar() ? entry.first.Scalar() : "";
+    if (!IsMetricName(label) || label.find(':') != std::string::npos || !entry.second.IsScalar())
+      Section::Fail(entry.first, section.Path(kKey) + ": expected labels and their values");
+    match += label + "=\"";
+    for (const char c : entry.second.Scalar()) {
+      if (c == '"' || c == '\\') match += '\\';
+      match += c == '\n' ? ' ' : c;
+    }
+    match += "\",";
+  }
+  return match;
 }
 
 // One server: at the root of the section, or an entry of its list.
@@ -129,6 +150,7 @@ ServerPlan ReadServer(Section& section, const std::string& window) {
   tls.Done();
   if (server.certificate_file.empty() != server.key_file.empty())
     section.FailHere("tls: certificate_file and key_file go together");
+  server.match = ReadMatchers(section);
   ReadPresets(section, window, plan);
   section.ForEach("signals",
                   [&](Section& signal) { plan.queries.push_back(ReadSignalQuery(signal)); });

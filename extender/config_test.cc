@@ -49,6 +49,7 @@ prometheus:
     - url: http://de:9090
       basic_auth: {username: u, password_file: /p}
       tenant: team
+      matchers: {cluster: 'the "prod" one', region: eu}
       presets: [auto, {preset: opencost, currency: EUR}]
       signals:
         - {signal: node_watts, query: ipmi_watts, unit: mW, node_label: "host, instance"}
@@ -63,6 +64,7 @@ prometheus:
   EXPECT_EQ(de.server.name, "2");
   EXPECT_EQ(de.server.tenant, "team");
   EXPECT_DOUBLE_EQ(de.queries[0].factor, 1e-3);
+  EXPECT_EQ(de.server.match, R"(cluster="the \"prod\" one",region="eu",)");
   for (const auto& wanted : de.presets) {
     EXPECT_EQ(wanted.automatic, wanted.preset.name != "opencost");
     const SignalQuery& query = wanted.preset.queries[0];
@@ -99,6 +101,8 @@ TEST(Config, ErrorsNameFileLineAndKey) {
   EXPECT_THAT(
       error("prometheus: {url: http://x, signals: [{signal: node_watts, query: x, unit: GWh}]}\n"),
       HasSubstr("unit 'GWh': node_watts can be in W, kW, mW"));
+  EXPECT_THAT(error("prometheus: {url: http://x, matchers: {'a-b': c}}\n"),
+              HasSubstr("expected labels and their values"));
   EXPECT_THAT(error("prometheus: {url: ftp://x}\n"), HasSubstr("expected http:// or https://"));
   EXPECT_THAT(error("prometheus: {url: http://x, tls: {key_file: k}}\n"), HasSubstr("go together"));
   EXPECT_EQ(error("listen: {}\nlisten: {}\n"), "sobre.yaml:2: 'listen' stands there twice");

@@ -25,7 +25,8 @@ int RunVerify(std::span<const std::string_view> arguments) {
   if (line->Has("--help")) {
     std::printf(
         "usage: sobre verify --in FILE [--config FILE]\n\n"
-        "Makes each recorded decision again from what it was made from, and compares every figure to "
+        "Makes each recorded decision again from what it was made from, and compares every figure "
+        "to "
         "the bit.\nExit status: 0 if all agree, 1 if one does not, 2 if one cannot be read or made "
         "again by this program.\n\n%s",
         HelpFor(kOptions).c_str());

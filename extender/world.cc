@@ -145,17 +145,31 @@ void LiveWorld::Build() {
   }
 }
 
-// Each moment of the past as a snapshot of its own, for its measured loads.
-void LiveWorld::Learn(std::vector<Harvest::Past> past, const SnapshotInput& input) {
-  for (Harvest::Past& moment : past) {
+// Each moment of the past as a snapshot of its own, for its measured loads, once every server that
+// answers has told of it: power may come from one, and load from another.
+void LiveWorld::Learn(Harvest& harvest, const SnapshotInput& input) {
+  for (Harvest::Past& past : harvest.past) {
+    Moment& moment = past_[past.time];
+    ++moment.told;
+    moment.observations.insert(moment.observations.end(),
+                               std::make_move_iterator(past.observations.begin()),
+                               std::make_move_iterator(past.observations.end()));
+  }
+  const auto answering = static_cast<std::size_t>(
+      std::count_if(harvest.servers.begin(), harvest.servers.end(),
+                    [](const ServerState& server) { return server.problem.empty(); }));
+  std::erase_if(past_, [&](auto& entry) {
+    auto& [time, moment] = entry;
+    if (moment.told < std::max<std::size_t>(answering, 1)) return false;
     SnapshotInput then;
-    then.time = moment.time;
+    then.time = time;
     then.nodes = input.nodes;
     then.catalog = input.catalog;
     then.observations = std::move(moment.observations);
     history_.AddPast(*Snapshot::Build(std::move(then)));
     next_fit_ = Timestamp();
-  }
+    return true;
+  });
 }
 
 void LiveWorld::BuildOnce() {
@@ -176,7 +190,7 @@ void LiveWorld::BuildOnce() {
   Harvest harvest = collector_->View();
   input.batches = std::move(harvest.batches);
   input.problems.insert(input.problems.end(), harvest.problems.begin(), harvest.problems.end());
-  Learn(std::move(harvest.past), input);
+  Learn(harvest, input);
   if (input.time >= next_fit_) {
     calibration_ = history_.Classes();
     next_fit_ = input.time + kBetweenFits;

@@ -78,7 +78,7 @@ class LiveWorld final : public World {
   LiveWorld(Config config, SnapshotInput still, const ApiAccess* access, Roles roles);
   void Build();
   void BuildOnce();
-  void Learn(std::vector<Harvest::Past> past, const SnapshotInput& input);
+  void Learn(Harvest& harvest, const SnapshotInput& input);
   void Changed();
   // False when it is time to stop.
   bool WaitForChange(Duration most);
@@ -91,6 +91,12 @@ class LiveWorld final : public World {
   std::atomic<bool> stop_ = false;
   // Of the builder alone.
   PowerHistory history_;
+  // Moments of the past that not every server has told yet.
+  struct Moment {
+    std::size_t told = 0;  // by so many servers
+    std::vector<Observation> observations;
+  };
+  std::map<Timestamp, Moment> past_;
   std::vector<PowerHistory::Class> calibration_;
   Timestamp next_fit_;
   std::unique_ptr<EventWriter> events_;    // nothing without a cluster

@@ -367,7 +367,12 @@ std::optional<std::string_view> Catalog::ZoneOf(std::string_view provider,
 }
 
 const GridRow* Catalog::Grid(std::string_view zone) const {
-  const auto found = grid_.find(std::string(zone));
+  auto found = grid_.find(std::string(zone));
+  // A bidding zone without a row ("DE-LU", "SE4") has its country's average.
+  constexpr std::size_t kCountry = 2;
+  if (found == grid_.end() && zone.size() > kCountry &&
+      (zone[kCountry] == '-' || (zone[kCountry] >= '0' && zone[kCountry] <= '9')))
+    found = grid_.find(std::string(zone.substr(0, kCountry)));
   return found == grid_.end() ? nullptr : &found->second;
 }
 

@@ -217,7 +217,10 @@ void Evidence::Take(const Observation& seen) {
   const bool joined = info.subject == Subject::kNode    ? TakeNode(seen)
                       : info.subject == Subject::kPlace ? TakePlace(seen)
                                                         : TakeMeasurement(seen);
-  if (!joined) SetAside(seen, Fate::kUnmatched, UnmatchedReason(info.subject));
+  if (joined) return;
+  if (!seen.broad && info.subject != Subject::kPlace)
+    strictly_unmatched_[Index(seen.signal)] = true;
+  SetAside(seen, Fate::kUnmatched, UnmatchedReason(info.subject));
 }
 
 bool Evidence::TakeNode(const Observation& seen) {
@@ -342,20 +345,27 @@ void Evidence::FinishMeasurements() {
       return std::tie(seen.namespace_name, seen.workload, seen.pod);
     };
     std::sort(held.values.begin(), held.values.end(), [&](const auto& a, const auto& b) {
-      if (replica(*a.first) != replica(*b.first)) return replica(*a.first) < replica(*b.first);
+      const auto whose = [&](const Observation& seen) {
+        return std::tuple_cat(replica(seen), std::tie(seen.model));
+      };
+      if (whose(*a.first) != whose(*b.first)) return whose(*a.first) < whose(*b.first);
       return std::tie(b.first->time, a.second) < std::tie(a.first->time, b.second);
     });
+    // What a replica serves of several models adds up; joules of each are a value of their own.
+    const bool adds =
+        key.signal == Signal::kWorkloadRequests || key.signal == Signal::kWorkloadTokens;
     double sum = 0;
     std::int64_t count = 0;
     const Observation* last = nullptr;
     for (const auto& [seen, value] : held.values) {
       const bool believed = seen->source == held.best->source && seen->rank == held.best->rank;
-      const bool again = believed && last != nullptr && replica(*last) == replica(*seen);
+      const bool same = believed && last != nullptr && replica(*last) == replica(*seen);
+      const bool again = same && last->model == seen->model;
       const Fate fate = !believed ? Fate::kSuperseded : again ? Fate::kDuplicate : Fate::kUsed;
       if (fate == Fate::kUsed) {
         last = seen;
         sum += value;
-        ++count;
+        if (!same || !adds) ++count;
       }
       // Counted once, where the value was first held.
       const bool first_key =
@@ -384,6 +394,10 @@ void Evidence::Describe() {
     for (std::size_t fate = 0; fate < kFateCount; ++fate) {
       const Example& example = examples_[i][fate];
       if (example.seen == nullptr) continue;
+      // Of other clusters' nodes, or of places without a node: counted, and nothing to speak of.
+      if (static_cast<Fate>(fate) == Fate::kUnmatched && !strictly_unmatched_[i] &&
+          tallies_[i].of(Fate::kUsed) > 0)
+        continue;
       const std::int64_t number = tallies_[i].count[fate];
       tallies_[i].said[fate] = std::string(ToString(SignalAt(i))) + ": " + std::to_string(number) +
                                (number == 1 ? " value" : " values") + " set aside, " + example.why +

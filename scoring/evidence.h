@@ -107,6 +107,7 @@ class Evidence {
   std::vector<Joined> joined_;
   std::map<MeasuredKey, Measured> measured_;
   std::array<SignalTally, kSignalCount> tallies_;
+  std::array<bool, kSignalCount> strictly_unmatched_{};  // where somebody's own query names nothing
   std::array<std::array<Example, kFateCount>, kSignalCount> examples_;
 };
 

@@ -81,7 +81,7 @@ TEST(Evidence, TheBetterRankIsBelievedAndADisagreementIsTold) {
   EXPECT_EQ(tally.disagreements, 1);
   EXPECT_EQ(tally.disagreement, "a: kepler says 300, scaphandre says 500 W");
   EXPECT_THAT(snapshot->notes(),
-              Contains(HasSubstr("sources disagree by over 30 % about 1 value")));
+              Contains(HasSubstr("node_watts: sources disagree by over 30 % about 1 value")));
 }
 
 TEST(Evidence, SmallValuesThatDifferALittleDoNotDisagree) {
@@ -209,6 +209,25 @@ TEST_F(PodRates, PodsOfOneNameInTwoNamespacesAreTwo) {
   EXPECT_DOUBLE_EQ(snapshot->OfModel("llama").at(0).requests->value(), 6 * 3600);
 }
 
+TEST_F(PodRates, ModelsOfOneReplicaAddUp) {
+  See("web-1", 100, "triton").model = "resnet";
+  See("web-1", 1, "triton").model = "bert";
+  See("web-2", 41, "triton").model = "bert";
+  const auto snapshot = world_.Snapshot();
+  EXPECT_DOUBLE_EQ(snapshot->OfWorkload("shop", "web").at(0).requests->value(), 71 * 3600);
+  EXPECT_DOUBLE_EQ(snapshot->OfModel("bert").at(0).requests->value(), 21 * 3600);
+  EXPECT_EQ(Tally(*snapshot, Signal::kWorkloadRequests).of(Fate::kDuplicate), 0);
+}
+
+TEST_F(PodRates, OfOtherClustersNothingIsSaidWhileSomethingMatches) {
+  See("web-1", 4).broad = true;
+  See("elsewhere-1", 4).broad = true;
+  EXPECT_THAT(world_.Snapshot()->notes(), Not(Contains(HasSubstr("elsewhere"))));
+  EXPECT_EQ(Tally(*world_.Snapshot(), Signal::kWorkloadRequests).of(Fate::kUnmatched), 1);
+  world_.input().observations.erase(world_.input().observations.begin());
+  EXPECT_THAT(world_.Snapshot()->notes(), Contains(HasSubstr("elsewhere")));
+}
+
 TEST_F(PodRates, AnIdleReplicaCountsAndIdlenessIsNoRate) {
   See("web-1", 4);
   See("web-2", 0);
@@ -300,6 +319,16 @@ TEST(Forecasts, OfIntensityAndPriceComeByTime) {
     ASSERT_EQ(node.electricity_forecast.size(), 2U);
     EXPECT_EQ(node.electricity_forecast[1].price, EurosPerKwh(-0.06));
   }
+}
+
+TEST(Places, ABiddingZoneHasItsCountrysAverage) {
+  NodeFacts facts;
+  facts.name = "a";
+  facts.grid_zone = "DE-LU";
+  const auto snapshot = TestWorld().Node(facts).GridZone("DE-LU", 333).Snapshot();
+  EXPECT_EQ(snapshot->nodes()[0].live_intensity->value, GramsPerKwh(333));
+  ASSERT_TRUE(snapshot->nodes()[0].catalog_intensity);
+  EXPECT_NEAR(snapshot->nodes()[0].catalog_intensity->value.value(), 380.95, 0.01);
 }
 
 TEST(Places, AThreeLetterCodeMeansItsCountry) {

@@ -78,6 +78,9 @@ struct Observation {
   std::int32_t rank = 0;
   // Of all replicas together: each has its part.
   bool of_all_replicas = false;
+  // Its source tells of more than this cluster: what matches nothing here is nobody's mistake, as
+  // long as something does.
+  bool broad = false;
   // Its counter began anew in the window that it was computed over.
   bool reset = false;
   std::string node;  // a name, or an address with or without a port

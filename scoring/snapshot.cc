@@ -396,14 +396,16 @@ class SnapshotBuilder {
   }
 
   void DescribeSignals() {
-    for (const SignalTally& tally : snapshot_->tallies_) {
+    for (std::size_t i = 0; i < kSignalCount; ++i) {
+      const SignalTally& tally = snapshot_->tallies_[i];
       for (std::size_t fate = 0; fate < kFateCount; ++fate) {
         // That another source is believed is as it should be.
         if (!tally.said[fate].empty() && static_cast<Fate>(fate) != Fate::kSuperseded)
           snapshot_->notes_.push_back(tally.said[fate]);
       }
       if (tally.disagreements > 0) {
-        snapshot_->notes_.push_back("sources disagree by over 30 % about " +
+        snapshot_->notes_.push_back(std::string(ToString(SignalAt(i))) +
+                                    ": sources disagree by over 30 % about " +
                                     std::to_string(tally.disagreements) +
                                     (tally.disagreements == 1 ? " value" : " values") +
                                     " (for example " + tally.disagreement + ")");

@@ -31,6 +31,14 @@ bool IsOfWorkloads(Signal signal) {
   return subject == Subject::kWorkload || subject == Subject::kModel;
 }
 
+// An exporter that is gone leaves values that nobody will renew: once they are too old to be used
+// they are not spoken of either.
+bool HasExpired(const QueryState& query, Timestamp now) {
+  if (query.idle.empty() || !query.answered) return false;
+  const Duration own = query.query.max_age;
+  return now - *query.answered > (own > Duration(0) ? own : InfoOf(query.query.signal).max_age);
+}
+
 }  // namespace
 
 // One server's plan, state and thread. The state is guarded by the collector's mutex; only this
@@ -118,13 +126,14 @@ bool Collector::WaitForFirstRound(Duration most) {
 }
 
 Harvest Collector::View() {
+  const Timestamp now = Now();
   Harvest harvest;
   const std::lock_guard lock(mutex_);
   for (const auto& server : servers_) {
     const ServerState& state = server->state;
     const std::string who = servers_.size() > 1 ? "prometheus " + state.name : "prometheus";
     if (!state.problem.empty()) harvest.problems.push_back(who + ": " + state.problem);
-    if (!state.discovery_problem.empty())
+    if (state.problem.empty() && !state.discovery_problem.empty())
       harvest.problems.push_back(who +
                                  ": presets cannot be looked for: " + state.discovery_problem);
     for (const PresetState& preset : state.presets) {
@@ -133,7 +142,7 @@ Harvest Collector::View() {
                                    " is switched on, but none of its metrics is there");
     }
     for (const QueryState& query : state.queries) {
-      if (query.values) harvest.batches.push_back(query.values);
+      if (query.values && !HasExpired(query, now)) harvest.batches.push_back(query.values);
       if (!query.problem.empty()) {
         harvest.problems.push_back(std::string(ToString(query.query.signal)) + " from " +
                                    query.query.name + ": " + query.problem);
@@ -149,8 +158,7 @@ Harvest Collector::View() {
 // One server's rounds. Only the server's own thread writes its state, under the lock.
 class Collector::Rounds {
  public:
-  Rounds(Collector& owner, Server& server)
-      : owner_(owner), server_(server), state_(server.state), started_(Now()) {
+  Rounds(Collector& owner, Server& server) : owner_(owner), server_(server), state_(server.state) {
     past_left_ = owner.options_.past_moments;
   }
 
@@ -173,15 +181,23 @@ class Collector::Rounds {
   }
 
   void AskAll() {
+    answered_ = false;
+    asked_ = false;
     if (const Status status = server_.prometheus.ReadCredentials(); !status.ok()) {
       failure_ = QueryFailure{status, Scope::kServer};
       return;
     }
-    if (Now() >= next_discovery_ && !Discover()) return;
+    std::optional<QueryFailure> of_discovery;
+    if (Now() >= next_discovery_) of_discovery = Discover();
+    if (owner_.stop_) return;
+    if (of_discovery && of_discovery->scope == Scope::kServer) {
+      failure_ = of_discovery;
+      return;
+    }
     std::vector<std::size_t> to_ask;
     for (std::size_t i = 0; i < state_.queries.size(); ++i)
       if (state_.queries[i].idle.empty()) to_ask.push_back(i);
-    // After a failure that ended a round, with what comes after it: no query starves the others.
+    // Behind what ended a round: no query starves the others.
     const auto first = std::find_if(to_ask.begin(), to_ask.end(),
                                     [this](std::size_t i) { return i >= begin_with_; });
     std::rotate(to_ask.begin(), first, to_ask.end());
@@ -194,22 +210,23 @@ class Collector::Rounds {
     for (const std::size_t index : to_ask) {
       const std::optional<QueryFailure> failure = AskOne(index);
       if (owner_.stop_) return;
-      begin_with_ = index + 1;
-      if (!failure || failure->scope == Scope::kQuery) {
-        unclear.clear();
-      } else {
+      if (failure && failure->scope != Scope::kQuery) {
         unclear.push_back(index);
-        // One that fails may be too much for the server; two in a row, or all there is, mean that
-        // the server is.
-        if (failure->scope == Scope::kServer ||
-            unclear.size() == std::min<std::size_t>(2, to_ask.size())) {
+        // One that fails may be too much for the server; two before anything was answered, or all
+        // there is, mean that the server is.
+        const bool alone = unclear.size() == std::min<std::size_t>(2, to_ask.size());
+        if (failure->scope == Scope::kServer || (alone && !answered_)) {
+          begin_with_ = index + 1;
           BlameServer(*failure, unclear);
           return;
         }
       }
       if (step > Duration(0) && !Wait(step)) return;
     }
-    begin_with_ = 0;
+    if (of_discovery && of_discovery->scope == Scope::kUnclear && !answered_) {
+      failure_ = of_discovery;
+      return;
+    }
     if (!first_) LearnThePast(to_ask);
   }
 
@@ -220,22 +237,22 @@ class Collector::Rounds {
     for (const std::size_t index : queries) state_.queries[index].problem.clear();
   }
 
-  // False if nothing can be asked.
-  bool Discover() {
+  // Looks for what is there; a failure leaves what was found before.
+  std::optional<QueryFailure> Discover() {
     std::map<std::string, std::int64_t> found;
     std::optional<QueryFailure> failure;
     if (!server_.metrics.empty()) failure = server_.prometheus.Discover(server_.metrics, found);
-    if (owner_.stop_) return false;
-    if (failure && failure->scope == Scope::kServer) {
-      failure_ = failure;
-      return false;
-    }
+    if (owner_.stop_ || (failure && failure->scope == Scope::kServer)) return failure;
     next_discovery_ = Now() + (failure ? owner_.options_.refresh : owner_.options_.discover);
     const std::lock_guard lock(owner_.mutex_);
     state_.discovery_problem = failure ? failure->status.message() : "";
     if (failure) {
       if (!state_.discovered) AskNamedPresets();
-      return true;
+      return failure;
+    }
+    if (!server_.metrics.empty()) {
+      answered_ = true;
+      state_.answered = Now();
     }
     state_.discovered = Now();
     std::set<std::string> there;
@@ -254,12 +271,10 @@ class Collector::Rounds {
       } else if (!query.query.needs.empty() && !found.contains(query.query.needs)) {
         query.idle = "there is no series " + query.query.needs;
       }
-      if (query.idle.empty()) continue;
-      // What was there and is gone is not spoken of any more.
-      query.problem.clear();
-      query.values.reset();
+      // What was there and is gone is not spoken of any more; its values age.
+      if (!query.idle.empty()) query.problem.clear();
     }
-    return true;
+    return std::nullopt;
   }
 
   // Nobody can say what is there: what the configuration names is asked all the same. Under the
@@ -281,8 +296,11 @@ class Collector::Rounds {
     const Timestamp start = Now();
     auto failure = server_.prometheus.Collect(query, start, std::nullopt, answer);
     if (owner_.stop_) return failure;
-    // Of a preset, that its metric is there and no series fits is no failure: the doctor notes it.
-    if (!failure && answer.series == 0 && state_.queries[index].preset.empty())
+    if (!failure) answered_ = true;
+    // Of a preset, that its metric is there and no series fits is no failure, as long as none ever
+    // did: the doctor notes it.
+    const bool had_series = state_.queries[index].series > 0;
+    if (!failure && answer.series == 0 && (state_.queries[index].preset.empty() || had_series))
       failure = QueryFailure{Status::NotFound("the query gives no series"), Scope::kQuery};
     auto values = std::make_shared<const std::vector<Observation>>(std::move(answer.observations));
     {
@@ -314,7 +332,7 @@ class Collector::Rounds {
   // What calibration can learn of the past: one moment a round.
   void LearnThePast(const std::vector<std::size_t>& to_ask) {
     if (past_left_ == 0) return;
-    Harvest::Past past{started_ - owner_.options_.past_step * past_left_, {}};
+    Harvest::Past past{owner_.started_ - owner_.options_.past_step * past_left_, {}};
     --past_left_;
     QueryAnswer answer;
     for (const std::size_t index : to_ask) {
@@ -325,7 +343,7 @@ class Collector::Rounds {
     }
     past.observations = std::move(answer.observations);
     const std::lock_guard lock(owner_.mutex_);
-    if (!past.observations.empty()) server_.past.push_back(std::move(past));
+    server_.past.push_back(std::move(past));
   }
 
   void EndRound() {
@@ -361,8 +379,8 @@ class Collector::Rounds {
   Collector& owner_;
   Server& server_;
   ServerState& state_;
-  const Timestamp started_;
   std::optional<QueryFailure> failure_;  // that ended this round
+  bool answered_ = false;                // something in this round
   bool first_ = true;                    // no round was whole yet: all is asked at once
   bool asked_ = false;
   std::size_t begin_with_ = 0;

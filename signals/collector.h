@@ -79,7 +79,8 @@ struct Harvest {
   std::vector<ServerState> servers;
   // In sentences, for every decision made meanwhile.
   std::vector<std::string> problems;
-  // Measured power and load of the past, newest last; each as if it were now. Handed out once.
+  // Measured power and load of the past, as if it were now: of each moment once by server, also
+  // where that had nothing. Handed out once.
   struct Past {
     Timestamp time;
     std::vector<Observation> observations;
@@ -116,6 +117,7 @@ class Collector {
 
   const CollectorOptions options_;
   const std::function<void()> on_change_;
+  const Timestamp started_ = Now();
   std::atomic<bool> stop_ = false;
   std::mutex mutex_;  // guards the states of all servers
   std::condition_variable wake_;

@@ -154,6 +154,64 @@ TEST(Collector, AfterTwoFailuresTheNextRoundBeginsBehindThem) {
   EXPECT_EQ(harvest.batches.size(), 1U);
 }
 
+TEST(Collector, NeighboursThatFailLeaveTheServerWell) {
+  FakePrometheus server([](const std::string& promql, HttpResponse& response) {
+    if (promql.find("heavy") != std::string::npos) response.status = 503;
+    response.body = FakePrometheus::Vector(R"("node":"n1")", "100");
+  });
+  ServerPlan plan = PlanFor(server.url());
+  plan.queries.resize(4, plan.queries[0]);
+  plan.queries[1].query = plan.queries[2].query = "sum(heavy)";
+  CollectorOptions options;
+  options.refresh = std::chrono::milliseconds(20);
+  options.past_moments = 2;
+  Collector collector({plan}, options, [] {});
+  std::size_t past = 0;
+  const Harvest harvest = ViewWhen(collector, [&](const Harvest& h) {
+    past += h.past.size();
+    return past >= 2;
+  });
+  EXPECT_EQ(past, 2U);
+  EXPECT_EQ(harvest.servers[0].problem, "");
+  EXPECT_EQ(harvest.batches.size(), 2U);
+  EXPECT_EQ(harvest.problems.size(), 2U);
+}
+
+TEST(Collector, AServerThatOnlyFailsIsSaidToFailAlsoWithNothingNamed) {
+  FakePrometheus server([](const std::string&, HttpResponse& response) { response.status = 500; });
+  ServerPlan plan = PlanFor(server.url());
+  plan.queries.clear();
+  AddPreset("kepler", true, plan);
+  Collector collector({plan}, {}, [] {});
+  ASSERT_TRUE(collector.WaitForFirstRound(kSoon));
+  EXPECT_THAT(collector.View().problems, testing::ElementsAre("prometheus: HTTP status 500"));
+}
+
+TEST(Collector, APresetThatLosesItsSeriesKeepsItsValuesAndSaysSo) {
+  std::atomic<bool> there = true;
+  FakePrometheus server([&](const std::string& promql, HttpResponse& response) {
+    if (promql.find("__name__") != std::string::npos) {
+      response.body = FakePrometheus::Vector(R"("metric":"kepler_platform_watts")", "7");
+    } else if (there) {
+      response.body = FakePrometheus::Vector(R"("node_name":"n1")", "100");
+    } else {
+      response.body = R"({"status":"success","data":{"resultType":"vector","result":[]}})";
+    }
+  });
+  ServerPlan plan = PlanFor(server.url());
+  plan.queries.clear();
+  AddPreset("kepler", true, plan);
+  CollectorOptions options;
+  options.refresh = std::chrono::milliseconds(20);
+  Collector collector({plan}, options, [] {});
+  ViewWhen(collector, [](const Harvest& h) { return !h.batches.empty(); });
+  there = false;
+  const Harvest harvest = ViewWhen(collector, [](const Harvest& h) { return !h.problems.empty(); });
+  EXPECT_THAT(harvest.problems,
+              testing::ElementsAre("node_watts from kepler: the query gives no series"));
+  EXPECT_EQ(harvest.batches.size(), 1U);
+}
+
 TEST(Collector, AServerThatIsWellAgainIsSaidToBeWithoutAnySeries) {
   std::atomic<bool> well = false;
   FakePrometheus server([&](const std::string&, HttpResponse& response) {
@@ -249,7 +307,7 @@ TEST(Collector, APresetsQueryWithoutSeriesIsNoProblem) {
   EXPECT_THAT(collector.View().problems, IsEmpty());
 }
 
-TEST(Collector, ValuesOfAnExporterThatIsGoneAreForgotten) {
+TEST(Collector, ValuesOfAnExporterThatIsGoneAgeAndAreForgotten) {
   std::atomic<bool> there = true;
   const FakePrometheus::Rule with = WithMetrics({"kepler_platform_watts"});
   const FakePrometheus::Rule without = WithMetrics({});
@@ -259,6 +317,8 @@ TEST(Collector, ValuesOfAnExporterThatIsGoneAreForgotten) {
   ServerPlan plan = PlanFor(server.url());
   plan.queries.clear();
   AddPreset("kepler", true, plan);
+  for (SignalQuery& query : plan.presets[0].preset.queries)
+    query.max_age = std::chrono::milliseconds(50);
   CollectorOptions options;
   options.refresh = std::chrono::milliseconds(20);
   options.discover = std::chrono::milliseconds(40);

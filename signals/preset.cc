@@ -21,6 +21,10 @@ std::string_view NameOf(const EmbeddedFile& file) {
   return name.substr(0, name.size() - kSuffix.size());
 }
 
+bool Has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
 // Replaces ${name} by its value.
 std::string Fill(std::string_view text, const PresetParameters& values) {
   std::string out;
@@ -41,6 +45,17 @@ std::string Fill(std::string_view text, const PresetParameters& values) {
   return out;
 }
 
+// In place, so that errors still name the line.
+void FillAll(YAML::Node node, const PresetParameters& values) {
+  if (node.IsScalar()) {
+    if (Has(node.Scalar(), "${")) node = Fill(node.Scalar(), values);
+  } else if (node.IsSequence()) {
+    for (YAML::Node item : node) FillAll(item, values);
+  } else if (node.IsMap()) {
+    for (auto entry : node) FillAll(entry.second, values);
+  }
+}
+
 // The defaults, with the caller's values over them.
 PresetParameters ReadParameters(const YAML::Node& root, const PresetParameters& given) {
   PresetParameters values;
@@ -55,7 +70,8 @@ PresetParameters ReadParameters(const YAML::Node& root, const PresetParameters& 
       throw YamlSection::Mistake{
           0, "there is no parameter '" + Printable(name, 40) + "'" + DidYouMean(name, names)};
     }
-    if ((name == "window" || name == "range") && !IsPromqlDuration(value)) {
+    const bool duration = name == "window" || name == "range";
+    if (duration && (!IsPromqlDuration(value) || !ParseDuration(value))) {
       throw YamlSection::Mistake{
           0, name + ": '" + Printable(value, 40) + "' is no duration of PromQL, such as 5m or 90s"};
     }
@@ -82,6 +98,7 @@ Preset ReadPreset(const YAML::Node& root) {
     SignalQuery query = ReadSignalQuery(signal);
     query.name = preset.name;
     query.rank = static_cast<std::int32_t>(rank);
+    query.broad = true;
     preset.queries.push_back(std::move(query));
   });
   section.ForEach("traps", [&](YamlSection& trap) {
@@ -180,8 +197,8 @@ Result<Preset> ParsePreset(std::string_view yaml, std::string_view file_name,
                            const PresetParameters& parameters) {
   Preset preset;
   const Status status = ReadYaml(yaml, file_name, [&](const YAML::Node& root) {
-    const std::string filled = Fill(yaml, ReadParameters(root, parameters));
-    preset = ReadPreset(YAML::Load(filled));
+    FillAll(root, ReadParameters(root, parameters));
+    preset = ReadPreset(root);
   });
   if (!status.ok()) return status;
   return preset;

@@ -49,7 +49,7 @@ TEST(Presets, ParametersFillTheTexts) {
       "electricity-price", {{"metric", "day_ahead"}, {"unit", "SEK/kWh"}, {"zone_label", "area"}});
   ASSERT_TRUE(preset.ok()) << preset.status().message();
   EXPECT_THAT(preset->found_by, ElementsAre("day_ahead"));
-  EXPECT_EQ(preset->queries[0].query, "last_over_time(day_ahead[3h])");
+  EXPECT_EQ(preset->queries[0].query, "last_over_time(day_ahead{}[3h])");
   EXPECT_EQ(preset->queries[0].currency, "SEK");
   EXPECT_EQ(preset->queries[0].zone_label, "area");
 }
@@ -61,6 +61,22 @@ TEST(Presets, AUsersOwnQueryIsWarnedOfTraps) {
   EXPECT_THAT(TrapsIn("sum(rate(istio_requests_total{reporter='source'}[5m]))", KnownTraps()),
               IsEmpty());
   EXPECT_THAT(TrapsIn("sum(my_istio_requests_total)", KnownTraps()), IsEmpty());
+}
+
+TEST(Presets, MatchersStandInEverySelector) {
+  for (const std::string_view name : PresetNames()) {
+    const Result<Preset> preset = LoadPreset(name, {{"match", "cluster=\"a: b\","}});
+    ASSERT_TRUE(preset.ok()) << preset.status().message();
+    for (const SignalQuery& query : preset->queries) {
+      for (const std::string& promql : {query.query, query.time_query, query.resets_query}) {
+        // A selector is what stands before a brace.
+        for (std::size_t at = promql.find('{'); at != std::string::npos;
+             at = promql.find('{', at + 1))
+          EXPECT_EQ(promql.substr(at, 16), "{cluster=\"a: b\",") << promql;
+        EXPECT_EQ(promql.empty(), promql.find('{') == std::string::npos) << promql;
+      }
+    }
+  }
 }
 
 TEST(Presets, DurationsArePrometheusOwn) {

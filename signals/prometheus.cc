@@ -269,6 +269,7 @@ std::optional<QueryFailure> Prometheus::Collect(const SignalQuery& query, Timest
         seen.rank = query.rank;
         seen.max_age = query.max_age;
         seen.of_all_replicas = query.of_all_replicas;
+        seen.broad = query.broad;
         seen.source = query.name;
         seen.method =
             sample.Label(query.estimated_label) == "true" ? Method::kEstimated : query.method;
@@ -306,12 +307,12 @@ std::optional<QueryFailure> Prometheus::Discover(const Metrics& metrics,
       if (!names.empty()) names += '|';
       names += metric;
     } else {
-      alternative({"label_replace(count(last_over_time(", metric, "[", back, "])), \"metric\", \"",
-                   metric, "\", \"\", \"\")"});
+      alternative({"label_replace(count(last_over_time(", metric, "{", options_.match, "}[", back,
+                   "])), \"metric\", \"", metric, "\", \"\", \"\")"});
     }
   }
   if (!names.empty()) {
-    alternative({"count by (metric) (label_replace({__name__=~\"", names,
+    alternative({"count by (metric) (label_replace({", options_.match, "__name__=~\"", names,
                  "\"}, \"metric\", \"$1\", \"__name__\", \"(.+)\"))"});
   }
   QueryAnswer answer;

@@ -37,6 +37,7 @@ struct SignalQuery {
   std::int32_t rank = 0;
   Duration max_age{0};  // 0: the signal's own
   bool of_all_replicas = false;
+  bool broad = false;  // see Observation
   std::string node_label = "node";
   std::string provider_label = "provider";
   std::string region_label = "region";
@@ -65,6 +66,9 @@ struct PrometheusOptions {
   std::string key_file;
   bool insecure_skip_verify = false;
   std::string tenant;  // X-Scope-OrgID
+  // Matchers of PromQL that hold for all presets (`cluster="prod",`), where a server has several
+  // clusters.
+  std::string match;
 };
 
 // What one query gave.

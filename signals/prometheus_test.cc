@@ -155,7 +155,7 @@ TEST_F(PrometheusTest, SaysWhatWentWrongAndWhoseFaultItIs) {
       ask(R"({"status":"success","data":{"resultType":"scalar","result":[1,"1"]}})").problem,
       HasSubstr("gives a scalar"));
   const Asked bad = ask(R"({"status":"error","errorType":"bad_data","error":"parse error"})", 400);
-  EXPECT_THAT(bad.problem, HasSubstr("HTTP status 400: status 'error', parse error"));
+  EXPECT_THAT(bad.problem, HasSubstr("HTTP status 400: parse error"));
   EXPECT_EQ(bad.scope, QueryFailure::Scope::kQuery);
   const Asked gateway = ask("<html>", 502);
   EXPECT_THAT(gateway.problem, HasSubstr("HTTP status 502"));

@@ -176,9 +176,10 @@ Status VectorReader::ReadEnvelope() {
     return Status::Invalid(std::string("the answer is not what Prometheus sends (") +
                            broken.what() + ")");
   }
-  if (status != "success") {
-    return Status::Unavailable("status '" + Printable(status, 20) + "', " + Printable(error, 300));
-  }
+  if (status == "error") return Status::Unavailable(Printable(error, 300));
+  if (status != "success")
+    return Status::Invalid("the answer is not what Prometheus sends (its status is '" +
+                           Printable(status, 20) + "')");
   if (type != "vector")
     return Status::Invalid("the query gives a " + Printable(type, 20) +
                            "; an instant vector is needed");

@@ -40,7 +40,9 @@ def world(tmp_path, sobre_bin):
     (tmp_path / "nodes.json").write_text(json.dumps({"items": [
         {"metadata": {"name": n, "labels": {"topology.kubernetes.io/region": "eu-west-3", "node.kubernetes.io/instance-type": "own.8"}},
          "spec": {"providerID": "aws:///a/1"}, "status": {"allocatable": {"cpu": "8", "memory": "32Gi"}}} for n in NODES + ["unmeasured"]]}))
-    sobre = Sobre(tmp_path, {"prometheus": {"url": prometheus.url, "refresh": "200ms", "presets": "none", "signals": SIGNALS}},
+    # Power from one server, load from another, here the same program under two names.
+    servers = [{"name": s["name"], "url": prometheus.url, "presets": "none", "signals": [s]} for s in SIGNALS]
+    sobre = Sobre(tmp_path, {"prometheus": {"refresh": "200ms", "servers": servers}},
                   "--nodes", tmp_path / "nodes.json")
     yield sobre
     sobre.stop()

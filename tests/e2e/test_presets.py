@@ -78,6 +78,7 @@ def exporters(t: float) -> str:
     prices = gauges({f'node_total_hourly_cost{{node="{name}",instance="{name}",provider_id="x"}}': 1.5 for name in NODES})
     prices += gauges({'electricity_price_eur_per_mwh{zone="FR"}': 85, 'electricity_price_eur_per_mwh{zone="DE"}': -12.5})
     grid = gauges({'grid_intensity_carbon_average{provider="Ember",location="FRA",node="",region="",units="gCO2e per kWh",is_estimated="false"}': 44,
+                   'grid_intensity_carbon_average{provider="Ember",location="FRA",node="",region="",units="gCO2e per kWh",is_estimated="true"}': 99,
                    'grid_intensity_carbon_average{provider="WattTime",location="DE",node="",region="",units="lbCO2e per MWh",is_estimated="true"}': 800})
     forecasts = gauges({f'{name}{{zone="FR",ahead="{ahead}"}}': value for name, ahead, value in FORECASTS})
     return power + counters(t, joules) + prices + grid + forecasts + requests(t)
@@ -101,6 +102,8 @@ def requests(t: float) -> str:
     others = {
         'nginx_ingress_controller_requests{exported_namespace="shop",exported_service="front",namespace="ingress-nginx",service="metrics",status="200",ingress="front"}': 60,
         'nginx_ingress_controller_requests{exported_namespace="shop",exported_service="front",namespace="ingress-nginx",service="metrics",status="404",ingress="front"}': 4,
+        'nginx_ingress_controller_requests{exported_namespace="shop",exported_service="front",namespace="ingress-external",service="metrics",status="200",ingress="front"}': 16,
+        'nv_inference_request_success{namespace="ai",pod="triton-0",model="bert",version="1",gpu_uuid="GPU-1"}': 5,
         'nv_inference_request_success{namespace="ai",pod="triton-0",model="resnet",version="1",gpu_uuid="GPU-1"}': 12,
         'nv_inference_request_success{namespace="ai",pod="triton-0",model="resnet",version="1",gpu_uuid="GPU-2"}': 13,
         'revision_app_request_count{namespace_name="shop",pod_name="fn-0",revision_name="fn-1",container_name="queue-proxy",response_code="200"}': 3}
@@ -184,11 +187,11 @@ def test_a_node_gets_its_own_figures(sobre, node, key, expected):
     ("ai/llm", "gpu-old", "requestsPerSecond", 2.5),    # 2 + 0.5, both ways to finish
     ("ai/llm", "gpu-new", "requestsPerSecond", 7.5),
     ("ai/llm", "gpu-old", "tokensPerSecond", 400),
-    ("ai/triton", "gpu-new", "requestsPerSecond", 25),  # two devices of one pod
+    ("ai/triton", "gpu-new", "requestsPerSecond", 30),  # two devices and two models of one pod
     ("shop/cart", "", "requestsPerSecond", 15),         # 30 over two replicas; not 60, though two reporters and Envoy tell it
     ("shop/legacy", "", "requestsPerSecond", 7),        # no destination reports: the source does
     ("shop/search", "", "requestsPerSecond", 11),
-    ("shop/front", "", "requestsPerSecond", 32),        # 64 over two replicas
+    ("shop/front", "", "requestsPerSecond", 40),        # 64 + 16 of two controllers, over two replicas
     ("shop/fn", "node-exporter", "requestsPerSecond", 3),
 ])
 def test_a_replica_gets_its_own_rate(sobre, workload, node, key, expected):
