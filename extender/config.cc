@@ -5,7 +5,6 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "k8s/kubeconfig.h"
 #include "signals/preset.h"
 #include "signals/yaml_section.h"
 

@@ -6,7 +6,6 @@
 #include "extender/command_line.h"
 #include "extender/footprint_json.h"
 #include "extender/serve.h"
-#include "k8s/kubeconfig.h"
 
 namespace sobre {
 namespace {

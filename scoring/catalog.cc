@@ -128,15 +128,18 @@ bool Matches(std::string_view pattern, std::string_view name) {
   return Matches(pattern.substr(star + 1), rest);
 }
 
+bool MatchesAll(const std::array<std::string, 4>& patterns,
+                const std::array<std::string_view, 4>& names) {
+  return std::equal(patterns.begin(), patterns.end(), names.begin(), Matches);
+}
+
 }  // namespace
 
 template <class T>
 const Catalog::Keyed<T>* Catalog::FindRow(const std::vector<Keyed<T>>& rows,
                                           const std::array<std::string_view, 4>& key) {
   for (const Keyed<T>& row : rows) {
-    bool all = true;
-    for (std::size_t i = 0; i < key.size() && all; ++i) all = Matches(row.key[i], key[i]);
-    if (all) return &row;
+    if (MatchesAll(row.key, key)) return &row;
   }
   return nullptr;
 }
@@ -443,8 +446,7 @@ std::optional<Published<DefaultPrices>> Catalog::PricesOf(std::string_view provi
 
 bool CommitmentRow::Covers(std::string_view provider, std::string_view region,
                            std::string_view instance_type, std::string_view pool) const {
-  return Matches(pattern[0], provider) && Matches(pattern[1], region) &&
-         Matches(pattern[2], instance_type) && Matches(pattern[3], pool);
+  return MatchesAll(pattern, {provider, region, instance_type, pool});
 }
 
 std::optional<Published<DiscountRow>> Catalog::DiscountOf(std::string_view provider,
@@ -454,9 +456,7 @@ std::optional<Published<DiscountRow>> Catalog::DiscountOf(std::string_view provi
   const std::array<std::string_view, 4> key = {provider, region, instance_type, pool};
   for (const auto& row : discounts_) {
     if (row.row.value.kind == "spot" && !spot) continue;
-    bool all = true;
-    for (std::size_t i = 0; i < key.size() && all; ++i) all = Matches(row.key[i], key[i]);
-    if (all) return row.row;
+    if (MatchesAll(row.key, key)) return row.row;
   }
   return std::nullopt;
 }

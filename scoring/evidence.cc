@@ -153,6 +153,16 @@ void Evidence::IndexNames() {
     if (!nodes_[i].grid_zone.empty()) zones_.emplace(nodes_[i].grid_zone, true);
     if (!facts.region.empty()) regions_.emplace(std::pair(facts.provider, facts.region), true);
   }
+  // There may be many pods: they are indexed only where something was measured of one.
+  const auto of_a_pod = [](const Observation& seen) {
+    return !seen.pod.empty() || seen.of_all_replicas;
+  };
+  const auto any = [&](const std::vector<Observation>& batch) {
+    return std::any_of(batch.begin(), batch.end(), of_a_pod);
+  };
+  if (!any(input_.observations) && std::none_of(input_.batches.begin(), input_.batches.end(),
+                                                [&](const auto& batch) { return any(*batch); }))
+    return;
   for (const auto& pod : input_.pods) {
     pods_.emplace(pod->namespace_name + "/" + pod->name, pod.get());
     ++replicas_[pod->namespace_name + "/" + pod->workload];

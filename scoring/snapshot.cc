@@ -10,8 +10,6 @@
 #include "scoring/evidence.h"
 
 namespace sobre {
-namespace {}  // namespace
-
 std::string AcceleratorKind(std::string_view model) { return "accelerator " + std::string(model); }
 
 std::string_view ToString(PowerBoundary boundary) {
@@ -470,11 +468,8 @@ const Measurements& Snapshot::OfWorkload(std::string_view namespace_name, std::s
 }
 
 std::optional<double> Snapshot::EurosFor(std::string_view currency) const {
-  if (currency.empty() || currency == "EUR") return 1;
-  for (const CurrencyRate& rate : rates_) {
-    if (rate.currency == currency) return rate.euros;
-  }
-  return std::nullopt;
+  const auto rate = sobre::EurosFor(rates_, currency);
+  return rate ? std::optional(rate->value) : std::nullopt;
 }
 
 const Measurements& Snapshot::OfModel(std::string_view model, std::string_view source) const {
