@@ -22,8 +22,7 @@ class Findings {
     found_.push_back({severity, std::move(about), std::move(text), std::move(repair)});
   }
   std::vector<Finding> Sorted() {
-    std::stable_sort(found_.begin(), found_.end(),
-                     [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
+    SortWorstFirst(found_);
     return std::move(found_);
   }
 
@@ -383,6 +382,11 @@ void DiagnoseCommitments(const Snapshot& snapshot, Findings& out) {
 }
 
 }  // namespace
+
+void SortWorstFirst(std::vector<Finding>& findings) {
+  std::stable_sort(findings.begin(), findings.end(),
+                   [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
+}
 
 std::string_view ToString(Severity severity) {
   constexpr std::array<std::string_view, 4> kNames = {"ok", "note", "warning", "error"};

@@ -21,6 +21,9 @@ struct Finding {
   std::string repair;  // what to do; empty where nothing needs to be done
 };
 
+// In place; what is equally bad keeps its order.
+void SortWorstFirst(std::vector<Finding>& findings);
+
 // What is wrong with the signals and the set-up, in plain words: the worst first. Pure.
 std::vector<Finding> Diagnose(const WorldState& state, const Config& config);
 

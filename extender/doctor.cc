@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -74,8 +73,7 @@ int RunDoctor(std::span<const std::string_view> arguments) {
   static_cast<void>((*world)->WaitUntilRead(*wait));  // what has not come by then is a finding
   const auto state = (*world)->Read();
   for (Finding& finding : Diagnose(*state, *config)) findings.push_back(std::move(finding));
-  std::stable_sort(findings.begin(), findings.end(),
-                   [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
+  SortWorstFirst(findings);
   const std::string text =
       line->Has("--json") ? SignalsJson(*state, findings) + "\n" : FindingsText(findings);
   std::fwrite(text.data(), 1, text.size(), stdout);

@@ -75,6 +75,11 @@ struct HttpClient::Impl {
     set(CURLOPT_HTTPHEADER, headers);
     set(CURLOPT_ACCEPT_ENCODING, "");
     set(CURLOPT_USERAGENT, "sobre");
+    if (!call.username.empty()) {
+      set(CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+      set(CURLOPT_USERNAME, call.username.c_str());
+      set(CURLOPT_PASSWORD, call.password.c_str());
+    }
     if (call.method != "GET") set(CURLOPT_CUSTOMREQUEST, call.method.c_str());
     if (!call.body.empty()) {
       set(CURLOPT_POSTFIELDS, call.body.data());

@@ -25,6 +25,8 @@ struct HttpCall {
   std::string method = "GET";
   std::string url;
   std::vector<std::string> headers;  // "Name: value"
+  std::string username;              // basic authentication; empty: none
+  std::string password;
   std::string body;
   Duration connect_timeout = std::chrono::seconds(5);
   // Of the whole call; 0: none, for a stream.

@@ -150,8 +150,8 @@ void Evidence::IndexNames() {
     const NodeFacts& facts = *nodes_[i].facts;
     for (const std::string& address : facts.addresses)
       addresses_.emplace(address, static_cast<std::int32_t>(i));
-    if (!nodes_[i].grid_zone.empty()) zones_.emplace(nodes_[i].grid_zone, true);
-    if (!facts.region.empty()) regions_.emplace(std::pair(facts.provider, facts.region), true);
+    if (!nodes_[i].grid_zone.empty()) zones_.insert(nodes_[i].grid_zone);
+    if (!facts.region.empty()) regions_.emplace(facts.provider, facts.region);
   }
   // There may be many pods: they are indexed only where something was measured of one.
   const auto of_a_pod = [](const Observation& seen) {
@@ -196,6 +196,22 @@ void Evidence::SetAside(const Observation& seen, Fate fate, std::string why) {
       std::pair(SubjectOf(seen), why) >= std::pair(SubjectOf(*example.seen), example.why))
     return;
   example = {&seen, std::move(why)};
+}
+
+void Evidence::SetBehind(const Observation& seen, const Observation& best) {
+  if (seen.source == best.source && seen.rank == best.rank) {
+    SetAside(seen, Fate::kDuplicate, "said twice by " + Printable(seen.source, 63));
+  } else {
+    SetAside(seen, Fate::kSuperseded,
+             Printable(best.source, 63) + " is believed instead of " + Printable(seen.source, 63));
+  }
+}
+
+void Evidence::Use(const Observation& seen) {
+  SignalTally& tally = tallies_[Index(seen.signal)];
+  ++tally.count[static_cast<std::size_t>(Fate::kUsed)];
+  tally.oldest = std::min(tally.oldest.value_or(seen.time), seen.time);
+  tally.newest = std::max(tally.newest.value_or(seen.time), seen.time);
 }
 
 void Evidence::Take(const Observation& seen) {
@@ -318,23 +334,17 @@ void Evidence::Compare() {
   for (const Joined& joined : joined_) {
     const Observation& seen = *joined.seen;
     const Observation& best = **joined.slot;
-    SignalTally& tally = tallies_[Index(seen.signal)];
     if (&seen == &best) {
-      ++tally.count[static_cast<std::size_t>(Fate::kUsed)];
-      tally.oldest = std::min(tally.oldest.value_or(seen.time), seen.time);
-      tally.newest = std::max(tally.newest.value_or(seen.time), seen.time);
+      Use(seen);
       continue;
     }
-    const bool again = seen.source == best.source && seen.rank == best.rank;
-    SetAside(seen, again ? Fate::kDuplicate : Fate::kSuperseded,
-             again ? "said twice by " + Printable(seen.source, 63)
-                   : Printable(best.source, 63) + " is believed instead of " +
-                         Printable(seen.source, 63));
+    SetBehind(seen, best);
     const double larger = std::max(std::abs(seen.value), std::abs(best.value));
     if (seen.currency != best.currency ||
         std::abs(seen.value - best.value) <=
             std::max(kDisagreement * larger, InfoOf(seen.signal).noise))
       continue;
+    SignalTally& tally = tallies_[Index(seen.signal)];
     ++tally.disagreements;
     const Observation*& example = examples[Index(seen.signal)];
     if (example != nullptr &&
@@ -370,9 +380,8 @@ void Evidence::FinishMeasurements() {
     for (const auto& [seen, value] : held.values) {
       const bool believed = seen->source == held.best->source && seen->rank == held.best->rank;
       const bool same = believed && last != nullptr && replica(*last) == replica(*seen);
-      const bool again = same && last->model == seen->model;
-      const Fate fate = !believed ? Fate::kSuperseded : again ? Fate::kDuplicate : Fate::kUsed;
-      if (fate == Fate::kUsed) {
+      const bool used = believed && !(same && last->model == seen->model);
+      if (used) {
         last = seen;
         sum += value;
         if (!same || !adds) ++count;
@@ -381,18 +390,11 @@ void Evidence::FinishMeasurements() {
       const bool first_key =
           key.source.empty() && (InfoOf(seen->signal).subject == Subject::kModel || !key.of_model);
       if (!first_key) continue;
-      if (fate != Fate::kUsed) {
-        SetAside(*seen, fate,
-                 fate == Fate::kDuplicate
-                     ? "said twice by " + Printable(seen->source, 63)
-                     : Printable(held.best->source, 63) + " is believed instead of " +
-                           Printable(seen->source, 63));
-        continue;
+      if (used) {
+        Use(*seen);
+      } else {
+        SetBehind(*seen, *held.best);
       }
-      SignalTally& tally = tallies_[Index(seen->signal)];
-      ++tally.count[static_cast<std::size_t>(Fate::kUsed)];
-      tally.oldest = std::min(tally.oldest.value_or(seen->time), seen->time);
-      tally.newest = std::max(tally.newest.value_or(seen->time), seen->time);
     }
     measured_.emplace(key, Measured{sum / static_cast<double>(count), held.best->source,
                                     held.best->time, held.best->method});

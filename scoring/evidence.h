@@ -4,6 +4,7 @@
 #include <compare>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
 #include <unordered_map>
@@ -83,6 +84,9 @@ class Evidence {
   void IndexNames();
   void Take(const Observation& seen);
   void SetAside(const Observation& seen, Fate fate, std::string why);
+  // As it is not the best of its subject: the same source again, or another.
+  void SetBehind(const Observation& seen, const Observation& best);
+  void Use(const Observation& seen);
   bool TakeNode(const Observation& seen);
   bool TakePlace(const Observation& seen);
   bool TakeMeasurement(const Observation& seen);
@@ -99,8 +103,8 @@ class Evidence {
   std::unordered_map<std::string_view, std::int32_t> addresses_;
   std::unordered_map<std::string, const PodPlacement*> pods_;  // by "namespace/name"
   std::unordered_map<std::string, std::int64_t> replicas_;     // by "namespace/workload"
-  std::map<std::pair<std::string, std::string>, bool> regions_;
-  std::map<std::string, bool> zones_;
+  std::set<std::pair<std::string, std::string>> regions_;
+  std::set<std::string> zones_;
   std::vector<std::array<const Observation*, kSignalCount>> by_node_;
   std::map<Place, const Observation*> by_place_;
   std::map<MeasuredKey, Held> held_;

@@ -103,21 +103,6 @@ std::string Meaning(long status) {
   }
 }
 
-std::string Base64(std::string_view text) {
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); i += 3) {
-    std::uint32_t bits = 0;
-    const std::size_t count = std::min<std::size_t>(3, text.size() - i);
-    for (std::size_t j = 0; j < 3; ++j)
-      bits = bits << 8 | (j < count ? static_cast<unsigned char>(text[i + j]) : 0U);
-    for (std::size_t j = 0; j < 4; ++j)
-      out += j <= count ? kAlphabet[bits >> (18 - 6 * j) & 63U] : '=';
-  }
-  return out;
-}
-
 }  // namespace
 
 bool IsMetricName(std::string_view text) {
@@ -155,10 +140,7 @@ Status Prometheus::ReadCredentials() {
   }
   headers_ = {"Content-Type: application/x-www-form-urlencoded"};
   if (!token.empty()) headers_.push_back("Authorization: Bearer " + std::string(Trim(token)));
-  if (!options_.username.empty()) {
-    headers_.push_back("Authorization: Basic " +
-                       Base64(options_.username + ":" + std::string(Trim(password))));
-  }
+  password_ = Trim(password);
   if (!options_.tenant.empty()) headers_.push_back("X-Scope-OrgID: " + options_.tenant);
   // A client keeps its connections: a new one only for other certificates.
   if (tls.ca_pem != tls_.ca_pem || tls.certificate_pem != tls_.certificate_pem ||
@@ -175,6 +157,8 @@ std::optional<QueryFailure> Prometheus::Ask(const std::string& promql, std::opti
   call.method = "POST";
   call.url = options_.url + "/api/v1/query";
   call.headers = headers_;
+  call.username = options_.username;
+  call.password = password_;
   call.body = "query=" + PercentEncode(promql);
   if (at) call.body += "&time=" + PercentEncode(FormatTime(*at));
   call.timeout = options_.timeout;

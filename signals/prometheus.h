@@ -128,6 +128,7 @@ class Prometheus {
   const std::atomic<bool>& stop_;
   TlsOptions tls_;
   std::vector<std::string> headers_;
+  std::string password_;
   std::unique_ptr<HttpClient> client_;
   std::optional<Timestamp> evaluated_;  // by the server's clock
   Duration clock_ahead_{0};
