@@ -1,0 +1,94 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "base/time.h"
+#include "store/database.h"
+
+namespace sobre {
+
+// What one pod took on one node in one period: an hour, or a day once it is folded (then also
+// without the pod's name, after some weeks). Energy includes the data centre's overhead.
+struct UsageRow {
+  Timestamp begin;
+  Duration length = std::chrono::hours(1);
+  std::string namespace_name;
+  std::string pod;
+  std::string pod_uid;
+  std::string workload;
+  std::string team;   // by the label that the configuration names; empty: none
+  std::string model;  // of AI
+  bool is_run = false;  // a batch job's: counted by run, apart from requests
+  std::string node;
+  std::string provider;
+  std::string region;
+  std::string country;
+  std::string hardware_class;
+
+  double pod_hours = 0;
+  double vcpu_hours = 0;  // as requested, like the next two
+  double memory_gb_hours = 0;
+  double gpu_hours = 0;
+  double energy_kwh = 0;
+  // gCO2e: of electricity, by the grid's average (location-based), and by contract (market-based;
+  // where none is known, the grid's); of making the hardware.
+  double operational_low_g = 0;
+  double operational_g = 0;
+  double operational_high_g = 0;
+  double market_g = 0;
+  double embodied_low_g = 0;
+  double embodied_g = 0;
+  double embodied_high_g = 0;
+  double eur = 0;
+  double list_eur = 0;  // without discounts
+  double requests = 0;
+  double tokens = 0;
+  // Of the pod-hours, how many have known energy, grams and euros.
+  double energy_known_hours = 0;
+  double grams_known_hours = 0;
+  double eur_known_hours = 0;
+  double measured_kwh = 0;  // of the energy: from measured power, or a line through measured power
+  double live_g = 0;        // of operational_g: by the grid's live intensity
+  // What the mean of the feasible candidates of its placement would have taken, and what the pod
+  // took in those same hours: only of pods whose decision is known.
+  double mean_candidate_g = 0;
+  double mean_candidate_eur = 0;
+  double compared_g = 0;
+  double compared_eur = 0;
+};
+
+// Usage in a database whose schema is up to date. For one thread at a time, as its database.
+class UsageStore {
+ public:
+  explicit UsageStore(Database& database) : database_(database) {}
+
+  struct Accounted {
+    std::string holder;  // the replica that accounts
+    Timestamp through;
+  };
+  // Nothing where nobody has accounted yet.
+  Result<std::optional<Accounted>> LastAccounted();
+  // Makes `holder` the one that accounts, from where the last one stopped; kGone where another has
+  // moved on since `seen` was read.
+  Status TakeOver(const std::optional<Accounted>& seen, const std::string& holder, Timestamp now);
+  // Adds to what is there and moves the end of what is accounted for from `from` to `to`, all or
+  // nothing. kGone where another replica accounts.
+  Status Add(const std::vector<UsageRow>& rows, const std::string& holder, Timestamp from,
+             Timestamp to);
+  // Rows whose period begins in [from, to), by time.
+  Result<std::vector<UsageRow>> Read(Timestamp from, Timestamp to);
+  struct Retention {
+    Duration hours = std::chrono::hours(24 * 3);    // then days
+    Duration pods = std::chrono::hours(24 * 35);    // then without the pod's name and uid
+    Duration days = std::chrono::hours(24 * 800);   // then gone
+  };
+  Status Fold(Timestamp now, const Retention& retention);
+
+ private:
+  Database& database_;
+};
+
+}  // namespace sobre
