@@ -2,41 +2,31 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include <google/protobuf/util/json_util.h>
 
+#include "audit/digest.h"
+#include "audit/read_back.h"
 #include "base/text.h"
-#include "scoring/limits.h"
+#include "scoring/analysis.h"
 
 namespace sobre {
 namespace {
 
-std::int64_t ToMs(Timestamp time) { return time.time_since_epoch().count(); }
-Timestamp FromMs(std::int64_t ms) { return Timestamp(Duration(ms)); }
+using read_back::FromMs;
+using read_back::kMethods;
+using read_back::Parse;
+using read_back::ReadAll;
+using read_back::ToMs;
+using read_back::Unreadable;
 
-// Thrown inside this file alone: what the record holds and nobody can have meant.
-struct Unreadable {
-  std::string message;
-};
-
-// The enumerator that is spelt so.
-template <class Enum, std::size_t kSize>
-Enum Parse(std::string_view text, const std::array<Enum, kSize>& known, const char* field) {
-  for (const Enum value : known)
-    if (ToString(value) == text) return value;
-  throw Unreadable{std::string(field) + ": '" + Printable(text, 40) + "' is not known"};
-}
 constexpr std::array kObjectives = {Objective::kBalanced, Objective::kCarbon, Objective::kCost,
                                     Objective::kPriced};
 constexpr std::array kUnits = {FunctionalUnit::kPodHour, FunctionalUnit::kRequest,
                                FunctionalUnit::kThousandTokens, FunctionalUnit::kRun};
 constexpr std::array kBounds = {Bound::kDemand, Bound::kThroughput};
 constexpr std::array kModes = {Mode::kEnforce, Mode::kShadow, Mode::kOff};
-constexpr std::array kBases = {PowerBasis::kWorldDefault, PowerBasis::kProviderDefault,
-                               PowerBasis::kInstanceType, PowerBasis::kCalibrated,
-                               PowerBasis::kMeasuredJoules};
-constexpr std::array kMethods = {Method::kMeasured, Method::kEstimated, Method::kPublished,
-                                 Method::kConfigured};
 
 void Write(const Resources& from, v1::RecordedResources* to) {
   to->set_millicpu(from.millicpu);
@@ -46,11 +36,6 @@ void Write(const Resources& from, v1::RecordedResources* to) {
 }
 Resources Read(const v1::RecordedResources& from) {
   return {from.millicpu(), from.memory_bytes(), from.gpus(), from.gpu_slices()};
-}
-
-template <class Strings>
-std::vector<std::string> ReadAll(const Strings& strings) {
-  return {strings.begin(), strings.end()};
 }
 
 void Write(const PodFacts& from, v1::RecordedPod* to) {
@@ -138,146 +123,6 @@ Policy Read(const v1::RecordedPolicy& from) {
   return policy;
 }
 
-template <class T>
-void Write(const std::optional<Sourced<T>>& from, v1::RecordedNode* node,
-           v1::RecordedValue* (*slot)(v1::RecordedNode*)) {
-  if (!from) return;
-  v1::RecordedValue* to = slot(node);
-  to->set_value(from->value.value());
-  to->set_source(from->source);
-  to->set_time_ms(ToMs(from->time));
-  to->set_method(std::string(ToString(from->method)));
-}
-template <class T>
-void Read(bool present, const v1::RecordedValue& from, std::optional<Sourced<T>>& to) {
-  if (!present) return;
-  to = Sourced<T>{T(from.value()), from.source(), FromMs(from.time_ms()),
-                  Parse(from.method(), kMethods, "method")};
-}
-
-void Write(const std::optional<Published<EmbodiedRow>>& from, v1::RecordedNode* node,
-           v1::RecordedEmbodied* (*slot)(v1::RecordedNode*)) {
-  if (!from) return;
-  v1::RecordedEmbodied* to = slot(node);
-  to->set_low_grams(from->value.total.low.value());
-  to->set_mid_grams(from->value.total.mid.value());
-  to->set_high_grams(from->value.total.high.value());
-  to->set_lifetime_hours(from->value.lifetime.value());
-  to->set_source(from->source);
-}
-Published<EmbodiedRow> Read(const v1::RecordedEmbodied& from) {
-  return {EmbodiedRow{{Grams(from.low_grams()), Grams(from.mid_grams()), Grams(from.high_grams())},
-                      Hours(from.lifetime_hours())},
-          from.source(), true};
-}
-
-void Write(const NodeRecord& from, v1::RecordedNode* to) {
-  using N = v1::RecordedNode;
-  const NodeFacts& facts = *from.facts;
-  to->set_name(facts.name);
-  to->set_known(true);
-  to->set_provider(facts.provider);
-  to->set_region(facts.region);
-  to->set_instance_type(facts.instance_type);
-  to->set_gpu_model(facts.gpu_model);
-  to->set_gpu_replicas(facts.gpu_replicas);
-  Write(facts.allocatable, to->mutable_allocatable());
-  to->set_grid_zone(from.grid_zone);
-  to->set_machine(from.machine);
-  to->set_hardware_class(from.hardware_class);
-  to->set_idle_watts_per_vcpu(from.idle.value());
-  to->set_slope_watts_per_vcpu(from.slope.value());
-  to->set_power_basis(std::string(ToString(from.power_basis)));
-  to->set_power_source(from.power_source);
-  if (from.gpu) {
-    v1::RecordedGpu* gpu = to->mutable_gpu();
-    gpu->set_model(from.gpu->model);
-    gpu->set_idle_watts(from.gpu->idle.value());
-    gpu->set_full_watts(from.gpu->full.value());
-    gpu->set_slices(from.gpu->slices);
-    gpu->set_source(from.gpu_source);
-  }
-  to->set_gpus(from.gpus.value());
-  to->set_pue(from.pue.value());
-  to->set_pue_exact(from.pue_exact);
-  to->set_pue_source(from.pue_source);
-  Write(from.catalog_intensity, to, [](N* n) { return n->mutable_catalog_intensity(); });
-  Write(from.live_intensity, to, [](N* n) { return n->mutable_live_intensity(); });
-  Write(from.market_intensity, to, [](N* n) { return n->mutable_market_intensity(); });
-  Write(from.price, to, [](N* n) { return n->mutable_price(); });
-  Write(from.list_price, to, [](N* n) { return n->mutable_list_price(); });
-  to->set_price_estimated(from.price_estimated);
-  Write(from.electricity, to, [](N* n) { return n->mutable_electricity(); });
-  Write(from.server_embodied, to, [](N* n) { return n->mutable_server_embodied(); });
-  Write(from.gpu_embodied, to, [](N* n) { return n->mutable_gpu_embodied(); });
-  to->set_share_of_machine(from.share_of_machine.value());
-  to->set_cpu_price_share(from.cpu_price_share.value());
-  to->set_memory_price_share(from.memory_price_share.value());
-  to->set_gpu_price_share(from.gpu_price_share.value());
-  v1::RecordedPlace* place = to->mutable_attested();
-  const Sovereignty& attested = from.sovereignty;
-  place->set_provider(attested.provider);
-  place->set_region(attested.region);
-  place->set_country(attested.country);
-  place->set_operator_(attested.operator_name);
-  if (attested.exposure) place->set_exposure(std::string(ToString(*attested.exposure)));
-  for (const std::string& certification : attested.certifications)
-    place->add_certifications(certification);
-}
-
-NodeRecord Read(const v1::RecordedNode& from, std::size_t classes) {
-  NodeRecord node;
-  auto facts = std::make_shared<NodeFacts>();
-  facts->name = from.name();
-  facts->provider = from.provider();
-  facts->region = from.region();
-  facts->instance_type = from.instance_type();
-  facts->gpu_model = from.gpu_model();
-  facts->gpu_replicas = from.gpu_replicas();
-  facts->allocatable = Read(from.allocatable());
-  node.facts = std::move(facts);
-  node.grid_zone = from.grid_zone();
-  node.machine = from.machine();
-  node.hardware_class = from.hardware_class();
-  if (node.hardware_class < 0 || static_cast<std::size_t>(node.hardware_class) >= classes)
-    throw Unreadable{"node " + Printable(from.name(), 63) + ": there is no hardware class " +
-                     std::to_string(node.hardware_class)};
-  node.idle = WattsPerVcpu(from.idle_watts_per_vcpu());
-  node.slope = WattsPerVcpu(from.slope_watts_per_vcpu());
-  node.power_basis = Parse(from.power_basis(), kBases, "power_basis");
-  node.power_source = from.power_source();
-  if (from.has_gpu()) {
-    node.gpu = GpuPower{from.gpu().model(), Watts(from.gpu().idle_watts()),
-                        Watts(from.gpu().full_watts()), from.gpu().slices()};
-    node.gpu_source = from.gpu().source();
-  }
-  node.gpus = Gpus(from.gpus());
-  node.pue = Pue(from.pue());
-  node.pue_exact = from.pue_exact();
-  node.pue_source = from.pue_source();
-  Read(from.has_catalog_intensity(), from.catalog_intensity(), node.catalog_intensity);
-  Read(from.has_live_intensity(), from.live_intensity(), node.live_intensity);
-  Read(from.has_market_intensity(), from.market_intensity(), node.market_intensity);
-  Read(from.has_price(), from.price(), node.price);
-  Read(from.has_list_price(), from.list_price(), node.list_price);
-  node.price_estimated = from.price_estimated();
-  Read(from.has_electricity(), from.electricity(), node.electricity);
-  if (from.has_server_embodied()) node.server_embodied = Read(from.server_embodied());
-  if (from.has_gpu_embodied()) node.gpu_embodied = Read(from.gpu_embodied());
-  node.share_of_machine = Fraction(from.share_of_machine());
-  node.cpu_price_share = Fraction(from.cpu_price_share());
-  node.memory_price_share = Fraction(from.memory_price_share());
-  node.gpu_price_share = Fraction(from.gpu_price_share());
-  Sovereignty& place = node.sovereignty;
-  place.provider = from.attested().provider();
-  place.region = from.attested().region();
-  place.country = from.attested().country();
-  place.operator_name = from.attested().operator_();
-  place.exposure = ParseExposure(from.attested().exposure());
-  place.certifications = ReadAll(from.attested().certifications());
-  return node;
-}
-
 void Write(const Measurements& from, bool of_model, const std::string& asked_source,
            v1::Record* record) {
   for (const Measurement& seen : from) {
@@ -312,85 +157,297 @@ Measurement Read(const v1::RecordedMeasurement& from, std::size_t classes) {
   return seen;
 }
 
+// Candidates by their place among the known nodes, then those that are not known.
+std::vector<std::size_t> Order(const Decision& decision, std::size_t nodes) {
+  std::vector<std::int32_t> by_node(nodes, -1);
+  std::vector<std::size_t> order;
+  order.reserve(decision.candidates.size());
+  for (std::size_t i = 0; i < decision.candidates.size(); ++i) {
+    const std::int32_t node = decision.candidates[i].node;
+    if (node != Snapshot::kUnknownNode)
+      by_node[static_cast<std::size_t>(node)] = static_cast<std::int32_t>(i);
+  }
+  for (const std::int32_t i : by_node)
+    if (i >= 0) order.push_back(static_cast<std::size_t>(i));
+  for (std::size_t i = 0; i < decision.candidates.size(); ++i)
+    if (decision.candidates[i].node == Snapshot::kUnknownNode) order.push_back(i);
+  return order;
+}
+
+// What one more candidate adds to the digest and to the mean; each kind of node is judged once.
+class Results {
+ public:
+  Results(const DecisionRequest& request, const Decision& decision,
+          const std::vector<std::string>& unknown, const Snapshot& snapshot,
+          const std::vector<std::int32_t>& alike)
+      : request_(request),
+        decision_(decision),
+        unknown_(unknown),
+        snapshot_(snapshot),
+        alike_(alike),
+        order_(Order(decision, snapshot.nodes().size())) {
+    std::int32_t kinds = 0;
+    for (const std::int32_t kind : alike) kinds = std::max(kinds, kind + 1);
+    kinds_.resize(static_cast<std::size_t>(kinds));
+  }
+
+  void Write(v1::Record& record) {
+    std::optional<std::size_t> best;
+    std::optional<std::size_t> runner_up;
+    const auto score_of = [&](std::size_t i) { return decision_.candidates[i].score; };
+    std::string scores;
+    for (const std::size_t i : order_) {
+      const Candidate& candidate = decision_.candidates[i];
+      scores += static_cast<char>(candidate.score);
+      const Kind& kind = KindOf(candidate);
+      AddToDigest(candidate, kind);
+      if (kind.refusal) {
+        if (record.refused() == 0) record.set_refusal(kind.refusal->reason);
+        record.set_refused(record.refused() + 1);
+        continue;
+      }
+      if (!best || score_of(i) > score_of(*best)) {
+        runner_up = std::exchange(best, i);
+      } else if (!runner_up || score_of(i) > score_of(*runner_up)) {
+        runner_up = i;
+      }
+    }
+    if (best) {
+      Describe(*best, record.mutable_best());
+      record.clear_refusal();
+      WriteMean(*best, record.mutable_mean());
+    }
+    if (runner_up) Describe(*runner_up, record.mutable_runner_up());
+    record.set_scores(std::move(scores));
+    record.set_results_sha256(digest_.Finish());
+    if (decision_.ranked_by) record.set_ranked_by(std::string(ToString(*decision_.ranked_by)));
+    record.set_intensity_basis(std::string(ToString(decision_.intensity_basis)));
+    record.set_unit(std::string(ToString(decision_.unit)));
+    record.set_units_per_hour(decision_.units.value());
+  }
+
+  [[nodiscard]] const std::vector<std::size_t>& order() const { return order_; }
+
+ private:
+  struct Kind {
+    bool judged = false;
+    std::optional<Refusal> refusal;
+    ReportFigures report;
+    std::int64_t count = 0;
+    UnitsPerHour units;
+  };
+
+  Kind& KindOf(const Candidate& candidate) {
+    Kind& kind =
+        candidate.node == Snapshot::kUnknownNode
+            ? stranger_
+            : kinds_[static_cast<std::size_t>(alike_[static_cast<std::size_t>(candidate.node)])];
+    ++kind.count;
+    if (kind.judged) return kind;
+    kind.judged = true;
+    kind.units = candidate.units;
+    if (request_.policy.limits.Any())
+      kind.refusal = CheckLimits(request_, decision_, candidate, snapshot_);
+    kind.report = Attribute(request_, decision_, candidate, snapshot_);
+    return kind;
+  }
+
+  void AddToDigest(const Candidate& candidate, const Kind& kind) {
+    const PlacementFigures& figures = candidate.placement;
+    const auto number = [&](bool known, double value) {
+      digest_.Add(std::uint64_t{known});
+      if (known) digest_.Add(std::bit_cast<std::uint64_t>(value));
+    };
+    digest_.Add(static_cast<std::uint64_t>(candidate.score));
+    number(figures.grams_known, figures.grams.value());
+    number(figures.euros_known, figures.euros.value());
+    digest_.AddText(kind.refusal ? kind.refusal->reason : "");
+  }
+
+  [[nodiscard]] const std::string& NameOf(std::size_t i) const {
+    const std::int32_t node = decision_.candidates[i].node;
+    if (node != Snapshot::kUnknownNode)
+      return snapshot_.nodes()[static_cast<std::size_t>(node)].facts->name;
+    std::size_t place = 0;
+    for (std::size_t j = 0; j < i; ++j)
+      if (decision_.candidates[j].node == Snapshot::kUnknownNode) ++place;
+    return unknown_[place];
+  }
+
+  void Describe(std::size_t i, v1::RecordedCandidate* to) {
+    const Candidate& candidate = decision_.candidates[i];
+    to->set_node(NameOf(i));
+    to->set_score(candidate.score);
+    if (candidate.placement.grams_known) to->set_gco2e_per_hour(candidate.placement.grams.value());
+    if (candidate.placement.euros_known) to->set_eur_per_hour(candidate.placement.euros.value());
+    *to->mutable_report() = FiguresOf(Attribute(request_, decision_, candidate, snapshot_));
+  }
+
+  // Kinds in the order of their numbers, so that sums are the same wherever they are made.
+  void WriteMean(std::size_t best, v1::RecordedFigures* mean) const {
+    Range<GramsPerHour> grams{};
+    EurosPerHour euros;
+    double with_grams = 0;
+    double with_euros = 0;
+    for (const Kind& kind : kinds_) {
+      if (kind.count == 0 || kind.refusal) continue;
+      const double count = static_cast<double>(kind.count);
+      const double work = decision_.candidates[best].units / kind.units;
+      if (kind.report.total) {
+        grams = grams + *kind.report.total * (work * count);
+        with_grams += count;
+      }
+      if (kind.report.euros) {
+        euros = euros + *kind.report.euros * (work * count);
+        with_euros += count;
+      }
+    }
+    if (with_grams > 0) {
+      mean->set_low_gco2e(grams.low.value() / with_grams);
+      mean->set_gco2e(grams.mid.value() / with_grams);
+      mean->set_high_gco2e(grams.high.value() / with_grams);
+    }
+    if (with_euros > 0) mean->set_eur(euros.value() / with_euros);
+  }
+
+  const DecisionRequest& request_;
+  const Decision& decision_;
+  const std::vector<std::string>& unknown_;
+  const Snapshot& snapshot_;
+  const std::vector<std::int32_t>& alike_;
+  const std::vector<std::size_t> order_;
+  std::vector<Kind> kinds_;
+  Kind stranger_;
+  Sha256Stream digest_;
+};
+
+void WriteCandidates(const std::vector<std::size_t>& order, const DecisionCase& made,
+                     v1::Record& record) {
+  const std::size_t nodes = made.snapshot->nodes().size();
+  for (const std::string& name : made.unknown) record.add_unknown(name);
+  if (order.size() == nodes + made.unknown.size()) {
+    record.set_all_nodes(true);
+    return;
+  }
+  std::string bits((nodes + 7) / 8, '\0');
+  for (const std::size_t i : order) {
+    const std::int32_t node = made.decision.candidates[i].node;
+    if (node == Snapshot::kUnknownNode) continue;
+    char& byte = bits[static_cast<std::size_t>(node) / 8];
+    byte = static_cast<char>(byte | (1 << (node % 8)));
+  }
+  record.set_candidates(std::move(bits));
+}
+
+std::vector<std::int32_t> ReadCandidates(const v1::Record& record, std::size_t nodes) {
+  std::vector<std::int32_t> candidates;
+  const std::string& bits = record.candidates();
+  if (!record.all_nodes() && bits.size() != (nodes + 7) / 8)
+    throw Unreadable{"candidates: not as many as nodes"};
+  for (std::size_t i = 0; i < nodes; ++i) {
+    if (record.all_nodes() || ((bits[i / 8] >> (i % 8)) & 1) != 0)
+      candidates.push_back(static_cast<std::int32_t>(i));
+  }
+  candidates.insert(candidates.end(), static_cast<std::size_t>(record.unknown_size()),
+                    Snapshot::kUnknownNode);
+  return candidates;
+}
+
+std::vector<std::string> PolicyOrigins(const Policy& policy) {
+  std::vector<std::string> origins;
+  for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
+    const KeyOrigin& said = policy.origins[i];
+    if (said.origin == Origin::kDefault) continue;
+    origins.push_back(std::string(ToString(static_cast<PolicyKey>(i))) + ": " +
+                      std::string(ToString(said.origin)) + (said.enforced ? ", enforced" : ""));
+  }
+  return origins;
+}
+
 }  // namespace
 
-v1::Record MakeRecord(const DecisionRequest& request, const Decision& decision,
-                      const std::vector<std::string>& names, const Snapshot& snapshot) {
+v1::RecordedFigures FiguresOf(const ReportFigures& report) {
+  v1::RecordedFigures figures;
+  if (report.total) {
+    figures.set_low_gco2e(report.total->low.value());
+    figures.set_gco2e(report.total->mid.value());
+    figures.set_high_gco2e(report.total->high.value());
+  }
+  if (report.euros) figures.set_eur(report.euros->value());
+  return figures;
+}
+
+v1::Record MakeRecord(const DecisionCase& made, const Known& known) {
+  const Snapshot& snapshot = *made.snapshot;
   v1::Record record;
   record.set_algorithm_version(kAlgorithmVersion);
   record.set_catalog_version(snapshot.catalog_version());
   record.set_time_ms(ToMs(snapshot.time()));
-  Write(request.pod, record.mutable_pod());
-  Write(request.policy, record.mutable_policy());
-  for (std::size_t i = 0; i < decision.candidates.size(); ++i) {
-    const Candidate& candidate = decision.candidates[i];
-    v1::RecordedNode* node = record.add_nodes();
-    v1::RecordedScore* score = record.add_scores();
-    score->set_score(candidate.score);
-    if (candidate.placement.grams_known)
-      score->set_gco2e_per_hour(candidate.placement.grams.value());
-    if (candidate.placement.euros_known) score->set_eur_per_hour(candidate.placement.euros.value());
-    if (const auto refusal = CheckLimits(request, decision, candidate, snapshot))
-      score->set_refused(refusal->reason);
-    if (candidate.node == Snapshot::kUnknownNode) {
-      node->set_name(names[i]);
-    } else {
-      Write(snapshot.nodes()[static_cast<std::size_t>(candidate.node)], node);
-    }
-  }
-  for (const std::string& name : snapshot.hardware_classes()) record.add_hardware_classes(name);
-  for (const CurrencyRate& rate : snapshot.rates()) {
-    v1::RecordedRate* to = record.add_rates();
-    to->set_currency(rate.currency);
-    to->set_eur(rate.euros);
-    to->set_date(rate.date);
-  }
-  const std::string& asked = request.policy.request_source;
+  record.set_answered_ms(ToMs(made.answered));
+  record.set_verb(std::string(made.verb));
+  Write(made.request.pod, record.mutable_pod());
+  Write(made.request.policy, record.mutable_policy());
+  for (const std::int64_t time : known.times_ms) record.add_times_ms(time);
+  const std::string& asked = made.request.policy.request_source;
   for (const std::string& source :
        asked.empty() ? std::vector<std::string>{""} : std::vector<std::string>{"", asked}) {
-    Write(snapshot.OfWorkload(request.pod.namespace_name, request.pod.workload, source), false,
-          source, &record);
-    if (!request.policy.model.empty())
-      Write(snapshot.OfModel(request.policy.model, source), true, source, &record);
+    const PodFacts& pod = made.request.pod;
+    Write(snapshot.OfWorkload(pod.namespace_name, pod.workload, source), false, source, &record);
+    if (!made.request.policy.model.empty())
+      Write(snapshot.OfModel(made.request.policy.model, source), true, source, &record);
   }
-  if (decision.ranked_by) record.set_ranked_by(std::string(ToString(*decision.ranked_by)));
-  record.set_intensity_basis(std::string(ToString(decision.intensity_basis)));
-  record.set_unit(std::string(ToString(decision.unit)));
-  record.set_units_per_hour(decision.units.value());
+  for (const std::string& problem : made.request.problems) record.add_problems(problem);
+  for (const std::string& origin : PolicyOrigins(made.request.policy))
+    record.add_policy_from(origin);
+  Results results(made.request, made.decision, made.unknown, snapshot, known.alike);
+  WriteCandidates(results.order(), made, record);
+  results.Write(record);
   return record;
 }
 
-Result<Recalled> Recall(const v1::Record& record, std::shared_ptr<const Catalog> catalog) {
+v1::Record SelfContained(const DecisionCase& made) {
+  const Known known = Describe(made.snapshot);
+  v1::Record record = MakeRecord(made, known);
+  *record.mutable_known() = known.message;
+  return record;
+}
+
+Result<Recalled> Recall(const v1::Record& record, const v1::RecordedSnapshot& known,
+                        std::shared_ptr<const Catalog> catalog) {
   try {
     Recalled recalled;
     recalled.request.pod = Read(record.pod());
     recalled.request.policy = Read(record.policy());
-    Snapshot::Parts parts;
-    parts.time = FromMs(record.time_ms());
-    parts.catalog = std::move(catalog);
-    parts.hardware_classes = ReadAll(record.hardware_classes());
-    for (const v1::RecordedRate& rate : record.rates())
-      parts.rates.push_back({rate.currency(), rate.eur(), rate.date()});
-    for (const v1::RecordedNode& node : record.nodes()) {
-      if (!node.known()) {
-        recalled.nodes.push_back(Snapshot::kUnknownNode);
-        continue;
-      }
-      recalled.nodes.push_back(static_cast<std::int32_t>(parts.nodes.size()));
-      parts.nodes.push_back(Read(node, parts.hardware_classes.size()));
-    }
+    recalled.request.problems = ReadAll(record.problems());
+    const auto& times = record.times_ms_size() > 0 ? record.times_ms() : known.times_ms();
+    Result<Snapshot::Parts> parts = ToParts(known, {times.begin(), times.end()});
+    if (!parts.ok()) return parts.status();
+    parts->time = FromMs(record.time_ms());
+    parts->catalog = std::move(catalog);
+    recalled.nodes = ReadCandidates(record, parts->nodes.size());
+    recalled.unknown = ReadAll(record.unknown());
     const PodFacts& pod = recalled.request.pod;
     for (const v1::RecordedMeasurement& seen : record.measurements()) {
       const std::string name =
           seen.of_model() ? recalled.request.policy.model : pod.namespace_name + "/" + pod.workload;
-      (seen.of_model() ? parts.models : parts.workloads)[Snapshot::KeyOf(name, seen.asked_source())]
-          .push_back(Read(seen, parts.hardware_classes.size()));
+      auto& held = seen.of_model() ? parts->models : parts->workloads;
+      held[Snapshot::KeyOf(name, seen.asked_source())].push_back(
+          Read(seen, parts->hardware_classes.size()));
     }
-    recalled.snapshot = Snapshot::Restore(std::move(parts));
+    recalled.alike = AlikeOf(known);
+    recalled.snapshot = Snapshot::Restore(*std::move(parts));
+    Decide(recalled.request, *recalled.snapshot, recalled.nodes, recalled.decision);
     return recalled;
   } catch (const Unreadable& unreadable) {
     return Status::Invalid(unreadable.message);
   }
+}
+
+v1::Record ResultsOf(const Recalled& recalled) {
+  v1::Record record;
+  Results(recalled.request, recalled.decision, recalled.unknown, *recalled.snapshot, recalled.alike)
+      .Write(record);
+  return record;
 }
 
 std::string RecordJson(const v1::Record& record) {

@@ -1,10 +1,12 @@
 #include "audit/record.h"
 
+#include <algorithm>
 #include <random>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "audit/test_case.h"
 #include "audit/verify.h"
 #include "scoring/analysis.h"
 #include "scoring/random_world.h"
@@ -42,11 +44,11 @@ v1::Record RandomRecord(unsigned seed) {
   rate.time = TestWorld::kTime;
   rate.source = "vllm";
   random.world.input().observations.push_back(rate);
-  const auto snapshot = random.world.Snapshot();
   std::vector<std::string> names = random.names;
   names.insert(names.end(), {"gpu", "stranger"});
-  const DecisionRequest request = RequestFor(random.policy);
-  return MakeRecord(request, DecideFor(*snapshot, names, request), names, *snapshot);
+  if (seed % 4 == 0) names.erase(names.begin());
+  std::shuffle(names.begin(), names.end(), random.random());
+  return SelfContained(*CaseFor(random.world.Snapshot(), names, RequestFor(random.policy)));
 }
 
 std::shared_ptr<const Catalog> Embedded() { return SnapshotInput::EmbeddedCatalog(); }
@@ -57,7 +59,7 @@ TEST(Record, IsMadeAgainToTheBitFromItsText) {
     const Result<v1::Record> read = ParseRecord(RecordJson(record));
     ASSERT_TRUE(read.ok()) << read.status().message();
     EXPECT_EQ(read->SerializeAsString(), record.SerializeAsString());
-    const Status status = Verify(*read, Embedded());
+    const Status status = Verify(*read, read->known(), Embedded());
     EXPECT_TRUE(status.ok()) << seed << ": " << status.message();
   }
 }
@@ -67,12 +69,13 @@ TEST(Record, ReportAndLimitsComeOutTheSame) {
     RandomWorld random(seed);
     const auto snapshot = random.world.Snapshot();
     const DecisionRequest request = RequestFor(random.policy);
-    const Decision decision = DecideFor(*snapshot, random.names, request);
-    const Result<Recalled> recalled =
-        Recall(MakeRecord(request, decision, random.names, *snapshot), Embedded());
+    std::sort(random.names.begin(), random.names.end());
+    const auto made = CaseFor(snapshot, random.names, request);
+    const Decision& decision = made->decision;
+    const v1::Record record = SelfContained(*made);
+    const Result<Recalled> recalled = Recall(record, record.known(), Embedded());
     ASSERT_TRUE(recalled.ok()) << recalled.status().message();
-    Decision again;
-    Decide(recalled->request, *recalled->snapshot, recalled->nodes, again);
+    const Decision& again = recalled->decision;
     for (std::size_t i = 0; i < decision.candidates.size(); ++i) {
       const auto before = Attribute(request, decision, decision.candidates[i], *snapshot);
       const auto after =
@@ -87,26 +90,66 @@ TEST(Record, ReportAndLimitsComeOutTheSame) {
   }
 }
 
+TEST(Record, TheMeanIsThatOfTheCandidatesThatAreNotRefused) {
+  TestWorld world;
+  world.Node("fr", "aws", "eu-west-3")
+      .Node("de", "aws", "eu-central-1")
+      .Price("fr", 0.4)
+      .Price("de", 0.6);
+  world.input().trust_node_labels = true;
+  Policy policy;
+  const auto snapshot = world.Snapshot();
+  const auto figures = [&](const std::string& name) {
+    return SelfContained(*CaseFor(snapshot, {name}, RequestFor(policy))).best().report();
+  };
+  const v1::RecordedFigures fr = figures("fr");
+  const v1::RecordedFigures de = figures("de");
+  ASSERT_GT(de.gco2e(), fr.gco2e());
+  v1::Record record = SelfContained(*CaseFor(snapshot, {"de", "fr"}, RequestFor(policy)));
+  EXPECT_DOUBLE_EQ(record.mean().gco2e(), (fr.gco2e() + de.gco2e()) / 2);
+  EXPECT_DOUBLE_EQ(record.mean().eur(), (fr.eur() + de.eur()) / 2);
+  policy.limits.countries = std::vector<std::string>{"FR"};
+  record = SelfContained(*CaseFor(snapshot, {"de", "fr"}, RequestFor(policy)));
+  EXPECT_DOUBLE_EQ(record.mean().gco2e(), fr.gco2e());
+  EXPECT_EQ(record.refused(), 1);
+  EXPECT_FALSE(record.has_runner_up());
+}
+
 TEST(Verify, NamesWhatDiffers) {
+  const auto complaint = [](const v1::Record& record) {
+    return Verify(record, record.known(), Embedded()).message();
+  };
   v1::Record record = RandomRecord(1);
-  record.mutable_scores(0)->set_score(record.scores(0).score() + 1);
-  EXPECT_THAT(Verify(record, Embedded()).message(), HasSubstr("node n0: score"));
+  record.mutable_scores()->front() = static_cast<char>(record.scores().front() + 1);
+  EXPECT_THAT(complaint(record), HasSubstr(": score: "));
   record = RandomRecord(1);
-  for (v1::RecordedNode& node : *record.mutable_nodes())
-    if (node.has_price()) node.mutable_price()->set_value(node.price().value() * 1.0000001);
-  EXPECT_THAT(Verify(record, Embedded()).message(), HasSubstr("is what the rules give"));
+  record.mutable_best()->set_node("another");
+  EXPECT_THAT(complaint(record), HasSubstr("best node: another was recorded, "));
+  record = RandomRecord(1);
+  record.mutable_best()->set_eur_per_hour(record.best().eur_per_hour() * 1.0000001);
+  EXPECT_THAT(complaint(record), HasSubstr(": EUR per hour: "));
+  record = RandomRecord(1);
+  record.mutable_mean()->set_gco2e(0.5);
+  EXPECT_THAT(complaint(record), HasSubstr("mean of the candidates: "));
+  record = RandomRecord(1);
+  record.mutable_results_sha256()->front() ^= 1;
+  EXPECT_THAT(complaint(record), HasSubstr("digest"));
+  record = RandomRecord(1);
+  for (v1::RecordedPrice& price : *record.mutable_known()->mutable_prices())
+    if (price.has_price()) price.mutable_price()->set_value(price.price().value() * 1.0000001);
+  EXPECT_THAT(complaint(record), HasSubstr("is what the rules give"));
   record = RandomRecord(2);
   record.mutable_policy()->set_objective("cheapest");
-  EXPECT_THAT(Verify(record, Embedded()).message(), HasSubstr("policy.objective: 'cheapest'"));
+  EXPECT_THAT(complaint(record), HasSubstr("policy.objective: 'cheapest'"));
 }
 
 TEST(Verify, AnotherCatalogueOrOtherRulesAreNoLie) {
   v1::Record record = RandomRecord(1);
   record.set_catalog_version("0000");
-  EXPECT_EQ(Verify(record, Embedded()).code(), ErrorCode::kNotFound);
+  EXPECT_EQ(Verify(record, record.known(), Embedded()).code(), ErrorCode::kNotFound);
   record = RandomRecord(1);
   record.set_algorithm_version(kAlgorithmVersion + 1);
-  EXPECT_EQ(Verify(record, Embedded()).code(), ErrorCode::kNotFound);
+  EXPECT_EQ(Verify(record, record.known(), Embedded()).code(), ErrorCode::kNotFound);
 }
 
 TEST(Verify, ARecordThatIsNoneNeverCrashes) {
@@ -118,7 +161,7 @@ TEST(Verify, ARecordThatIsNoneNeverCrashes) {
     bytes[random() % bytes.size()] = static_cast<char>(random() & 127);
     v1::Record record;
     if (!record.ParseFromString(bytes)) continue;
-    if (!Verify(record, Embedded()).ok()) ++changed;
+    if (!Verify(record, record.known(), Embedded()).ok()) ++changed;
   }
   EXPECT_GT(changed, 100);
   EXPECT_THAT(ParseRecord("{").status().message(), HasSubstr("not a record"));

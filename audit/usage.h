@@ -19,8 +19,8 @@ struct UsageRow {
   std::string pod;
   std::string pod_uid;
   std::string workload;
-  std::string team;   // by the label that the configuration names; empty: none
-  std::string model;  // of AI
+  std::string team;     // by the label that the configuration names; empty: none
+  std::string model;    // of AI
   bool is_run = false;  // a batch job's: counted by run, apart from requests
   std::string node;
   std::string provider;
@@ -81,9 +81,9 @@ class UsageStore {
   // Rows whose period begins in [from, to), by time.
   Result<std::vector<UsageRow>> Read(Timestamp from, Timestamp to);
   struct Retention {
-    Duration hours = std::chrono::hours(24 * 3);    // then days
-    Duration pods = std::chrono::hours(24 * 35);    // then without the pod's name and uid
-    Duration days = std::chrono::hours(24 * 800);   // then gone
+    Duration hours = std::chrono::hours(24 * 3);   // then days
+    Duration pods = std::chrono::hours(24 * 35);   // then without the pod's name and uid
+    Duration days = std::chrono::hours(24 * 800);  // then gone
   };
   Status Fold(Timestamp now, const Retention& retention);
 

@@ -92,9 +92,8 @@ int RunScore(std::span<const std::string_view> arguments) {
   Decision decision;
   Decide(request, *snapshot, nodes, decision);
   if (line->Has("--record")) {
-    std::vector<std::string> names;
-    for (const NodeRecord& node : snapshot->nodes()) names.push_back(node.facts->name);
-    const std::string record = RecordJson(MakeRecord(request, decision, names, *snapshot));
+    const std::string record =
+        RecordJson(SelfContained({"score", snapshot->time(), request, decision, {}, {}, snapshot}));
     std::fwrite(record.data(), 1, record.size(), stdout);
     return 0;
   }

@@ -44,7 +44,7 @@ int RunVerify(std::span<const std::string_view> arguments) {
     ++number;
     if (Trim(json).empty()) continue;
     const Result<v1::Record> record = ParseRecord(json);
-    Status status = record.ok() ? Verify(*record, config->rows) : record.status();
+    Status status = record.ok() ? Verify(*record, record->known(), config->rows) : record.status();
     if (status.ok()) {
       ++agree;
       continue;

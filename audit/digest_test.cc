@@ -1,0 +1,66 @@
+#include "audit/digest.h"
+
+#include <cstdlib>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sobre {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Digest, KnownHash) {
+  EXPECT_EQ(Hex(Sha256("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  Sha256Stream pieces;
+  pieces.Add("a");
+  pieces.Add("bc");
+  EXPECT_EQ(pieces.Finish(), Sha256("abc"));
+}
+
+TEST(Digest, TextsKeepTheirEnds) {
+  Sha256Stream one;
+  one.AddText("ab");
+  one.AddText("c");
+  Sha256Stream other;
+  other.AddText("a");
+  other.AddText("bc");
+  EXPECT_NE(one.Finish(), other.Finish());
+}
+
+TEST(Digest, HexBothWays) {
+  const std::string bytes("\x00\xff\x10", 3);
+  EXPECT_EQ(Hex(bytes), "00ff10");
+  EXPECT_EQ(*FromHex("00ff10"), bytes);
+  EXPECT_FALSE(FromHex("0").ok());
+  EXPECT_FALSE(FromHex("0G").ok());
+}
+
+TEST(Digest, CompressionBothWays) {
+  for (const std::string& text : {std::string(), std::string(100000, 'x'), std::string("\0a", 2)}) {
+    const std::string packed = Compress(text);
+    EXPECT_EQ(*Decompress(packed), text);
+    EXPECT_FALSE(Decompress(packed + "x").ok());
+    EXPECT_FALSE(Decompress(std::string_view(packed).substr(0, packed.size() - 1)).ok());
+  }
+  EXPECT_FALSE(Decompress("nothing that was compressed").ok());
+  EXPECT_FALSE(Decompress(Compress(std::string(100000, 'x')), 1000).ok());
+}
+
+TEST(Digest, SignaturesHoldForTheirMessageAlone) {
+  const std::string path = testing::TempDir() + "/key.pem";
+  ASSERT_EQ(std::system(("openssl genpkey -algorithm ed25519 -out " + path).c_str()), 0);
+  const Result<SigningKey> key = SigningKey::Load(path);
+  ASSERT_TRUE(key.ok()) << key.status().message();
+  const std::string signature = key->Sign("head");
+  EXPECT_TRUE(IsSignedBy(key->public_key(), "head", signature));
+  EXPECT_FALSE(IsSignedBy(key->public_key(), "heat", signature));
+  EXPECT_FALSE(IsSignedBy(std::string(32, 'k'), "head", signature));
+  EXPECT_FALSE(IsSignedBy("", "head", ""));
+  std::ofstream(path) << "no key";
+  EXPECT_THAT(SigningKey::Load(path).status().message(), HasSubstr("openssl genpkey"));
+}
+
+}  // namespace
+}  // namespace sobre
