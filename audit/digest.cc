@@ -158,8 +158,8 @@ std::string SigningKey::Sign(std::string_view message) const {
 }
 
 bool IsSignedBy(std::string_view public_key, std::string_view message, std::string_view signature) {
-  const std::unique_ptr<EVP_PKEY, FreeKey> key(EVP_PKEY_new_raw_public_key(
-      EVP_PKEY_ED25519, nullptr, Raw(public_key), public_key.size()));
+  const std::unique_ptr<EVP_PKEY, FreeKey> key(
+      EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, Raw(public_key), public_key.size()));
   const std::unique_ptr<EVP_MD_CTX, FreeContext> context(EVP_MD_CTX_new());
   return key && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
          EVP_DigestVerify(context.get(), Raw(signature), signature.size(), Raw(message),

@@ -45,7 +45,7 @@ class SigningKey {
  public:
   // PEM, as `openssl genpkey -algorithm ed25519` writes it. An error names the file.
   static Result<SigningKey> Load(const std::string& path);
-  [[nodiscard]] std::string Sign(std::string_view message) const;  // 64 bytes
+  [[nodiscard]] std::string Sign(std::string_view message) const;              // 64 bytes
   [[nodiscard]] const std::string& public_key() const { return public_key_; }  // 32 bytes
 
  private:

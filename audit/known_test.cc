@@ -40,8 +40,10 @@ class Contents {
 TestWorld Large(int nodes, double live, Duration later) {
   TestWorld world;
   world.input().time += later;
-  const std::array<std::pair<const char*, const char*>, 4> places = {
-      {{"aws", "eu-west-3"}, {"aws", "eu-central-1"}, {"scaleway", "pl-waw"}, {"gcp", "europe-west1"}}};
+  const std::array<std::pair<const char*, const char*>, 4> places = {{{"aws", "eu-west-3"},
+                                                                      {"aws", "eu-central-1"},
+                                                                      {"scaleway", "pl-waw"},
+                                                                      {"gcp", "europe-west1"}}};
   for (int i = 0; i < nodes; ++i) {
     NodeFacts facts;
     facts.name = "node-" + Hex(Sha256(std::to_string(i))).substr(0, 10);
@@ -99,7 +101,8 @@ TEST(Known, WhatDidNotChangeIsNotStoredAgain) {
 
 TEST(Known, AChangedContentIsNamed) {
   Contents contents;
-  const KnownWriter::Written written = KnownWriter().Write(Describe(Large(600, 40, Duration(0)).Snapshot()));
+  const KnownWriter::Written written =
+      KnownWriter().Write(Describe(Large(600, 40, Duration(0)).Snapshot()));
   contents.Keep(written);
   for (auto& [hash, bytes] : contents.kept()) {
     const std::string before = bytes;

@@ -353,6 +353,8 @@ std::vector<std::int32_t> ReadCandidates(const v1::Record& record, std::size_t n
   return candidates;
 }
 
+}  // namespace
+
 std::vector<std::string> PolicyOrigins(const Policy& policy) {
   std::vector<std::string> origins;
   for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
@@ -363,8 +365,6 @@ std::vector<std::string> PolicyOrigins(const Policy& policy) {
   }
   return origins;
 }
-
-}  // namespace
 
 v1::RecordedFigures FiguresOf(const ReportFigures& report) {
   v1::RecordedFigures figures;

@@ -32,6 +32,8 @@ struct DecisionCase {
 v1::Record MakeRecord(const DecisionCase& made, const Known& known);
 // The same with the nodes.
 v1::Record SelfContained(const DecisionCase& made);
+// Who said which key of the policy: "allowed-countries: namespace, enforced".
+std::vector<std::string> PolicyOrigins(const Policy& policy);
 v1::RecordedFigures FiguresOf(const ReportFigures& report);
 
 // What a record holds, decided on again. Candidates stand in the order of the nodes, those that

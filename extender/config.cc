@@ -209,6 +209,20 @@ void ReadCurrency(Section& section, Config& config) {
   config.currencies.push_back(std::move(rate));
 }
 
+void ReadRecords(Section& section, Config::Records& records) {
+  section.Read("directory", records.directory);
+  section.Read("name", records.name);
+  section.Read("keep", records.keep);
+  section.Read("max_megabytes", 1, 10'000'000, records.max_megabytes);
+  section.Read("seal_every", records.seal_every);
+  section.Read("signing_key_file", records.signing_key_file);
+  section.Read("head_config_map", records.head_config_map);
+  section.Read("extender_weight", 1, 1'000'000, records.extender_weight);
+  const std::string& map = records.head_config_map;
+  if (!map.empty() && (Split(map, '/').size() != 2 || map.front() == '/' || map.back() == '/'))
+    section.FailHere("head_config_map: expected namespace/name");
+}
+
 Config Read(const YAML::Node& root) {
   Config config;
   Section top(root, "");
@@ -233,6 +247,9 @@ Config Read(const YAML::Node& root) {
   deferral.Read("lease_duration", config.deferral.lease_duration);
   deferral.Read("write_affinity", config.deferral.write_affinity);
   deferral.Done();
+  Section records = top.Sub("records");
+  ReadRecords(records, config.records);
+  records.Done();
   Section catalog = top.Sub("catalog");
   catalog.Read("directory", config.catalog.directory);
   catalog.Done();
@@ -298,12 +315,20 @@ Result<Config> LoadConfig(const std::string& path) {
                               &server.certificate_file, &server.key_file})
       if (!file->empty()) *file = (folder / *file).string();
   }
+  for (std::string* file : {&config->records.directory, &config->records.signing_key_file})
+    if (!file->empty()) *file = (folder / *file).string();
   if (config->catalog.directory.empty()) return config;
   const std::filesystem::path directory = folder / config->catalog.directory;
   Result<Catalog> rows = LoadCatalogRows(directory);
   if (!rows.ok()) return rows.status().WithContext("catalog.directory");
   config->rows = std::make_shared<const Catalog>(*std::move(rows));
   return config;
+}
+
+Result<ApiAccess> AccessOf(const Config& config) {
+  return config.kubernetes.kubeconfig.empty()
+             ? InClusterAccess()
+             : LoadKubeconfig(config.kubernetes.kubeconfig, config.kubernetes.context);
 }
 
 SnapshotInput Config::NewInput(Timestamp now) const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "k8s/kubeconfig.h"
 #include "net/http_server.h"
 #include "scoring/policy.h"
 #include "scoring/snapshot.h"
@@ -43,6 +44,17 @@ struct Config {
   struct CatalogSection {
     std::string directory;  // files like scoring/catalog/*.csv, whose rows have precedence
   } catalog;
+  struct Records {
+    std::string directory;  // empty: decisions are not kept
+    std::string name;       // of this replica; empty: the host's
+    Duration keep = std::chrono::hours(24 * 400);
+    std::int64_t max_megabytes = 10'000;
+    Duration seal_every = std::chrono::minutes(10);
+    std::string signing_key_file;
+    std::string head_config_map;  // "namespace/name"; empty: heads are published as metrics alone
+    // By how much kube-scheduler's profile multiplies our scores, to say why it took another node.
+    std::int64_t extender_weight = 25;
+  } records;
   std::vector<CurrencyRate> currencies;
   Policy policy;
   // Limits rely on labels and provider ids that a kubelet can set on its own node.
@@ -59,5 +71,7 @@ struct Config {
 Result<Config> ParseConfig(std::string_view yaml, std::string_view file_name);
 // Also loads the catalogue's own rows; their directory is relative to the file.
 Result<Config> LoadConfig(const std::string& path);
+// How to reach the cluster that it names, or the one that we run in.
+Result<ApiAccess> AccessOf(const Config& config);
 
 }  // namespace sobre

@@ -22,6 +22,8 @@ extern const EmbeddedFile kDemoFiles[];
 
 namespace {
 
+constexpr Duration kPatience = std::chrono::seconds(5);
+
 constexpr std::array<Option, 5> kOptions = {{
     {"--pods", "N", "how many pods arrive (default 20); 0: for ever"},
     {"--interval", "TIME", "between two pods (default 500ms)"},
@@ -191,7 +193,10 @@ class Demo {
     Resources& room = free_[*host];
     room.millicpu -= wanted.millicpu;
     room.memory_bytes -= wanted.memory_bytes;
-    const auto summary = server_.recent().Find(uid);
+    Records& records = server_.records();
+    records.recorder().PodSeen(uid, *host);
+    records.recorder().WaitUntilWritten(kPatience);
+    const auto summary = records.recent().Find(uid);
     std::printf("%02d:00  %-15s %-8s → %s; %s\n", static_cast<int>(hour), name.c_str(),
                 pod.objective, summary ? summary->best.c_str() : host->c_str(),
                 summary ? summary->reason.c_str() : "");
@@ -240,7 +245,9 @@ int RunDemo(std::span<const std::string_view> arguments) {
   config.listen.status = "127.0.0.1:" + std::to_string(*port);
   auto world = std::make_unique<World>();
   world->Publish(MakeState(WorldAt(*nodes, 0)));
-  Server server(std::move(world), config);
+  Result<std::unique_ptr<Records>> records = Records::Open(config);
+  if (!records.ok()) return UsageError("demo", records.status());
+  Server server(std::move(world), *std::move(records), config);
   if (const Status status = server.Start(); !status.ok()) return UsageError("demo", status);
   std::printf("Sobre demo: %zu nodes in %zu regions. Look at http://127.0.0.1:%d/\n\n",
               nodes->size(), kRegions.size(), server.status_port());

@@ -132,10 +132,48 @@ void AddQueries(const WorldState& state, Timestamp now, Families& out) {
   }
 }
 
+// Whoever keeps the number and the hash's beginning can tell later that the chain still has them.
+void AddRecords(const RecorderState& records, Timestamp now, Families& out) {
+  const JournalState& journal = records.journal;
+  out.Begin("sobre_records_enabled", "1 if decisions are kept.", MetricType::Gauge);
+  out.Value(records.enabled ? 1 : 0);
+  out.Begin("sobre_records_written_total", "Entries written, by kind.", MetricType::Counter);
+  out.Value(static_cast<double>(journal.decisions), {{"kind", "decision"}});
+  out.Value(static_cast<double>(journal.outcomes), {{"kind", "outcome"}});
+  out.Begin("sobre_records_dropped_total",
+            "Decisions and outcomes that could not be recorded; an entry says so.",
+            MetricType::Counter);
+  out.Value(static_cast<double>(journal.dropped));
+  out.Begin("sobre_records_backlog", "Entries that wait to be written.", MetricType::Gauge);
+  out.Value(static_cast<double>(journal.backlog));
+  out.Begin("sobre_records_failing", "1 while the database cannot be written.", MetricType::Gauge);
+  out.Value(journal.problem.empty() ? 0 : 1);
+  out.Begin("sobre_records_last_write_age_seconds",
+            "Time since an entry was written; +Inf if none was.", MetricType::Gauge);
+  out.Value(journal.last_write ? Seconds(now - *journal.last_write)
+                               : std::numeric_limits<double>::infinity());
+  out.Begin("sobre_records_head_entries", "Entries of this replica's chain.", MetricType::Gauge);
+  out.Value(static_cast<double>(journal.head.seq), {{"chain", journal.chain}});
+  out.Begin("sobre_records_head_hash", "The first 48 bits of the chain's last hash, as a number.",
+            MetricType::Gauge);
+  double prefix = 0;
+  for (const char byte : journal.head.hash.substr(0, 6))
+    prefix = prefix * 256 + static_cast<unsigned char>(byte);
+  out.Value(prefix, {{"chain", journal.chain}});
+  out.Begin("sobre_outcomes_total", "Decisions of which it is known what became of the pod.",
+            MetricType::Counter);
+  out.Value(static_cast<double>(records.outcomes));
+  out.Begin("sobre_followed_outcomes_total", "Of those: the pod got the best node, or one as good.",
+            MetricType::Counter);
+  out.Value(static_cast<double>(records.agreed));
+  out.Begin("sobre_open_decisions", "Decisions whose pod has no node yet.", MetricType::Gauge);
+  out.Value(static_cast<double>(records.open_decisions));
+}
+
 }  // namespace
 
 std::string Metrics::Serialize(const WorldState& state, Timestamp now,
-                               std::uint64_t dropped_summaries) const {
+                               const RecorderState& records) const {
   Families out;
   out.Begin("sobre_requests_total", "Calls from kube-scheduler, by verb and outcome.",
             MetricType::Counter);
@@ -174,9 +212,7 @@ std::string Metrics::Serialize(const WorldState& state, Timestamp now,
       "Annotations that could not be followed, each time that a pod with them was asked about.",
       MetricType::Counter);
   out.Value(Load(problems_));
-  out.Begin("sobre_dropped_summaries_total", "Decisions that the status page left out.",
-            MetricType::Counter);
-  out.Value(static_cast<double>(dropped_summaries));
+  AddRecords(records, now, out);
   out.Begin("sobre_bindings_total", "Pods seen to be bound to a node since the start.",
             MetricType::Counter);
   out.Value(static_cast<double>(state.bindings));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "audit/recorder.h"
 #include "base/time.h"
 #include "extender/world.h"
 
@@ -25,7 +26,7 @@ class Metrics {
 
   // In Prometheus' text format, with what the state says of nodes and signals.
   [[nodiscard]] std::string Serialize(const WorldState& state, Timestamp now,
-                                      std::uint64_t dropped_summaries) const;
+                                      const RecorderState& records) const;
 
  private:
   static constexpr std::array<double, 12> kBuckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,

@@ -1,13 +1,13 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/bounded_queue.h"
+#include "audit/record.h"
 #include "base/time.h"
 
 namespace sobre {
@@ -31,26 +31,20 @@ struct DecisionSummary {
   std::vector<std::string> policy_from;
 };
 
-// The last decisions, for the status pages. Offer() takes no lock: it hands over through a bounded
-// queue and drops (and counts) when the queue is full. List() may be called from any thread.
+DecisionSummary Summarize(const DecisionCase& made);
+
+// The last decisions, for the status pages. Thread-safe.
 class RecentDecisions {
  public:
   static constexpr std::size_t kKept = 200;
-  RecentDecisions();
-  void Offer(DecisionSummary summary);
+  void Add(DecisionSummary summary);
   // Newest first.
-  std::vector<DecisionSummary> List();
-  std::optional<DecisionSummary> Find(std::string_view uid);
-  [[nodiscard]] std::uint64_t dropped() const { return dropped_.load(); }
+  [[nodiscard]] std::vector<DecisionSummary> List() const;
+  [[nodiscard]] std::optional<DecisionSummary> Find(std::string_view uid) const;
 
  private:
-  static constexpr std::size_t kQueue = 1024;
-  void Drain();
-
-  BoundedQueue<DecisionSummary, kQueue> queue_;
-  std::atomic<std::uint64_t> dropped_ = 0;
-  std::mutex mutex_;  // guards the queue's end and kept_
-  std::vector<DecisionSummary> kept_;
+  mutable std::mutex mutex_;  // guards kept_
+  std::deque<DecisionSummary> kept_;
 };
 
 }  // namespace sobre

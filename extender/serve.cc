@@ -47,10 +47,12 @@ sigset_t StopSignals() {
   return signals;
 }
 
-Result<std::unique_ptr<World>> OpenWorld(const CommandLine& line, const Config& config) {
+Result<std::unique_ptr<World>> OpenWorld(const CommandLine& line, const Config& config,
+                                         Records& records) {
   if (!line.Has("--nodes")) {
     if (line.Has("--signals")) return Status::Invalid("--signals needs --nodes");
-    Result<std::unique_ptr<LiveWorld>> live = LiveWorld::Open(config, LiveWorld::Roles{});
+    Result<std::unique_ptr<LiveWorld>> live =
+        LiveWorld::Open(config, LiveWorld::Roles{true, &records});
     if (!live.ok()) return live.status();
     return std::unique_ptr<World>(*std::move(live));
   }
@@ -66,17 +68,18 @@ Result<std::unique_ptr<World>> OpenWorld(const CommandLine& line, const Config& 
 
 }  // namespace
 
-Server::Server(std::unique_ptr<World> world, const Config& config)
-    : world_(std::move(world)),
+Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, const Config& config)
+    : records_(std::move(records)),
+      world_(std::move(world)),
       config_(config),
-      service_(*world_, metrics_, recent_),
+      service_(*world_, metrics_, records_->recorder()),
       extender_(ExtenderOptions(config)),
       status_(StatusOptions(config)) {
   extender_.Handle("POST", "/v1/filter",
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Filter(q, r); });
   extender_.Handle("POST", "/v1/prioritize",
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Prioritize(q, r); });
-  AddStatusPages(status_, *world_, config_, metrics_, recent_, draining_);
+  AddStatusPages(status_, *world_, config_, metrics_, *records_, draining_);
 }
 
 Server::~Server() { Stop(Duration(0)); }
@@ -148,9 +151,11 @@ int RunServe(std::span<const std::string_view> arguments) {
       line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
   if (!config.ok()) return UsageError("serve", config.status());
   BlockStopSignals();
-  Result<std::unique_ptr<World>> world = OpenWorld(*line, *config);
+  Result<std::unique_ptr<Records>> records = Records::Open(*config);
+  if (!records.ok()) return UsageError("serve", records.status());
+  Result<std::unique_ptr<World>> world = OpenWorld(*line, *config, **records);
   if (!world.ok()) return UsageError("serve", world.status());
-  Server server(*std::move(world), *config);
+  Server server(*std::move(world), *std::move(records), *config);
   if (const Status status = server.Start(); !status.ok()) return UsageError("serve", status);
   Log(LogLevel::kInfo, "serving",
       {{"version", SOBRE_VERSION},

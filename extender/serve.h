@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "extender/config.h"
+#include "extender/records.h"
 #include "extender/service.h"
 #include "extender/status_pages.h"
 
@@ -13,7 +14,7 @@ namespace sobre {
 // The running service: both ports over one world. Start, then Stop; the destructor stops too.
 class Server {
  public:
-  Server(std::unique_ptr<World> world, const Config& config);
+  Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, const Config& config);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -25,13 +26,13 @@ class Server {
   [[nodiscard]] int extender_port() const { return extender_.port(); }
   [[nodiscard]] int status_port() const { return status_.port(); }
   [[nodiscard]] World& world() { return *world_; }
-  [[nodiscard]] RecentDecisions& recent() { return recent_; }
+  [[nodiscard]] Records& records() { return *records_; }
 
  private:
+  std::unique_ptr<Records> records_;  // outlives the world, which tells it of pods
   std::unique_ptr<World> world_;
   const Config config_;
   Metrics metrics_;
-  RecentDecisions recent_;
   ExtenderService service_;
   std::atomic<bool> draining_ = false;
   HttpServer extender_;

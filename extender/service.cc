@@ -5,7 +5,6 @@
 #include "base/json_writer.h"
 #include "base/text.h"
 #include "k8s/json_objects.h"
-#include "scoring/explain.h"
 #include "scoring/limits.h"
 
 namespace sobre {
@@ -16,7 +15,6 @@ struct Scratch {
   ExtenderArgs args;
   std::vector<std::int32_t> nodes;
   std::vector<char> seen;
-  Decision decision;
 };
 
 // Every name's index in the snapshot; an error if one comes twice.
@@ -115,23 +113,6 @@ void WriteHostPriorities(const ExtenderArgs& args, const Decision& decision, boo
   out += ']';
 }
 
-// The best candidate among those that a limit refused, if it beats the best that is allowed.
-std::optional<std::size_t> BestRefused(const Decision& decision,
-                                       const std::vector<std::optional<Refusal>>& refusals) {
-  std::optional<std::size_t> refused;
-  std::int32_t allowed_score = -1;
-  for (std::size_t i = 0; i < refusals.size(); ++i) {
-    const std::int32_t score = decision.candidates[i].score;
-    if (!refusals[i]) {
-      allowed_score = std::max(allowed_score, score);
-    } else if (!refused || score > decision.candidates[*refused].score) {
-      refused = i;
-    }
-  }
-  if (refused && decision.candidates[*refused].score <= allowed_score) refused.reset();
-  return refused;
-}
-
 // Where every node is refused, one that kube-scheduler saw before Sobre did: it may be the one that
 // the pod waits for.
 std::optional<std::size_t> NewcomerThatDecides(
@@ -142,50 +123,6 @@ std::optional<std::size_t> NewcomerThatDecides(
     if (decision.candidates[i].node == Snapshot::kUnknownNode) newcomer = i;
   }
   return newcomer;
-}
-
-std::vector<std::string> PolicyOrigins(const Policy& policy) {
-  std::vector<std::string> origins;
-  for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
-    const KeyOrigin& said = policy.origins[i];
-    if (said.origin == Origin::kDefault) continue;
-    origins.push_back(std::string(ToString(static_cast<PolicyKey>(i))) + ": " +
-                      std::string(ToString(said.origin)) + (said.enforced ? ", enforced" : ""));
-  }
-  return origins;
-}
-
-DecisionSummary Summarize(Verb verb, const DecisionRequest& request, const Decision& decision,
-                          const std::vector<std::optional<Refusal>>& refusals,
-                          const Snapshot& snapshot) {
-  DecisionSummary summary;
-  summary.time = decision.time;
-  summary.pod = request.pod.namespace_name + "/" + request.pod.name;
-  summary.uid = request.pod.uid;
-  summary.verb = ToString(verb);
-  summary.candidates = static_cast<std::int64_t>(decision.candidates.size());
-  summary.shadow = request.policy.mode == Mode::kShadow;
-  summary.problems = request.problems;
-  summary.policy_from = PolicyOrigins(request.policy);
-  summary.refused = std::count_if(refusals.begin(), refusals.end(),
-                                  [](const auto& refusal) { return refusal.has_value(); });
-  std::optional<std::size_t> best;
-  for (std::size_t i = 0; i < decision.candidates.size(); ++i) {
-    const bool passes = refusals.empty() || !refusals[i];
-    if (passes && (!best || decision.candidates[i].score > decision.candidates[*best].score))
-      best = i;
-  }
-  if (best) {
-    summary.best = DescribeCandidate(decision.candidates[*best], decision, snapshot);
-    summary.reason = Reason(decision.candidates[*best], decision, snapshot);
-  } else if (!refusals.empty()) {
-    summary.reason = "no node keeps the limits: " + refusals.front()->reason;
-  }
-  if (const auto refused = BestRefused(decision, refusals)) {
-    summary.best_refused = DescribeCandidate(decision.candidates[*refused], decision, snapshot) +
-                           "; refused: " + refusals[*refused]->reason;
-  }
-  return summary;
 }
 
 }  // namespace
@@ -214,41 +151,45 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   const Snapshot* snapshot = state->snapshot.get();
   if (Status status = Resolve(*snapshot, args.names, scratch); !status.ok()) return status;
   const auto in_namespace = state->namespaces.find(args.pod.namespace_name);
-  const DecisionRequest request = MakeRequest(
-      std::move(args.pod),
-      in_namespace == state->namespaces.end() ? state->cluster_policy : in_namespace->second);
+  std::unique_ptr<DecisionCase> made = recorder_.Take();
+  made->request = MakeRequest(std::move(args.pod), in_namespace == state->namespaces.end()
+                                                       ? state->cluster_policy
+                                                       : in_namespace->second);
+  made->verb = ToString(verb);
+  made->snapshot = state->snapshot;
+  made->refusals.clear();
+  made->unknown.clear();
+  const DecisionRequest& request = made->request;
   metrics_.CountProblems(request.problems.size());
-  std::vector<std::optional<Refusal>> refusals;
   if (verb == Verb::kFilter) {
     // Without a cluster's view a limit of its own might be missed.
     if (!state->ready) return Status::Unavailable("not ready: " + state->not_ready_reason);
     if (!request.policy.limits.Any() || request.policy.mode == Mode::kOff) {
       out.reserve(body.size());
-      WriteFilterResult(args, refusals, out);
+      WriteFilterResult(args, {}, out);
       return Status::Ok();
     }
   }
-  std::shared_ptr<const Snapshot> extended;
   std::vector<std::string> names;
   const bool strangers = std::find(scratch.nodes.begin(), scratch.nodes.end(),
                                    Snapshot::kUnknownNode) != scratch.nodes.end();
   if (args.whole_nodes && strangers) {
     // The next parse reuses the parser that the names point into.
     names.assign(args.names.begin(), args.names.end());
-    extended = WithNodesOf(args, scratch.nodes, *state);
-    snapshot = extended.get();
+    made->snapshot = WithNodesOf(args, scratch.nodes, *state);
     for (std::size_t i = 0; i < names.size(); ++i) {
-      scratch.nodes[i] = snapshot->Find(names[i]);
+      scratch.nodes[i] = made->snapshot->Find(names[i]);
       args.names[i] = names[i];
     }
   }
-  Decision& decision = scratch.decision;
-  Decide(request, *snapshot, scratch.nodes, decision);
+  snapshot = made->snapshot.get();
+  Decide(request, *snapshot, scratch.nodes, made->decision);
   const bool neutral = request.policy.mode != Mode::kEnforce;
   if (verb == Verb::kFilter) {
-    for (const Candidate& candidate : decision.candidates)
-      refusals.push_back(CheckLimits(request, decision, candidate, *snapshot));
-    if (const auto stranger = NewcomerThatDecides(decision, refusals); stranger && !neutral) {
+    std::vector<std::optional<Refusal>>& refusals = made->refusals;
+    for (const Candidate& candidate : made->decision.candidates)
+      refusals.push_back(CheckLimits(request, made->decision, candidate, *snapshot));
+    if (const auto stranger = NewcomerThatDecides(made->decision, refusals); stranger && !neutral) {
       WriteFilterError("node " + Printable(args.names[*stranger], 63) +
                            " is not known to Sobre yet, and no other keeps the limits",
                        out);
@@ -260,12 +201,17 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
         refusals.begin(), refusals.end(), [](const auto& r) { return r.has_value(); })));
   } else {
     out.reserve(args.names.size() * 48);
-    WriteHostPriorities(args, decision, neutral, out);
-    metrics_.CountDecision(args.names.size(), decision.ranked_by.has_value());
+    WriteHostPriorities(args, made->decision, neutral, out);
+    metrics_.CountDecision(args.names.size(), made->decision.ranked_by.has_value());
   }
   if (request.policy.mode == Mode::kOff) return Status::Ok();
   if (!request.problems.empty()) TellOwner(request);
-  recent_.Offer(Summarize(verb, request, decision, refusals, *snapshot));
+  if (strangers) {
+    for (std::size_t i = 0; i < args.names.size(); ++i)
+      if (scratch.nodes[i] == Snapshot::kUnknownNode) made->unknown.emplace_back(args.names[i]);
+  }
+  made->answered = Now();
+  recorder_.Offer(std::move(made));
   return Status::Ok();
 }
 

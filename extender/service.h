@@ -1,7 +1,7 @@
 #pragma once
 
+#include "audit/recorder.h"
 #include "extender/metrics.h"
-#include "extender/recent_decisions.h"
 #include "extender/world.h"
 #include "net/http_server.h"
 #include "scoring/decide.h"
@@ -9,12 +9,12 @@
 namespace sobre {
 
 // Answers kube-scheduler: from the bytes of a request to the bytes of the answer. Takes no lock and
-// waits for nothing; any number of threads at once. The world, metrics and decisions must outlive
+// waits for nothing; any number of threads at once. The world, metrics and recorder must outlive
 // it.
 class ExtenderService {
  public:
-  ExtenderService(World& world, Metrics& metrics, RecentDecisions& recent)
-      : world_(world), metrics_(metrics), recent_(recent) {}
+  ExtenderService(World& world, Metrics& metrics, Recorder& recorder)
+      : world_(world), metrics_(metrics), recorder_(recorder) {}
 
   // ExtenderFilterResult: nodes that break one of the pod's limits are refused, each with its
   // reason. A pod without limits, or in shadow mode, keeps all.
@@ -33,7 +33,7 @@ class ExtenderService {
 
   World& world_;
   Metrics& metrics_;
-  RecentDecisions& recent_;
+  Recorder& recorder_;
 };
 
 }  // namespace sobre

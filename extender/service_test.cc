@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "extender/records.h"
 #include "k8s/json_objects.h"
 #include "scoring/test_world.h"
 
@@ -37,15 +38,19 @@ class ServiceTest : public ::testing::Test {
   }
   World world_;
   Metrics metrics_;
-  RecentDecisions recent_;
-  ExtenderService service_{world_, metrics_, recent_};
+  std::vector<DecisionSummary> Summaries() {
+    EXPECT_TRUE(records_->recorder().WaitUntilWritten(std::chrono::seconds(30)));
+    return records_->recent().List();
+  }
+  std::unique_ptr<Records> records_ = *Records::Open({});
+  ExtenderService service_{world_, metrics_, records_->recorder()};
 };
 
 TEST_F(ServiceTest, ScoresNamesInTheirOrder) {
   EXPECT_EQ(Post(Verb::kPrioritize, Names(R"("de","fr")")).body,
             R"([{"Host":"de","Score":5},{"Host":"fr","Score":10}])");
-  EXPECT_EQ(recent_.List().at(0).pod, "shop/p");
-  EXPECT_THAT(recent_.List().at(0).best, HasSubstr("fr (aws eu-west-3): score 10"));
+  EXPECT_EQ(Summaries().at(0).pod, "shop/p");
+  EXPECT_THAT(Summaries().at(0).best, HasSubstr("fr (aws eu-west-3): score 10"));
 }
 
 TEST_F(ServiceTest, TheNamespacesAnnotationsCount) {
@@ -90,7 +95,7 @@ TEST_F(ServiceTest, BadInputGetsAReason) {
               HasSubstr("node 'g' is in the request twice"));
   EXPECT_EQ(Post(Verb::kPrioritize, Names("")).body, "[]");
   EXPECT_EQ(Post(Verb::kFilter, Names("")).status, 200);
-  const std::string text = metrics_.Serialize(*world_.Read(), Now(), 0);
+  const std::string text = metrics_.Serialize(*world_.Read(), Now(), {});
   EXPECT_THAT(text, HasSubstr(R"(sobre_requests_total{verb="prioritize",outcome="refused"} 2)"));
   EXPECT_THAT(text, HasSubstr(R"(sobre_request_duration_seconds_count{verb="filter"} 2)"));
 }

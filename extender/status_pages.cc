@@ -158,8 +158,7 @@ void WriteNodes(const Snapshot& snapshot, std::string& out) {
 }  // namespace
 
 void AddStatusPages(HttpServer& server, const World& world, const Config& config,
-                    const Metrics& metrics, RecentDecisions& recent,
-                    const std::atomic<bool>& draining) {
+                    const Metrics& metrics, Records& records, const std::atomic<bool>& draining) {
   server.Handle("GET", "/healthz", [](const HttpRequest&, HttpResponse& response) {
     response.content_type = "text/plain; charset=utf-8";
     response.body = "ok\n";
@@ -174,10 +173,10 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
   });
   server.Handle("GET", "/metrics", [&](const HttpRequest&, HttpResponse& response) {
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    response.body = metrics.Serialize(*world.Read(), Now(), recent.dropped());
+    response.body = metrics.Serialize(*world.Read(), Now(), records.recorder().State());
   });
   server.Handle("GET", "/api/v1/decisions", [&](const HttpRequest&, HttpResponse& response) {
-    WriteDecisions(recent.List(), response.body);
+    WriteDecisions(records.recent().List(), response.body);
   });
   server.Handle("GET", "/api/v1/nodes", [&](const HttpRequest&, HttpResponse& response) {
     WriteNodes(*world.Read()->snapshot, response.body);
@@ -188,7 +187,7 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
   });
   server.Handle("GET", "/", [&](const HttpRequest&, HttpResponse& response) {
     response.content_type = "text/html; charset=utf-8";
-    response.body = Page(*world.Read(), recent.List());
+    response.body = Page(*world.Read(), records.recent().List());
   });
 }
 

@@ -3,7 +3,7 @@
 #include <atomic>
 
 #include "extender/metrics.h"
-#include "extender/recent_decisions.h"
+#include "extender/records.h"
 #include "extender/world.h"
 #include "net/http_server.h"
 
@@ -13,7 +13,6 @@ namespace sobre {
 // /api/v1/nodes, /api/v1/signals and a page for people. `draining` makes /readyz say no. All
 // arguments must outlive the server.
 void AddStatusPages(HttpServer& server, const World& world, const Config& config,
-                    const Metrics& metrics, RecentDecisions& recent,
-                    const std::atomic<bool>& draining);
+                    const Metrics& metrics, Records& records, const std::atomic<bool>& draining);
 
 }  // namespace sobre

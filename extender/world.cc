@@ -67,24 +67,22 @@ World::World()
       }()) {}
 
 Result<std::unique_ptr<LiveWorld>> LiveWorld::Open(const Config& config, Roles roles) {
-  const Result<ApiAccess> access =
-      config.kubernetes.kubeconfig.empty()
-          ? InClusterAccess()
-          : LoadKubeconfig(config.kubernetes.kubeconfig, config.kubernetes.context);
+  const Result<ApiAccess> access = AccessOf(config);
   if (!access.ok()) return access.status();
   return std::unique_ptr<LiveWorld>(new LiveWorld(config, {}, &*access, roles));
 }
 
 std::unique_ptr<LiveWorld> LiveWorld::Open(const Config& config, SnapshotInput still) {
-  return std::unique_ptr<LiveWorld>(new LiveWorld(config, std::move(still), nullptr, {false}));
+  return std::unique_ptr<LiveWorld>(
+      new LiveWorld(config, std::move(still), nullptr, {false, nullptr}));
 }
 
 LiveWorld::LiveWorld(Config config, SnapshotInput still, const ApiAccess* access, Roles roles)
     : config_(std::move(config)), still_(std::move(still)) {
   if (access != nullptr) {
     events_ = std::make_unique<EventWriter>(*access);
-    cluster_ = std::make_unique<ClusterWatch>(*access, config_.kubernetes.default_provider,
-                                              [this] { Changed(); });
+    cluster_ = std::make_unique<ClusterWatch>(
+        *access, config_.kubernetes.default_provider, [this] { Changed(); }, roles.pods);
   }
   collector_ = std::make_unique<Collector>(config_.prometheus.servers, config_.prometheus.options,
                                            [this] { Changed(); });

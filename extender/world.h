@@ -64,6 +64,8 @@ class LiveWorld final : public World {
   struct Roles {
     // Doctors only look.
     bool open_gates = true;
+    // Who is told of each pod, if anybody.
+    PodListener* pods = nullptr;
   };
   static Result<std::unique_ptr<LiveWorld>> Open(const Config& config, Roles roles);
   // Nodes and signals from files, the rest from the configured servers.

@@ -40,8 +40,10 @@ std::shared_ptr<const PodPlacement> PlacementOf(const k8s::wire::Pod& wire) {
 }  // namespace
 
 ClusterWatch::ClusterWatch(const ApiAccess& access, std::string default_provider,
-                           std::function<void()> on_change)
-    : default_provider_(std::move(default_provider)), on_change_(std::move(on_change)) {
+                           std::function<void()> on_change, PodListener* pods)
+    : default_provider_(std::move(default_provider)),
+      on_change_(std::move(on_change)),
+      pod_listener_(pods) {
   for (const int collection : {kNodes, kNamespaces, kPods}) {
     Reflector::Options options;
     options.path = kPaths[collection];
@@ -109,6 +111,7 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
         break;
       default:
         pods_.erase(object.metadata().uid());
+        if (pod_listener_ != nullptr) pod_listener_->PodGone(object.metadata().uid());
         gated_.erase(object.metadata().uid());
     }
     if (collection != kPods) on_change_();
@@ -123,6 +126,7 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
         KeepSeen(namespaces_, progress.seen);
         break;
       default:
+        TellGone(progress.seen);
         KeepSeen(pods_, progress.seen);
         KeepSeen(gated_, progress.seen);
     }
@@ -175,12 +179,21 @@ void ClusterWatch::TakeNamespace(std::string_view raw) {
   namespaces_[wire.metadata().name()] = std::move(annotations);
 }
 
+void ClusterWatch::TellGone(const std::unordered_set<std::string>& seen) {
+  if (pod_listener_ == nullptr) return;
+  for (const auto& [uid, pod] : pods_)
+    if (!seen.contains(uid)) pod_listener_->PodGone(uid);
+  pod_listener_->PodsListed();
+}
+
 void ClusterWatch::TakePod(std::string_view raw) {
   k8s::wire::Pod wire;
   if (!Parse(raw, wire)) return;
   const std::string& uid = wire.metadata().uid();
   const bool bound = !wire.spec().node_name().empty();
-  const auto entry = pods_.try_emplace(uid).first;
+  const auto [entry, added] = pods_.try_emplace(uid);
+  if (pod_listener_ != nullptr && (added || (bound && !entry->second)))
+    pod_listener_->PodSeen(uid, wire.spec().node_name());
   if (bound && progress_[kPods].listed && !entry->second) ++bindings_;
   if (bound && !entry->second) entry->second = PlacementOf(wire);
   if (progress_[kPods].listing) progress_[kPods].seen.insert(uid);

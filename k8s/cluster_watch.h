@@ -40,6 +40,17 @@ struct ClusterView {
   std::int64_t bindings = 0;  // pods seen to get a node since the start
 };
 
+// Is told of every unfinished pod, from the watch's thread; must be quick.
+class PodListener {
+ public:
+  virtual ~PodListener() = default;
+  // It is there; `node` is empty while it has none. Told again when it gets one.
+  virtual void PodSeen(const std::string& uid, const std::string& node) = 0;
+  virtual void PodGone(const std::string& uid) = 0;
+  // All that were there at one moment were told; so too after every later list.
+  virtual void PodsListed() = 0;
+};
+
 // Nodes, namespaces and pods of a live cluster, watched. Keeps of each only what decisions need, so
 // that its memory is bounded by the number of objects, not by their size. Thread-safe.
 class ClusterWatch {
@@ -47,7 +58,7 @@ class ClusterWatch {
   // `default_provider` serves nodes whose provider neither a label nor the provider id tells.
   // `on_change` is called from the watch threads after any change; it must be quick.
   ClusterWatch(const ApiAccess& access, std::string default_provider,
-               std::function<void()> on_change);
+               std::function<void()> on_change, PodListener* pods = nullptr);
   ~ClusterWatch();
   [[nodiscard]] ClusterView View() const;
 
@@ -56,9 +67,11 @@ class ClusterWatch {
   void TakeNode(std::string_view raw);
   void TakeNamespace(std::string_view raw);
   void TakePod(std::string_view raw);
+  void TellGone(const std::unordered_set<std::string>& seen);
 
   const std::string default_provider_;
   const std::function<void()> on_change_;
+  PodListener* const pod_listener_;
   mutable std::mutex mutex_;  // guards all below but the reflectors
   std::map<std::string, std::shared_ptr<const NodeFacts>, std::less<>> nodes_;
   std::map<std::string, Annotations, std::less<>> namespaces_;

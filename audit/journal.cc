@@ -1,0 +1,329 @@
+#include "audit/journal.h"
+
+#include <algorithm>
+#include <array>
+#include <random>
+
+#include "audit/read_back.h"
+#include "base/text.h"
+#include "proto/sobre/v1/record.pb.h"
+
+namespace sobre {
+namespace {
+
+using read_back::FromMs;
+using read_back::ToMs;
+
+constexpr std::array kKinds = {EntryKind::kDecision, EntryKind::kOutcome, EntryKind::kSeal,
+                               EntryKind::kGap, EntryKind::kPruning};
+// What an entry refers to was used shortly before it at the earliest.
+constexpr Duration kContentMargin = std::chrono::hours(1);
+
+Blob AsBlob(std::string bytes) { return Blob{std::move(bytes)}; }
+
+std::string RandomSuffix() {
+  std::random_device random;
+  std::string bytes(4, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random() & 0xff);
+  return Hex(bytes);
+}
+
+}  // namespace
+
+std::string_view ToString(EntryKind kind) {
+  switch (kind) {
+    case EntryKind::kDecision:
+      return "decision";
+    case EntryKind::kOutcome:
+      return "outcome";
+    case EntryKind::kSeal:
+      return "seal";
+    case EntryKind::kGap:
+      return "gap";
+    case EntryKind::kPruning:
+      return "pruning";
+  }
+  return "";
+}
+
+std::string HashOf(std::string_view previous, std::string_view chain, std::int64_t seq,
+                   const Draft& draft) {
+  Sha256Stream hash;
+  hash.AddText(previous);
+  hash.AddText(chain);
+  hash.Add(static_cast<std::uint64_t>(seq));
+  hash.AddText(ToString(draft.kind));
+  hash.Add(static_cast<std::uint64_t>(ToMs(draft.time)));
+  hash.AddText(draft.pod_uid);
+  hash.AddText(draft.namespace_name);
+  hash.AddText(draft.pod);
+  hash.AddText(draft.payload);
+  return hash.Finish();
+}
+
+std::string ToString(const EntryId& id) { return id.chain + ":" + std::to_string(id.seq); }
+
+std::optional<EntryId> ParseEntryId(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  const std::optional<std::int64_t> seq = ParseInteger(text.substr(colon + 1));
+  if (!seq || *seq < 1) return std::nullopt;
+  return EntryId{std::string(text.substr(0, colon)), *seq};
+}
+
+Result<Journal> Journal::Open(Database& database, const std::string& name, Timestamp now) {
+  const auto rows = database.Rows("SELECT chain FROM chains ORDER BY last_seen_ms DESC LIMIT 1");
+  if (!rows.ok()) return rows.status();
+  if (!rows->empty()) {
+    Journal journal(database, Text(rows->front().front()));
+    if (Status status = journal.ReadHead(); !status.ok()) return status;
+    return journal;
+  }
+  Journal journal(database, name + "-" + RandomSuffix());
+  const std::array<SqlValue, 3> values = {journal.chain_, AsBlob(journal.head_.hash), ToMs(now)};
+  if (Status status = database.Run(
+          "INSERT INTO chains(chain, first_seq, anchor, last_seen_ms) VALUES($1, 1, $2, $3)",
+          values);
+      !status.ok())
+    return status;
+  return journal;
+}
+
+Status Journal::ReadHead() {
+  const SqlValue chain = chain_;
+  const auto last = database_->Rows(
+      "SELECT seq, hash FROM entries WHERE chain = $1 ORDER BY seq DESC LIMIT 1", {&chain, 1});
+  if (!last.ok()) return last.status();
+  if (!last->empty()) {
+    head_ = {Integer(last->front()[0]), Bytes(last->front()[1])};
+  } else {
+    const auto row =
+        database_->Rows("SELECT first_seq, anchor FROM chains WHERE chain = $1", {&chain, 1});
+    if (!row.ok()) return row.status();
+    if (!row->empty()) head_ = {Integer(row->front()[0]) - 1, Bytes(row->front()[1])};
+  }
+  const auto seal = database_->Rows(
+      "SELECT seq FROM entries WHERE chain = $1 AND kind = 'seal' ORDER BY seq DESC LIMIT 1",
+      {&chain, 1});
+  if (!seal.ok()) return seal.status();
+  sealed_ = seal->empty() ? 0 : Integer(seal->front()[0]);
+  return Status::Ok();
+}
+
+Result<std::int64_t> Journal::Write(const std::vector<Draft>& drafts, Head& head) {
+  const std::int64_t first = head.seq + 1;
+  for (const Draft& draft : drafts) {
+    ++head.seq;
+    head.hash = HashOf(head.hash, chain_, head.seq, draft);
+    const std::array<SqlValue, 9> values = {chain_,
+                                            head.seq,
+                                            std::string(ToString(draft.kind)),
+                                            ToMs(draft.time),
+                                            draft.pod_uid,
+                                            draft.namespace_name,
+                                            draft.pod,
+                                            AsBlob(draft.payload),
+                                            AsBlob(head.hash)};
+    if (Status status = database_->Run(
+            "INSERT INTO entries(chain, seq, kind, time_ms, pod_uid, namespace, pod, payload, "
+            "hash) VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            values);
+        !status.ok())
+      return status;
+  }
+  return first;
+}
+
+Result<std::int64_t> Journal::Append(const std::vector<Draft>& drafts,
+                                     const std::vector<Content>& contents, Timestamp now) {
+  Head head = head_;
+  std::int64_t first = 0;
+  const Status status = database_->Transact([&]() -> Status {
+    for (const Content& content : contents) {
+      const std::array<SqlValue, 3> values = {AsBlob(content.hash), AsBlob(content.bytes),
+                                              ToMs(now)};
+      if (Status done = database_->Run(
+              "INSERT INTO contents(hash, bytes, last_used_ms) VALUES($1, $2, $3) "
+              "ON CONFLICT (hash) DO UPDATE SET last_used_ms = excluded.last_used_ms",
+              values);
+          !done.ok())
+        return done;
+    }
+    const Result<std::int64_t> written = Write(drafts, head);
+    if (!written.ok()) return written.status();
+    first = *written;
+    const std::array<SqlValue, 2> seen = {ToMs(now), chain_};
+    return database_->Run("UPDATE chains SET last_seen_ms = $1 WHERE chain = $2", seen);
+  });
+  if (!status.ok()) return status;
+  head_ = head;
+  return first;
+}
+
+Status Journal::Seal(const SigningKey* key, Timestamp now) {
+  if (head_.seq == sealed_) return Status::Ok();
+  v1::RecordedSeal seal;
+  seal.set_first_seq(sealed_ + 1);
+  const std::array<SqlValue, 2> since = {chain_, sealed_};
+  const auto counts = database_->Rows(
+      "SELECT kind, COUNT(*) FROM entries WHERE chain = $1 AND seq > $2 GROUP BY kind", since);
+  if (!counts.ok()) return counts.status();
+  for (const SqlRow& row : *counts) {
+    if (Text(row[0]) == ToString(EntryKind::kDecision)) seal.set_decisions(Integer(row[1]));
+    if (Text(row[0]) == ToString(EntryKind::kOutcome)) seal.set_outcomes(Integer(row[1]));
+  }
+  if (key != nullptr) {
+    seal.set_signature(key->Sign(head_.hash));
+    seal.set_public_key(key->public_key());
+  }
+  Draft draft;
+  draft.kind = EntryKind::kSeal;
+  draft.time = now;
+  draft.payload = Compress(seal.SerializeAsString());
+  const Result<std::int64_t> written = Append({draft}, {}, now);
+  if (!written.ok()) return written.status();
+  sealed_ = *written;
+  return Status::Ok();
+}
+
+Result<std::optional<std::int64_t>> Journal::OldestToKeep(const Retention& retention,
+                                                          Timestamp now) {
+  // Never the last seal, nor what came after it.
+  const std::array<SqlValue, 3> aged = {chain_, ToMs(now - retention.age), sealed_};
+  const auto by_age = database_->Rows(
+      "SELECT MAX(seq) FROM entries WHERE chain = $1 AND kind = 'seal' AND time_ms < $2 "
+      "AND seq <= $3",
+      aged);
+  if (!by_age.ok()) return by_age.status();
+  std::int64_t oldest = Integer(by_age->front().front());
+  if (retention.bytes > 0) {
+    const Result<std::int64_t> size = SizeOf(*database_);
+    if (!size.ok()) return size.status();
+    if (*size > retention.bytes) {
+      // As large a share of the entries as the size is over, and a tenth more.
+      const double over = static_cast<double>(*size - retention.bytes) / static_cast<double>(*size);
+      const SqlValue chain = chain_;
+      const auto range =
+          database_->Rows("SELECT MIN(seq), MAX(seq) FROM entries WHERE chain = $1", {&chain, 1});
+      if (!range.ok()) return range.status();
+      const std::int64_t first = Integer(range->front()[0]);
+      const auto goal = first + static_cast<std::int64_t>(
+                                    static_cast<double>(Integer(range->front()[1]) - first) *
+                                    std::min(1.0, over * 1.1));
+      const std::array<SqlValue, 3> sized = {chain_, goal, sealed_};
+      const auto seal = database_->Rows(
+          "SELECT MIN(seq) FROM entries WHERE chain = $1 AND kind = 'seal' AND seq >= $2 "
+          "AND seq <= $3",
+          sized);
+      if (!seal.ok()) return seal.status();
+      oldest = std::max(oldest, Integer(seal->front().front()));
+    }
+  }
+  const std::array<SqlValue, 2> before = {chain_, oldest};
+  const auto any =
+      database_->Rows("SELECT 1 FROM entries WHERE chain = $1 AND seq < $2 LIMIT 1", before);
+  if (!any.ok()) return any.status();
+  if (any->empty()) return std::optional<std::int64_t>();
+  return std::optional(oldest);
+}
+
+Result<bool> Journal::Prune(const Retention& retention, Timestamp now) {
+  const Result<std::optional<std::int64_t>> oldest = OldestToKeep(retention, now);
+  if (!oldest.ok()) return oldest.status();
+  if (!*oldest) return false;
+  Head head = head_;
+  const Status status = database_->Transact([&]() -> Status {
+    const std::array<SqlValue, 2> last = {chain_, **oldest - 1};
+    const auto anchor =
+        database_->Rows("SELECT hash, time_ms FROM entries WHERE chain = $1 AND seq = $2", last);
+    if (!anchor.ok()) return anchor.status();
+    if (anchor->empty())
+      return Status::Invalid("entry " + std::to_string(**oldest - 1) + " of " + chain_ +
+                             " is missing");
+    v1::RecordedPruning pruning;
+    pruning.set_first_seq(**oldest);
+    pruning.set_time_ms(Integer(anchor->front()[1]));
+    Draft draft;
+    draft.kind = EntryKind::kPruning;
+    draft.time = now;
+    draft.payload = Compress(pruning.SerializeAsString());
+    if (const auto written = Write({draft}, head); !written.ok()) return written.status();
+    const std::array<SqlValue, 3> values = {**oldest, anchor->front()[0], chain_};
+    if (Status done = database_->Run(
+            "UPDATE chains SET first_seq = $1, anchor = $2 WHERE chain = $3", values);
+        !done.ok())
+      return done;
+    const std::array<SqlValue, 2> before = {chain_, **oldest};
+    if (Status done = database_->Run("DELETE FROM entries WHERE chain = $1 AND seq < $2", before);
+        !done.ok())
+      return done;
+    const auto first = database_->Rows("SELECT MIN(time_ms) FROM entries");
+    if (!first.ok()) return first.status();
+    const SqlValue unused =
+        Integer(first->front().front()) - static_cast<std::int64_t>(kContentMargin.count());
+    return database_->Run("DELETE FROM contents WHERE last_used_ms < $1", {&unused, 1});
+  });
+  if (!status.ok()) return status;
+  head_ = head;
+  return true;
+}
+
+Result<Entry> ReadEntry(const SqlRow& row) {
+  Entry entry;
+  entry.chain = Text(row[0]);
+  entry.seq = Integer(row[1]);
+  const std::string kind = Text(row[2]);
+  const auto known =
+      std::find_if(kKinds.begin(), kKinds.end(), [&](EntryKind k) { return ToString(k) == kind; });
+  if (known == kKinds.end())
+    return Status::Invalid("entry " + ToString(EntryId{entry.chain, entry.seq}) + ": kind '" +
+                           Printable(kind, 20) + "' is not known");
+  entry.kind = *known;
+  entry.time = FromMs(Integer(row[3]));
+  entry.pod_uid = Text(row[4]);
+  entry.namespace_name = Text(row[5]);
+  entry.pod = Text(row[6]);
+  entry.payload = Bytes(row[7]);
+  entry.hash = Bytes(row[8]);
+  return entry;
+}
+
+Result<std::optional<Entry>> FindEntry(Database& database, const EntryId& id) {
+  const std::array<SqlValue, 2> values = {id.chain, id.seq};
+  const auto rows = database.Rows(
+      "SELECT " + std::string(kEntryColumns) + " FROM entries WHERE chain = $1 AND seq = $2",
+      values);
+  if (!rows.ok()) return rows.status();
+  if (rows->empty()) return std::optional<Entry>();
+  Result<Entry> entry = ReadEntry(rows->front());
+  if (!entry.ok()) return entry.status();
+  return std::optional(*std::move(entry));
+}
+
+Fetch FetchFrom(Database& database) {
+  return [&database](const std::string& hash) -> Result<std::string> {
+    const SqlValue value = AsBlob(hash);
+    const auto rows = database.Rows("SELECT bytes FROM contents WHERE hash = $1", {&value, 1});
+    if (!rows.ok()) return rows.status();
+    if (rows->empty())
+      return Status::NotFound("content " + Hex(hash).substr(0, 16) + "… is not there");
+    return Bytes(rows->front().front());
+  };
+}
+
+// Asked in each database's own way: whichever answers.
+Result<std::int64_t> SizeOf(Database& database) {
+  for (const char* sql :
+       {"SELECT (SELECT page_count FROM pragma_page_count()) * (SELECT page_size FROM "
+        "pragma_page_size()) - (SELECT freelist_count FROM pragma_freelist_count()) * (SELECT "
+        "page_size FROM pragma_page_size())",
+        "SELECT pg_total_relation_size('entries') + pg_total_relation_size('contents') + "
+        "pg_total_relation_size('usage')"}) {
+    const auto rows = database.Rows(sql);
+    if (rows.ok() && !rows->empty()) return Integer(rows->front().front());
+    if (!rows.ok() && rows.status().code() != ErrorCode::kInvalid) return rows.status();
+  }
+  return Status::Invalid(database.Name() + ": its size is not told");
+}
+
+}  // namespace sobre

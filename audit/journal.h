@@ -1,0 +1,118 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/digest.h"
+#include "audit/known.h"
+#include "base/status.h"
+#include "base/time.h"
+#include "store/database.h"
+
+// Entries chained by hash: each covers the one before, so that nothing can be changed, taken out or
+// put in without every later hash changing.
+namespace sobre {
+
+enum class EntryKind { kDecision, kOutcome, kSeal, kGap, kPruning };
+std::string_view ToString(EntryKind kind);
+
+// What is to be written.
+struct Draft {
+  EntryKind kind = EntryKind::kDecision;
+  Timestamp time;
+  std::string pod_uid;
+  std::string namespace_name;
+  std::string pod;
+  std::string payload;  // a message of proto/sobre/v1/record.proto, compressed
+};
+
+// A draft in its place: the seq-th of its chain, from 1.
+struct Entry : Draft {
+  std::string chain;
+  std::int64_t seq = 0;
+  std::string hash;
+};
+// SHA-256 over the hash before and all of the entry.
+std::string HashOf(std::string_view previous, std::string_view chain, std::int64_t seq,
+                   const Draft& draft);
+
+// "sobre-0-1f2e3d4c:17": a decision as people and addresses name it.
+struct EntryId {
+  std::string chain;
+  std::int64_t seq = 0;
+};
+std::string ToString(const EntryId& id);
+std::optional<EntryId> ParseEntryId(std::string_view text);
+
+// Where a chain ends.
+struct Head {
+  std::int64_t seq = 0;  // 0: it has no entry yet
+  std::string hash = std::string(32, '\0');
+};
+
+// Writes one chain. For one thread at a time, as its database.
+class Journal {
+ public:
+  // Goes on with the chain that this database was begun with; in an empty one, begins
+  // "NAME-xxxxxxxx": what was written elsewhere under the same name is never written again.
+  static Result<Journal> Open(Database& database, const std::string& name, Timestamp now);
+
+  // All of them and what they refer to, or nothing. Contents that are there already are marked as
+  // used. Gives back the drafts' numbers: the first one's; the others follow.
+  Result<std::int64_t> Append(const std::vector<Draft>& drafts,
+                              const std::vector<Content>& contents, Timestamp now);
+
+  // Closes what was written since the last seal, signed where there is a key; nothing where nothing
+  // was.
+  Status Seal(const SigningKey* key, Timestamp now);
+
+  struct Retention {
+    Duration age;
+    std::int64_t bytes = 0;  // 0: no limit
+  };
+  // Takes sealed entries away that are older, or while there is more than may be; the last seal
+  // stays, and an entry says what went. True if something did.
+  Result<bool> Prune(const Retention& retention, Timestamp now);
+
+  [[nodiscard]] const std::string& chain() const { return chain_; }
+  [[nodiscard]] const Head& head() const { return head_; }
+  [[nodiscard]] std::int64_t entries_since_seal() const { return head_.seq - sealed_; }
+
+ private:
+  Journal(Database& database, std::string chain) : database_(&database), chain_(std::move(chain)) {}
+  Status ReadHead();
+  Result<std::optional<std::int64_t>> OldestToKeep(const Retention& retention, Timestamp now);
+  Result<std::int64_t> Write(const std::vector<Draft>& drafts, Head& head);
+
+  Database* database_;
+  std::string chain_;
+  Head head_;
+  std::int64_t sealed_ = 0;  // number of the last seal
+};
+
+// Entries as they are read back.
+inline constexpr std::string_view kEntryColumns =
+    "chain, seq, kind, time_ms, pod_uid, namespace, pod, payload, hash";
+Result<Entry> ReadEntry(const SqlRow& row);
+Result<std::optional<Entry>> FindEntry(Database& database, const EntryId& id);
+// Of a decision's message and the like; kInvalid names the entry.
+template <class Message>
+Result<Message> Parse(const Entry& entry) {
+  const Result<std::string> plain = Decompress(entry.payload);
+  Message message;
+  if (!plain.ok() || !message.ParseFromString(*plain))
+    return Status::Invalid("entry " + ToString(EntryId{entry.chain, entry.seq}) +
+                           " cannot be read");
+  return message;
+}
+// Contents by hash.
+Fetch FetchFrom(Database& database);
+
+// How much of a database its tables take, without what pruning left free.
+Result<std::int64_t> SizeOf(Database& database);
+
+}  // namespace sobre

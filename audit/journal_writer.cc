@@ -1,0 +1,292 @@
+#include "audit/journal_writer.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace sobre {
+namespace {
+
+// Entries that come close together share a transaction.
+constexpr Duration kGather = std::chrono::milliseconds(50);
+constexpr Duration kRetry = std::chrono::seconds(1);
+constexpr std::size_t kMostInBatch = 500;
+constexpr Duration kBetweenPrunings = std::chrono::minutes(10);
+// A content is marked as used at most so often; pruning leaves an hour's margin.
+constexpr Duration kMarkAgain = std::chrono::minutes(20);
+// Decisions older than this are not waited for after a restart.
+constexpr Duration kOpenFor = std::chrono::hours(48);
+constexpr int kLastTries = 2;
+// Running pods whose decision is remembered over a restart.
+constexpr std::int64_t kMostMeans = 100'000;
+
+std::size_t SizeOfItem(const JournalWriter::Item& item) {
+  constexpr std::size_t kOverhead = 512;
+  std::size_t size = kOverhead + item.draft.payload.size();
+  if (item.outcome) size += item.outcome->ByteSizeLong();
+  return size;
+}
+
+}  // namespace
+
+JournalWriter::JournalWriter(JournalOptions options)
+    : options_(std::move(options)), thread_([this] { Run(); }) {}
+
+JournalWriter::~JournalWriter() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+bool JournalWriter::Put(Item item) {
+  item.bytes = SizeOfItem(item);
+  {
+    const std::lock_guard lock(mutex_);
+    if (backlog_.size() < options_.most_items && bytes_ + item.bytes <= options_.most_bytes) {
+      bytes_ += item.bytes;
+      backlog_.push_back(std::move(item));
+      wake_.notify_all();
+      return true;
+    }
+  }
+  CountDropped(1);
+  return false;
+}
+
+void JournalWriter::CountDropped(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  if (unsaid_ == 0) {
+    unsaid_from_ = Now();
+    Log(LogLevel::kError, "decisions are not recorded",
+        {{"reason",
+          state_.problem.empty() ? "they come faster than they can be written" : state_.problem}});
+  }
+  unsaid_ += number;
+  state_.dropped += number;
+}
+
+std::optional<JournalWriter::Restored> JournalWriter::TakeRestored() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(restored_, std::nullopt);
+}
+
+JournalState JournalWriter::State() const {
+  const std::lock_guard lock(mutex_);
+  JournalState state = state_;
+  state.backlog = backlog_.size();
+  return state;
+}
+
+bool JournalWriter::WaitUntilWritten(Duration most) {
+  std::unique_lock lock(mutex_);
+  return written_.wait_for(lock, most, [this] { return backlog_.empty(); });
+}
+
+void JournalWriter::Run() {
+  int tries = kLastTries;
+  bool failed = false;
+  while (true) {
+    bool stopping = false;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, failed ? kRetry : kGather, [&] { return stop_; });
+      stopping = stop_;
+    }
+    const Timestamp now = Now();
+    Status status = WriteBatch(now);
+    if (status.ok()) status = Maintain(now);
+    if (stopping && status.ok()) {
+      const std::lock_guard lock(mutex_);
+      stopping = backlog_.empty();
+      if (stopping) tries = 0;
+    }
+    if (tries == 0) status = Seal(now);
+    Report(status);
+    failed = !status.ok();
+    if (stopping && (tries == 0 || --tries == 0)) break;
+  }
+  const std::lock_guard lock(mutex_);
+  if (!backlog_.empty())
+    Log(LogLevel::kError, "stopped with decisions that could not be recorded",
+        {{"number", std::to_string(backlog_.size())}, {"reason", state_.problem}});
+}
+
+void JournalWriter::Report(const Status& status) {
+  const std::lock_guard lock(mutex_);
+  if (!status.ok() && state_.problem.empty())
+    Log(LogLevel::kError, "records cannot be written: trying again", {{"error", status.message()}});
+  if (status.ok() && !state_.problem.empty()) Log(LogLevel::kInfo, "records are written again");
+  state_.problem = status.message();
+  if (status.ok()) return;
+  // Whatever the connection is in, begin anew.
+  journal_.reset();
+  database_.reset();
+  stored_.clear();
+}
+
+Status JournalWriter::Open(Timestamp now) {
+  if (journal_) return Status::Ok();
+  Result<std::unique_ptr<Database>> opened = options_.open();
+  if (!opened.ok()) return opened.status();
+  database_ = *std::move(opened);
+  Result<Journal> journal = Journal::Open(*database_, options_.name, now);
+  if (!journal.ok()) return journal.status();
+  journal_ = *std::move(journal);
+  if (last_seal_ == Timestamp()) last_seal_ = now;
+  {
+    const std::lock_guard lock(mutex_);
+    state_.chain = journal_->chain();
+    state_.head = journal_->head();
+  }
+  return was_restored_ ? Status::Ok() : Restore(now);
+}
+
+Status JournalWriter::Restore(Timestamp now) {
+  const std::array<SqlValue, 2> values = {
+      journal_->chain(), static_cast<std::int64_t>((now - kOpenFor).time_since_epoch().count())};
+  // The last decision of each pod; no outcome can be older than it.
+  const auto rows = database_->Rows(
+      "SELECT " + std::string(kEntryColumns) +
+          " FROM entries d WHERE chain = $1 AND time_ms >= $2 AND kind = 'decision' AND "
+          "NOT EXISTS (SELECT 1 FROM entries later WHERE later.pod_uid = d.pod_uid AND "
+          "later.chain = d.chain AND later.seq > d.seq)",
+      values);
+  if (!rows.ok()) return rows.status();
+  // What cannot be read is passed over: `sobre verify` names it.
+  Restored restored;
+  for (const SqlRow& row : *rows) {
+    const Result<Entry> entry = ReadEntry(row);
+    if (!entry.ok()) continue;
+    const Result<v1::Record> record = Parse<v1::Record>(*entry);
+    if (record.ok())
+      restored.open.emplace_back(entry->pod_uid, OpenOf(*record, {entry->chain, entry->seq}));
+  }
+  const std::array<SqlValue, 2> most = {journal_->chain(), kMostMeans};
+  const auto outcomes = database_->Rows(
+      "SELECT " + std::string(kEntryColumns) +
+          " FROM entries WHERE chain = $1 AND kind = 'outcome' ORDER BY seq DESC LIMIT $2",
+      most);
+  if (!outcomes.ok()) return outcomes.status();
+  for (const SqlRow& row : *outcomes) {
+    const Result<Entry> entry = ReadEntry(row);
+    if (!entry.ok()) continue;
+    const Result<v1::RecordedOutcome> outcome = Parse<v1::RecordedOutcome>(*entry);
+    if (outcome.ok() && !outcome->node().empty())
+      restored.means.emplace_back(entry->pod_uid, outcome->mean());
+  }
+  was_restored_ = true;
+  const std::lock_guard lock(mutex_);
+  restored_ = std::move(restored);
+  return Status::Ok();
+}
+
+JournalWriter::Batch JournalWriter::Compose(Timestamp now) {
+  Batch batch;
+  std::int64_t seq = journal_->head().seq;
+  const std::lock_guard lock(mutex_);
+  if (unsaid_ > 0) {
+    v1::RecordedGap gap;
+    gap.set_dropped(static_cast<std::int64_t>(unsaid_));
+    gap.set_from_ms(unsaid_from_.time_since_epoch().count());
+    gap.set_to_ms(now.time_since_epoch().count());
+    gap.set_reason(state_.problem.empty() ? "more decisions than could be written"
+                                          : state_.problem);
+    Draft draft;
+    draft.kind = EntryKind::kGap;
+    draft.time = now;
+    draft.payload = Compress(gap.SerializeAsString());
+    batch.gap = unsaid_;
+    batch.drafts.push_back(std::move(draft));
+    ++seq;
+  }
+  for (Item& item : backlog_) {
+    if (batch.items == kMostInBatch) break;
+    ++batch.items;
+    ++seq;
+    Draft draft = item.draft;
+    if (item.outcome) {
+      item.outcome->set_chain(item.ticket->chain);
+      item.outcome->set_seq(item.ticket->seq);
+      draft.payload = Compress(item.outcome->SerializeAsString());
+    } else if (item.ticket) {
+      *item.ticket = {journal_->chain(), seq};
+    }
+    batch.drafts.push_back(std::move(draft));
+    if (!item.known) continue;
+    for (const Content& content : item.known->contents) {
+      const auto [marked, added] = stored_.try_emplace(content.hash, now);
+      if (!added && now - marked->second < kMarkAgain) continue;
+      marked->second = now;
+      batch.contents.push_back(content);
+    }
+  }
+  return batch;
+}
+
+Status JournalWriter::WriteBatch(Timestamp now) {
+  if (Status status = Open(now); !status.ok()) return status;
+  const Batch batch = Compose(now);
+  if (batch.drafts.empty()) return Status::Ok();
+  const Result<std::int64_t> first = journal_->Append(batch.drafts, batch.contents, now);
+  if (!first.ok()) return first.status();
+  Finish(batch, now);
+  return Status::Ok();
+}
+
+void JournalWriter::Finish(const Batch& batch, Timestamp now) {
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < batch.items; ++i) {
+    const Item& item = backlog_.front();
+    ++(item.outcome ? state_.outcomes : state_.decisions);
+    bytes_ -= item.bytes;
+    backlog_.pop_front();
+  }
+  unsaid_ -= batch.gap;
+  state_.head = journal_->head();
+  state_.last_write = now;
+  if (backlog_.empty()) written_.notify_all();
+}
+
+Status JournalWriter::Seal(Timestamp now) {
+  if (!journal_) return Status::Ok();
+  const std::int64_t before = journal_->head().seq;
+  if (Status status = journal_->Seal(options_.key.get(), now); !status.ok()) return status;
+  last_seal_ = now;
+  if (journal_->head().seq == before) return Status::Ok();
+  Log(LogLevel::kInfo, "records sealed",
+      {{"chain", journal_->chain()},
+       {"entries", std::to_string(journal_->head().seq)},
+       {"head", Hex(journal_->head().hash)}});
+  {
+    const std::lock_guard lock(mutex_);
+    state_.head = journal_->head();
+  }
+  if (options_.on_seal) options_.on_seal(journal_->chain(), journal_->head());
+  return Status::Ok();
+}
+
+Status JournalWriter::Maintain(Timestamp now) {
+  const std::int64_t unsealed = journal_->entries_since_seal();
+  if (unsealed >= options_.seal_entries ||
+      (unsealed > 0 && now - last_seal_ >= options_.seal_every)) {
+    if (Status status = Seal(now); !status.ok()) return status;
+  }
+  if (now - last_seal_ > options_.seal_every) last_seal_ = now;
+  if (!options_.retention || now < next_prune_) return Status::Ok();
+  next_prune_ = now + kBetweenPrunings;
+  const Result<bool> pruned = journal_->Prune(*options_.retention, now);
+  if (!pruned.ok()) return pruned.status();
+  // Contents that nothing kept refers to are gone, and unknown to `stored_`.
+  if (*pruned) stored_.clear();
+  std::erase_if(stored_, [&](const auto& entry) { return now - entry.second > 2 * kMarkAgain; });
+  const std::lock_guard lock(mutex_);
+  state_.head = journal_->head();
+  return Status::Ok();
+}
+
+}  // namespace sobre

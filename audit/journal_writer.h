@@ -1,0 +1,123 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "audit/journal.h"
+#include "audit/outcomes.h"
+#include "base/status.h"
+
+namespace sobre {
+
+struct JournalOptions {
+  // Opens the database, and again after it failed.
+  std::function<Result<std::unique_ptr<Database>>()> open;
+  // The chain's name begins with it.
+  std::string name = "sobre";
+  Duration seal_every = std::chrono::minutes(10);
+  std::int64_t seal_entries = 1000;
+  std::shared_ptr<const SigningKey> key;
+  // Nothing: somebody else prunes.
+  std::optional<Journal::Retention> retention;
+  // Called from the writing thread after each seal.
+  std::function<void(const std::string& chain, const Head& head)> on_seal;
+  // How much may wait while nothing can be written.
+  std::size_t most_items = 20000;
+  std::size_t most_bytes = std::size_t{64} << 20;
+};
+
+// How it goes with writing.
+struct JournalState {
+  std::string chain;
+  Head head;
+  std::uint64_t decisions = 0;  // written since the start
+  std::uint64_t outcomes = 0;
+  std::uint64_t backlog = 0;  // waiting to be written
+  std::uint64_t dropped = 0;
+  std::string problem;  // why nothing can be written now
+  std::optional<Timestamp> last_write;
+};
+
+// Writes entries in the order in which they are put, in batches, on a thread of its own. While the
+// database cannot take them they wait, so many; what comes beyond is dropped, and an entry says how
+// many once it can again.
+class JournalWriter {
+ public:
+  struct Item {
+    Draft draft;
+    std::shared_ptr<const KnownWriter::Written> known;
+    // Of a decision: filled in as it is written. Of an outcome: the decision's.
+    std::shared_ptr<Ticket> ticket;
+    std::optional<v1::RecordedOutcome> outcome;  // becomes the payload
+    std::size_t bytes = 0;                       // set by Put()
+  };
+  // What a former process wrote: decisions without an outcome, and outcomes, by the pod's uid.
+  struct Restored {
+    std::vector<std::pair<std::string, OpenDecision>> open;
+    std::vector<std::pair<std::string, v1::RecordedFigures>> means;
+  };
+
+  explicit JournalWriter(JournalOptions options);
+  // Writes what waits, as long as the database takes it, and a seal.
+  ~JournalWriter();
+  JournalWriter(const JournalWriter&) = delete;
+  JournalWriter& operator=(const JournalWriter&) = delete;
+
+  // False where it was dropped.
+  bool Put(Item item);
+  // So many were lost before they could be put.
+  void CountDropped(std::uint64_t number);
+  // Once, as soon as they were read.
+  std::optional<Restored> TakeRestored();
+  [[nodiscard]] JournalState State() const;
+  // Until nothing waits, or `most` has passed: then false.
+  bool WaitUntilWritten(Duration most);
+
+ private:
+  struct Batch {
+    std::vector<Draft> drafts;
+    std::vector<Content> contents;
+    std::size_t items = 0;
+    std::uint64_t gap = 0;
+  };
+  void Run();
+  Status WriteBatch(Timestamp now);
+  Batch Compose(Timestamp now);
+  void Finish(const Batch& batch, Timestamp now);
+  Status Open(Timestamp now);
+  Status Restore(Timestamp now);
+  Status Maintain(Timestamp now);
+  Status Seal(Timestamp now);
+  void Report(const Status& status);
+
+  const JournalOptions options_;
+  mutable std::mutex mutex_;  // guards down to stop_
+  std::condition_variable wake_;
+  std::condition_variable written_;
+  std::deque<Item> backlog_;
+  std::size_t bytes_ = 0;
+  std::uint64_t unsaid_ = 0;  // dropped, and in no entry yet
+  Timestamp unsaid_from_;
+  std::optional<Restored> restored_;
+  JournalState state_;
+  bool stop_ = false;
+  // Of the thread alone.
+  std::unique_ptr<Database> database_;
+  std::optional<Journal> journal_;
+  std::unordered_map<std::string, Timestamp> stored_;  // contents, by when they were last marked
+  bool was_restored_ = false;
+  Timestamp last_seal_;
+  Timestamp next_prune_;
+  std::thread thread_;  // last: it uses all above
+};
+
+}  // namespace sobre

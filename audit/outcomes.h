@@ -1,0 +1,81 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "audit/journal.h"
+#include "audit/record.h"
+
+namespace sobre {
+
+// The number of an entry, known once it is written.
+struct Ticket {
+  std::string chain;
+  std::int64_t seq = 0;
+};
+
+// A decision that waits to hear what became of its pod.
+struct OpenDecision {
+  std::shared_ptr<Ticket> ticket;
+  Timestamp answered;
+  bool shadow = false;
+  std::string namespace_name;
+  std::string pod;
+  v1::RecordedCandidate best;
+  v1::RecordedFigures mean;
+  std::vector<std::string> certifications;
+  // What the figures of another node than the best come from, while it is young.
+  std::shared_ptr<const Snapshot> snapshot;
+  DecisionRequest request;
+  std::vector<std::int32_t> candidates;
+  // Read back from a former process, which may have missed the pod's end.
+  bool restored = false;
+};
+// As it is recorded.
+OpenDecision OpenOf(const DecisionCase& made, const v1::Record& record,
+                    std::shared_ptr<Ticket> ticket);
+OpenDecision OpenOf(const v1::Record& record, const EntryId& id);
+
+// What became of a decision; its ticket says of which, once that one is written.
+struct Closed {
+  std::shared_ptr<Ticket> ticket;
+  v1::RecordedOutcome outcome;
+  bool agreed = false;  // on the best node, or on one as good
+};
+
+// Joins decisions with the pods that are seen. The last decision of a pod before its node is the
+// one that counts. Not thread-safe.
+class OutcomeBook {
+ public:
+  explicit OutcomeBook(std::int64_t extender_weight) : extender_weight_(extender_weight) {}
+
+  using Each = std::function<void(Closed)>;
+  void Decided(const std::string& uid, OpenDecision decision, const Each& closed);
+  // A decision that was read back; nothing if a newer one is known.
+  void Restore(const std::string& uid, OpenDecision decision, const Each& closed);
+  // The pod is there; `node` is empty while it has none.
+  void Seen(const std::string& uid, const std::string& node, const Each& closed);
+  void Gone(const std::string& uid, const Each& closed);
+  // All pods were told, and all decisions of former processes: of those whose pod is not there
+  // nobody will hear more.
+  void AllKnown(const Each& closed);
+  // Lets go of what keeps much memory.
+  void Age(Timestamp now);
+  [[nodiscard]] std::size_t open() const { return open_.size(); }
+  [[nodiscard]] bool IsPresent(const std::string& uid) const { return present_.contains(uid); }
+
+ private:
+  void Close(const std::string& uid, const std::string& node, const Each& closed);
+  [[nodiscard]] Closed Judge(const OpenDecision& open, const std::string& uid,
+                             const std::string& node) const;
+
+  const std::int64_t extender_weight_;
+  std::unordered_map<std::string, OpenDecision> open_;
+  std::unordered_map<std::string, std::string> present_;  // uid to node, "" while it has none
+};
+
+}  // namespace sobre

@@ -1,0 +1,219 @@
+#include "audit/recorder.h"
+
+#include <algorithm>
+
+namespace sobre {
+namespace {
+
+constexpr Duration kPause = std::chrono::milliseconds(5);
+// Some 30 MB of candidates.
+constexpr std::int64_t kMostQueuedCandidates = 500'000;
+
+MeanOfCandidates MeanOf(const v1::RecordedFigures& figures) {
+  MeanOfCandidates mean;
+  if (figures.has_gco2e()) mean.gco2e_per_hour = figures.gco2e();
+  if (figures.has_eur()) mean.eur_per_hour = figures.eur();
+  return mean;
+}
+
+}  // namespace
+
+Recorder::Recorder(RecorderOptions options, std::function<void(const DecisionCase&)> on_case)
+    : on_case_(std::move(on_case)), book_(options.extender_weight) {
+  if (options.journal) journal_ = std::make_unique<JournalWriter>(*std::move(options.journal));
+  thread_ = std::thread([this] { Run(); });
+}
+
+Recorder::~Recorder() {
+  stop_ = true;
+  thread_.join();
+  for (auto& spare : spare_) delete spare.load();
+}
+
+std::unique_ptr<DecisionCase> Recorder::Take() {
+  for (auto& spare : spare_) {
+    if (spare.load(std::memory_order_relaxed) == nullptr) continue;
+    if (DecisionCase* used = spare.exchange(nullptr)) return std::unique_ptr<DecisionCase>(used);
+  }
+  return std::make_unique<DecisionCase>();
+}
+
+void Recorder::Offer(std::unique_ptr<DecisionCase> made) {
+  const auto candidates = static_cast<std::int64_t>(made->decision.candidates.size());
+  if (queued_candidates_.fetch_add(candidates) <= kMostQueuedCandidates &&
+      queue_.Push(std::move(made)))
+    return;
+  queued_candidates_ -= candidates;
+  ++lost_;
+}
+
+void Recorder::PodSeen(const std::string& uid, const std::string& node) {
+  const std::lock_guard lock(mutex_);
+  events_.push_back({PodEvent::What::kSeen, uid, node});
+}
+
+void Recorder::PodGone(const std::string& uid) {
+  const std::lock_guard lock(mutex_);
+  events_.push_back({PodEvent::What::kGone, uid, ""});
+}
+
+void Recorder::PodsListed() {
+  const std::lock_guard lock(mutex_);
+  events_.push_back({PodEvent::What::kListed, "", ""});
+}
+
+RecorderState Recorder::State() const {
+  RecorderState state;
+  state.enabled = journal_ != nullptr;
+  if (journal_) state.journal = journal_->State();
+  state.outcomes = outcomes_;
+  state.agreed = agreed_;
+  state.open_decisions = open_;
+  return state;
+}
+
+std::optional<MeanOfCandidates> Recorder::MeanFor(const std::string& uid) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = means_.find(uid);
+  if (found == means_.end()) return std::nullopt;
+  return found->second;
+}
+
+bool Recorder::WaitUntilWritten(Duration most) {
+  const std::uint64_t offered = queue_.pushed();
+  const auto deadline = std::chrono::steady_clock::now() + most;
+  while (taken_ < offered) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(kPause);
+  }
+  return !journal_ || journal_->WaitUntilWritten(most);
+}
+
+void Recorder::Run() {
+  while (!stop_) {
+    if (!RunOnce()) std::this_thread::sleep_for(kPause);
+  }
+  while (RunOnce()) {
+  }
+  journal_.reset();
+}
+
+// True if there was something to do.
+bool Recorder::RunOnce() {
+  std::deque<PodEvent> events;
+  {
+    const std::lock_guard lock(mutex_);
+    events.swap(events_);
+  }
+  TakeRestored();
+  for (const PodEvent& event : events) TakeEvent(event);
+  bool any = !events.empty();
+  std::unique_ptr<DecisionCase> made;
+  while (queue_.Pop(made)) {
+    any = true;
+    queued_candidates_ -= static_cast<std::int64_t>(made->decision.candidates.size());
+    TakeCase(*made);
+    made->snapshot.reset();
+    for (auto& spare : spare_) {
+      DecisionCase* none = nullptr;
+      if (spare.compare_exchange_strong(none, made.get())) {
+        // NOLINTNEXTLINE(bugprone-unused-return-value): the slot owns it now
+        made.release();
+        break;
+      }
+    }
+    ++taken_;
+  }
+  if (const std::uint64_t lost = lost_; journal_ && lost > said_lost_) {
+    journal_->CountDropped(lost - said_lost_);
+    said_lost_ = lost;
+  }
+  book_.Age(Now());
+  open_ = book_.open();
+  return any;
+}
+
+void Recorder::Describe(const std::shared_ptr<const Snapshot>& snapshot) {
+  if (known_.snapshot == snapshot) return;
+  known_ = sobre::Describe(snapshot);
+  written_ = std::make_shared<const KnownWriter::Written>(known_writer_.Write(known_));
+}
+
+void Recorder::TakeCase(const DecisionCase& made) {
+  on_case_(made);
+  if (!journal_) return;
+  Describe(made.snapshot);
+  v1::Record record = MakeRecord(made, known_);
+  record.set_known_sha256(written_->hash);
+  JournalWriter::Item item;
+  item.draft.kind = EntryKind::kDecision;
+  item.draft.time = made.answered;
+  item.draft.pod_uid = made.request.pod.uid;
+  item.draft.namespace_name = made.request.pod.namespace_name;
+  item.draft.pod = made.request.pod.name;
+  item.draft.payload = Compress(record.SerializeAsString());
+  item.known = written_;
+  item.ticket = std::make_shared<Ticket>();
+  OpenDecision open = OpenOf(made, record, item.ticket);
+  if (!journal_->Put(std::move(item))) return;
+  book_.Decided(made.request.pod.uid, std::move(open), [this](Closed closed) { Put(closed); });
+}
+
+void Recorder::TakeRestored() {
+  if (!journal_ || restored_) return;
+  auto restored = journal_->TakeRestored();
+  if (!restored) return;
+  restored_ = true;
+  const auto put = [this](Closed closed) { Put(std::move(closed)); };
+  for (auto& [uid, decision] : restored->open) book_.Restore(uid, std::move(decision), put);
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [uid, mean] : restored->means) means_.try_emplace(uid, MeanOf(mean));
+  }
+  if (pods_listed_) ForgetTheGone();
+}
+
+// All pods were told, and all that was restored.
+void Recorder::ForgetTheGone() {
+  book_.AllKnown([this](Closed closed) { Put(std::move(closed)); });
+  const std::lock_guard lock(mutex_);
+  std::erase_if(means_, [this](const auto& entry) { return !book_.IsPresent(entry.first); });
+}
+
+void Recorder::TakeEvent(const PodEvent& event) {
+  const auto put = [this](Closed closed) { Put(std::move(closed)); };
+  switch (event.what) {
+    case PodEvent::What::kSeen:
+      book_.Seen(event.uid, event.node, put);
+      break;
+    case PodEvent::What::kGone: {
+      book_.Gone(event.uid, put);
+      const std::lock_guard lock(mutex_);
+      means_.erase(event.uid);
+      break;
+    }
+    case PodEvent::What::kListed:
+      pods_listed_ = true;
+      if (restored_) ForgetTheGone();
+  }
+}
+
+void Recorder::Put(Closed closed) {
+  ++outcomes_;
+  if (closed.agreed) ++agreed_;
+  if (!closed.outcome.node().empty()) {
+    const std::lock_guard lock(mutex_);
+    means_[closed.outcome.pod_uid()] = MeanOf(closed.outcome.mean());
+  }
+  JournalWriter::Item item;
+  item.draft.kind = EntryKind::kOutcome;
+  item.draft.time = Now();
+  item.draft.pod_uid = closed.outcome.pod_uid();
+  item.draft.namespace_name = closed.outcome.namespace_();
+  item.draft.pod = closed.outcome.pod();
+  item.ticket = std::move(closed.ticket);
+  item.outcome = std::move(closed.outcome);
+  journal_->Put(std::move(item));
+}
+
+}  // namespace sobre

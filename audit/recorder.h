@@ -1,0 +1,119 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unordered_map>
+
+#include "audit/journal_writer.h"
+#include "audit/outcomes.h"
+#include "audit/record.h"
+#include "base/bounded_queue.h"
+
+namespace sobre {
+
+struct RecorderOptions {
+  // Nothing: decisions are not kept.
+  std::optional<JournalOptions> journal;
+  // By how much kube-scheduler multiplies our scores.
+  std::int64_t extender_weight = 1;
+};
+
+// How it goes with recording.
+struct RecorderState {
+  bool enabled = false;
+  JournalState journal;
+  std::uint64_t outcomes = 0;
+  std::uint64_t agreed = 0;  // of the outcomes: on the best node, or on one as good
+  std::uint64_t open_decisions = 0;
+};
+
+// What the mean of the feasible candidates would take, by hour, report ledger.
+struct MeanOfCandidates {
+  std::optional<double> gco2e_per_hour;
+  std::optional<double> eur_per_hour;
+};
+
+// Turns decisions, and what became of their pods, into a chain of entries, on threads of its own.
+// What the decision path calls takes no lock, waits for nothing and touches no disk: what cannot be
+// taken is dropped and counted, and the chain says how many.
+class Recorder {
+ public:
+  // `on_case` sees every decision on the recording thread, also where none is kept.
+  Recorder(RecorderOptions options, std::function<void(const DecisionCase&)> on_case);
+  // Writes what it has, and a seal.
+  ~Recorder();
+  Recorder(const Recorder&) = delete;
+  Recorder& operator=(const Recorder&) = delete;
+
+  // For the decision path: Take() gives a case whose buffers were used before, where there is one.
+  std::unique_ptr<DecisionCase> Take();
+  void Offer(std::unique_ptr<DecisionCase> made);
+
+  // For whoever watches pods: one is there, with the node that it was bound to, if any; one is
+  // gone; all that are there were told. Any thread, quick.
+  void PodSeen(const std::string& uid, const std::string& node);
+  void PodGone(const std::string& uid);
+  void PodsListed();
+
+  [[nodiscard]] RecorderState State() const;
+  // Of a pod that runs and whose decision is known. Any thread.
+  [[nodiscard]] std::optional<MeanOfCandidates> MeanFor(const std::string& uid) const;
+  // Until all that was offered is written, or `most` has passed: then false.
+  bool WaitUntilWritten(Duration most);
+
+ private:
+  struct PodEvent {
+    enum class What { kSeen, kGone, kListed };
+    What what;
+    std::string uid;
+    std::string node;
+  };
+  void Run();
+  bool RunOnce();
+  void TakeCase(const DecisionCase& made);
+  void TakeEvent(const PodEvent& event);
+  void TakeRestored();
+  void ForgetTheGone();
+  void Put(Closed closed);
+  void Describe(const std::shared_ptr<const Snapshot>& snapshot);
+
+  static constexpr std::size_t kQueue = 256;
+  static constexpr std::size_t kSpare = 16;
+
+  const std::function<void(const DecisionCase&)> on_case_;
+  BoundedQueue<std::unique_ptr<DecisionCase>, kQueue> queue_;
+  std::atomic<std::int64_t> queued_candidates_ = 0;
+  std::array<std::atomic<DecisionCase*>, kSpare> spare_{};
+  std::atomic<std::uint64_t> lost_ = 0;  // dropped before anybody could look at them
+  std::atomic<std::uint64_t> taken_ = 0;
+  std::atomic<bool> stop_ = false;
+  std::atomic<std::uint64_t> outcomes_ = 0;
+  std::atomic<std::uint64_t> agreed_ = 0;
+  std::atomic<std::uint64_t> open_ = 0;
+
+  mutable std::mutex mutex_;  // guards the next two
+  std::deque<PodEvent> events_;
+  std::unordered_map<std::string, MeanOfCandidates> means_;
+
+  // Of the recording thread alone.
+  OutcomeBook book_;
+  bool pods_listed_ = false;
+  bool restored_ = false;
+  std::uint64_t said_lost_ = 0;
+  Known known_;
+  std::shared_ptr<const KnownWriter::Written> written_;
+  KnownWriter known_writer_;
+
+  std::unique_ptr<JournalWriter> journal_;  // nothing where none is kept
+  std::thread thread_;                      // last: it uses all above
+};
+
+}  // namespace sobre

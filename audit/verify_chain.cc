@@ -1,0 +1,242 @@
+#include "audit/verify_chain.h"
+
+#include <array>
+#include <map>
+#include <unordered_map>
+
+#include "audit/record.h"
+#include "audit/verify.h"
+#include "base/text.h"
+
+namespace sobre {
+namespace {
+
+constexpr std::int64_t kPage = 200;
+constexpr std::size_t kMostKnown = 8;
+
+class ChainVerifier {
+ public:
+  ChainVerifier(Database& database, std::shared_ptr<const Catalog> catalog,
+                const VerifyOptions& options)
+      : database_(database), catalog_(std::move(catalog)), options_(options) {}
+
+  Result<std::vector<ChainSummary>> Verify() {
+    if (Status status = CheckContents(); !status.ok()) return status;
+    const auto rows = database_.Rows(
+        "SELECT chain, first_seq, anchor FROM chains UNION ALL "
+        "SELECT DISTINCT chain, 0, NULL FROM entries WHERE chain NOT IN (SELECT chain FROM chains) "
+        "ORDER BY 1");
+    if (!rows.ok()) return rows.status();
+    std::vector<ChainSummary> summaries;
+    for (const SqlRow& row : *rows) {
+      summary_ = {};
+      summary_.chain = Text(row[0]);
+      summary_.first_seq = Integer(row[1]);
+      if (summary_.first_seq < 1)
+        return Status::Invalid(Printable(summary_.chain, 60) +
+                               ": where this chain begins is not told");
+      summary_.head = {summary_.first_seq - 1, Bytes(row[2])};
+      if (Status status = CheckChain(); !status.ok()) return status;
+      summaries.push_back(summary_);
+    }
+    for (const VerifyOptions::KeptHead& kept : options_.heads) {
+      if (Status status = CheckKept(kept, summaries); !status.ok()) return status;
+    }
+    return summaries;
+  }
+
+ private:
+  [[nodiscard]] static Status Wrong(const EntryId& id, const std::string& what) {
+    return Status::Invalid(ToString(id) + ": " + what);
+  }
+
+  Status CheckContents() {
+    return database_.ForEach("SELECT hash, bytes FROM contents", {}, [](const SqlRow& row) {
+      return Sha256(Bytes(row[1])) == Bytes(row[0])
+                 ? Status::Ok()
+                 : Status::Invalid("content " + Hex(Bytes(row[0])).substr(0, 16) + "… was changed");
+    });
+  }
+
+  Status CheckChain() {
+    last_seal_ = summary_.first_seq - 1;
+    since_seal_ = {};
+    pruned_to_ = 1;
+    seen_outcomes_.clear();
+    while (true) {
+      const std::array<SqlValue, 3> after = {summary_.chain, summary_.head.seq, kPage};
+      const auto rows = database_.Rows("SELECT " + std::string(kEntryColumns) +
+                                           " FROM entries WHERE chain = $1 AND seq > $2 "
+                                           "ORDER BY seq LIMIT $3",
+                                       after);
+      if (!rows.ok()) return rows.status();
+      for (const SqlRow& row : *rows)
+        if (Status status = CheckRow(row); !status.ok()) return status;
+      if (static_cast<std::int64_t>(rows->size()) < kPage) break;
+    }
+    const std::array<SqlValue, 2> before = {summary_.chain, summary_.first_seq};
+    const auto early =
+        database_.Rows("SELECT seq FROM entries WHERE chain = $1 AND seq < $2 LIMIT 1", before);
+    if (!early.ok()) return early.status();
+    if (!early->empty())
+      return Wrong({summary_.chain, Integer(early->front()[0])},
+                   "stands before the chain's beginning");
+    if (summary_.first_seq > 1 && pruned_to_ != summary_.first_seq)
+      return Wrong({summary_.chain, summary_.first_seq},
+                   "entries before it are gone, and no entry says that they were pruned");
+    return Status::Ok();
+  }
+
+  Status CheckRow(const SqlRow& row) {
+    const EntryId id{summary_.chain, Integer(row[1])};
+    const std::int64_t expected = summary_.head.seq + 1;
+    if (id.seq != expected)
+      return Wrong(
+          {summary_.chain, expected},
+          "is missing" + (id.seq - 1 > expected ? ", and all up to " + std::to_string(id.seq - 1)
+                                                : std::string()));
+    const Result<Entry> entry = ReadEntry(row);
+    if (!entry.ok()) return entry.status();
+    if (HashOf(summary_.head.hash, entry->chain, entry->seq, *entry) != entry->hash)
+      return Wrong(id,
+                   "its hash is not that of what stands there: it was changed, or put in, or "
+                   "an entry before it was");
+    before_ = std::exchange(summary_.head, Head{entry->seq, entry->hash}).hash;
+    for (const VerifyOptions::KeptHead& kept : options_.heads) {
+      if (kept.id.chain == id.chain && kept.id.seq == id.seq && kept.hash != entry->hash)
+        return Wrong(id, "the head that was kept has another hash: the chain was written anew");
+    }
+    const Status status = CheckEntry(*entry);
+    return status.ok() || status.code() != ErrorCode::kInvalid ? status
+                                                               : Wrong(id, status.message());
+  }
+
+  Status CheckEntry(const Entry& entry) {
+    switch (entry.kind) {
+      case EntryKind::kDecision:
+        ++since_seal_.decisions;
+        return CheckDecision(entry);
+      case EntryKind::kOutcome:
+        ++since_seal_.outcomes;
+        return CheckOutcome(entry);
+      case EntryKind::kSeal:
+        return CheckSeal(entry);
+      case EntryKind::kGap: {
+        const auto gap = Parse<v1::RecordedGap>(entry);
+        if (!gap.ok()) return gap.status();
+        summary_.dropped += gap->dropped();
+        return Status::Ok();
+      }
+      case EntryKind::kPruning: {
+        const auto pruning = Parse<v1::RecordedPruning>(entry);
+        if (!pruning.ok()) return pruning.status();
+        pruned_to_ = pruning->first_seq();
+        return Status::Ok();
+      }
+    }
+    return Status::Ok();
+  }
+
+  Status CheckDecision(const Entry& entry) {
+    ++summary_.decisions;
+    const auto record = Parse<v1::Record>(entry);
+    if (!record.ok()) return record.status();
+    if (record->pod().uid() != entry.pod_uid)
+      return Status::Invalid("the entry is of pod " + Printable(entry.pod_uid, 60) +
+                             ", the decision of " + Printable(record->pod().uid(), 60));
+    if (!options_.recompute) return Status::Ok();
+    const auto known = KnownOf(record->known_sha256());
+    if (!known.ok()) return known.status();
+    const Status status = sobre::Verify(*record, **known, catalog_);
+    if (status.code() != ErrorCode::kNotFound) return status;
+    ++summary_.other_rules;
+    return Status::Ok();
+  }
+
+  Status CheckOutcome(const Entry& entry) {
+    ++summary_.outcomes;
+    const auto outcome = Parse<v1::RecordedOutcome>(entry);
+    if (!outcome.ok()) return outcome.status();
+    const EntryId of{outcome->chain(), outcome->seq()};
+    if (!seen_outcomes_.emplace(ToString(of), entry.seq).second)
+      return Status::Invalid("a second outcome of decision " + ToString(of));
+    if (of.chain != entry.chain) return Status::Ok();
+    if (of.seq >= entry.seq)
+      return Status::Invalid("its decision " + ToString(of) + " comes later");
+    return Status::Ok();
+  }
+
+  Status CheckSeal(const Entry& entry) {
+    ++summary_.seals;
+    const auto seal = Parse<v1::RecordedSeal>(entry);
+    if (!seal.ok()) return seal.status();
+    const bool whole = seal->first_seq() == last_seal_ + 1 &&
+                       (last_seal_ >= summary_.first_seq || summary_.first_seq == 1);
+    if (whole &&
+        (seal->decisions() != since_seal_.decisions || seal->outcomes() != since_seal_.outcomes))
+      return Status::Invalid("the seal counts " + std::to_string(seal->decisions()) +
+                             " decisions and " + std::to_string(seal->outcomes()) +
+                             " outcomes; there are " + std::to_string(since_seal_.decisions) +
+                             " and " + std::to_string(since_seal_.outcomes));
+    if (!seal->signature().empty()) {
+      // The hash before the seal is what its own hash was made from.
+      ++summary_.signed_seals;
+      if (!IsSignedBy(seal->public_key(), before_, seal->signature()))
+        return Status::Invalid("the seal's signature does not hold");
+    }
+    if (options_.public_key && seal->public_key() != *options_.public_key)
+      return Status::Invalid(seal->public_key().empty() ? "the seal is not signed"
+                                                        : "the seal is signed by another key");
+    last_seal_ = entry.seq;
+    since_seal_ = {};
+    return Status::Ok();
+  }
+
+  Status CheckKept(const VerifyOptions::KeptHead& kept,
+                   const std::vector<ChainSummary>& summaries) const {
+    for (const ChainSummary& summary : summaries) {
+      if (summary.chain != kept.id.chain) continue;
+      if (summary.head.seq < kept.id.seq)
+        return Wrong(kept.id, "its hash was kept, and the chain ends at " +
+                                  std::to_string(summary.head.seq) + ": its tail was cut");
+      return Status::Ok();
+    }
+    return Wrong(kept.id, "its hash was kept, and there is no such chain");
+  }
+
+  Result<std::shared_ptr<const v1::RecordedSnapshot>> KnownOf(const std::string& hash) {
+    if (const auto found = known_.find(hash); found != known_.end()) return found->second;
+    Result<v1::RecordedSnapshot> read = ReadKnown(hash, FetchFrom(database_));
+    if (!read.ok())
+      return read.status().code() == ErrorCode::kNotFound ? Status::Invalid(read.status().message())
+                                                          : read.status();
+    if (known_.size() >= kMostKnown) known_.clear();
+    auto known = std::make_shared<const v1::RecordedSnapshot>(*std::move(read));
+    known_.emplace(hash, known);
+    return known;
+  }
+
+  Database& database_;
+  const std::shared_ptr<const Catalog> catalog_;
+  const VerifyOptions& options_;
+  ChainSummary summary_;
+  std::int64_t last_seal_ = 0;
+  struct {
+    std::int64_t decisions = 0;
+    std::int64_t outcomes = 0;
+  } since_seal_;
+  std::int64_t pruned_to_ = 1;
+  std::string before_;
+  std::unordered_map<std::string, std::int64_t> seen_outcomes_;
+  std::map<std::string, std::shared_ptr<const v1::RecordedSnapshot>> known_;
+};
+
+}  // namespace
+
+Result<std::vector<ChainSummary>> VerifyChains(Database& database,
+                                               const std::shared_ptr<const Catalog>& catalog,
+                                               const VerifyOptions& options) {
+  return ChainVerifier(database, catalog, options).Verify();
+}
+
+}  // namespace sobre

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "audit/recorder.h"
+#include "base/status.h"
+#include "extender/config.h"
+#include "extender/recent_decisions.h"
+#include "k8s/cluster_watch.h"
+
+namespace sobre {
+
+// Where decisions go: the last ones for the status pages, all of them into the database that the
+// configuration names.
+class Records final : public PodListener {
+ public:
+  // An error is one of the configuration: a key that cannot be read. A database that cannot be
+  // opened is tried again, for as long as it takes.
+  static Result<std::unique_ptr<Records>> Open(const Config& config);
+  ~Records() override;
+
+  [[nodiscard]] RecentDecisions& recent() { return recent_; }
+  [[nodiscard]] Recorder& recorder() { return *recorder_; }
+
+  void PodSeen(const std::string& uid, const std::string& node) override {
+    recorder_->PodSeen(uid, node);
+  }
+  void PodGone(const std::string& uid) override { recorder_->PodGone(uid); }
+  void PodsListed() override { recorder_->PodsListed(); }
+
+ private:
+  Records() = default;
+  RecentDecisions recent_;
+  std::unique_ptr<Recorder> recorder_;  // last: it uses all above
+};
+
+// Where a configuration keeps its records, to be read by commands; an error says that it names
+// none.
+Result<std::unique_ptr<Database>> OpenToRead(const Config& config);
+
+}  // namespace sobre
