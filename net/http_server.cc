@@ -366,8 +366,15 @@ class HttpServer::Impl final : public httplib::Server {
     SetResponse(std::move(refusal), response);
   }
 
-  const HttpServer::Handler* Find(std::string_view method, const std::string& path) const {
+  // The path itself, else all below its folder.
+  [[nodiscard]] auto RouteOf(const std::string& path) const {
     const auto route = routes_.find(path);
+    if (route != routes_.end()) return route;
+    return routes_.find(path.substr(0, path.rfind('/') + 1) + "*");
+  }
+
+  const HttpServer::Handler* Find(std::string_view method, const std::string& path) const {
+    const auto route = RouteOf(path);
     if (route == routes_.end()) return nullptr;
     const auto handler = route->second.find(method == "HEAD" ? "GET" : method);
     return handler == route->second.end() ? nullptr : &handler->second;
@@ -387,7 +394,7 @@ class HttpServer::Impl final : public httplib::Server {
       }
       return false;
     };
-    const auto route = routes_.find(request.path);
+    const auto route = RouteOf(request.path);
     if (route == routes_.end()) return refuse(404, "no such path: " + Printable(request.path));
     if (Find(request.method, request.path) == nullptr) {
       std::string allowed;

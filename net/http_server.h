@@ -60,7 +60,8 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  // For GET (and HEAD) or POST of exactly this path.
+  // For GET (and HEAD) or POST of exactly this path; of a path that ends in "/*", for all directly
+  // below it that have no handler of their own.
   void Handle(std::string_view method, std::string path, Handler handler);
   // Binds and serves in threads of its own.
   Status Start();

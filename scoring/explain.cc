@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "scoring/analysis.h"
+#include "scoring/limits.h"
 
 namespace sobre {
 namespace {
@@ -240,8 +241,104 @@ std::string Reason(const Candidate& candidate, const Decision& decision, const S
          " more than the cheapest" + AgainstTheMean(candidate, decision);
 }
 
+std::string WhatWouldChange(const Candidate& candidate, const Candidate& best,
+                            const Decision& decision, const Snapshot& snapshot) {
+  const NodeRecord* node = RecordOf(candidate, snapshot);
+  if (node == nullptr || !decision.ranked_by || RecordOf(best, snapshot) == nullptr) return {};
+  const bool grams_known = candidate.placement.grams_known && best.placement.grams_known;
+  const bool euros_known = candidate.placement.euros_known && best.placement.euros_known;
+  std::vector<std::string> conditions;
+  const auto cleaner = [&] {
+    const double share = RankedGrams(best, decision) / RankedGrams(candidate, decision);
+    if (share >= 1) return;
+    const auto& intensity = decision.intensity_basis == IntensityBasis::kLive
+                                ? node->live_intensity
+                                : node->catalog_intensity;
+    if (intensity) {
+      conditions.push_back("its grid were below " +
+                           FormatSignificant(intensity->value.value() * share, 3) +
+                           " instead of " + FormatSignificant(intensity->value.value(), 3) +
+                           " g/kWh");
+    } else {
+      conditions.push_back("it emitted " + Percent(Fraction(1 - share)) + " less");
+    }
+  };
+  const auto cheaper = [&](EurosPerHour most) {
+    const double share = most / RankedEuros(candidate, decision);
+    if (share < 1)
+      conditions.push_back("it cost " + Percent(Fraction(1 - share)) + " less");
+  };
+  switch (*decision.ranked_by) {
+    case Objective::kCarbon:
+      if (grams_known) cleaner();
+      break;
+    case Objective::kCost:
+      if (euros_known) cheaper(RankedEuros(best, decision));
+      break;
+    case Objective::kPriced:
+      if (grams_known && euros_known) {
+        const EurosPerHour gap = RankedPriced(candidate, decision) - RankedPriced(best, decision);
+        if (gap > EurosPerHour(0))
+          cheaper(RankedEuros(candidate, decision) - gap);
+      }
+      break;
+    case Objective::kBalanced: {
+      if (!grams_known || !euros_known) break;
+      EurosPerHour cheapest = RankedEuros(best, decision);
+      for (const Candidate& other : decision.candidates)
+        if (other.placement.euros_known) cheapest = std::min(cheapest, RankedEuros(other, decision));
+      if (!candidate.within_tolerance)
+        cheaper(ToleranceLimit(cheapest, decision.policy.cost_tolerance));
+      cleaner();
+    }
+  }
+  if (conditions.empty()) return {};
+  std::string text = node->facts->name + " would win if " + conditions.front();
+  if (conditions.size() > 1) text += " and " + conditions.back();
+  return text;
+}
+
+std::string InputsText(const NodeRecord& node, const Decision& decision) {
+  std::string text;
+  const auto add = [&](const char* what, const std::string& value, const std::string& source,
+                       std::optional<Timestamp> time) {
+    std::string line;
+    Pad(line, what, 22);
+    Pad(line, value, 22);
+    line += source;
+    if (time && *time != Timestamp())
+      line += ", " + FormatAge(std::max(Duration(0), decision.time - *time)) + " old";
+    text += "  " + line + "\n";
+  };
+  const auto sourced = [&](const char* what, const auto& value, const char* unit) {
+    if (!value) return;
+    const bool ages = value->method != Method::kPublished;
+    add(what, FormatSignificant(value->value.value(), 4) + " " + unit, value->source,
+        ages ? std::optional(value->time) : std::nullopt);
+  };
+  add("watts per vCPU",
+      FormatSignificant(node.idle.value(), 3) + " idle, +" +
+          FormatSignificant(node.slope.value(), 3) + " busy",
+      node.power_source + " (" + std::string(ToString(node.power_basis)) + ")", std::nullopt);
+  if (node.gpu)
+    add("watts per accelerator",
+        FormatSignificant(node.gpu->idle.value(), 3) + " idle, " +
+            FormatSignificant(node.gpu->full.value(), 3) + " full",
+        node.gpu_source, std::nullopt);
+  add("PUE", FormatSignificant(node.pue.value(), 4), node.pue_source, std::nullopt);
+  if (decision.intensity_basis == IntensityBasis::kLive) {
+    sourced("grid, live", node.live_intensity, "g/kWh");
+  } else {
+    sourced("grid, catalogue", node.catalog_intensity, "g/kWh");
+  }
+  sourced("grid, by contract", node.market_intensity, "g/kWh");
+  sourced(node.price_estimated ? "price, estimated" : "price", node.price, "EUR/h");
+  sourced("electricity", node.electricity, "EUR/kWh");
+  return text;
+}
+
 std::string ExplainText(const DecisionRequest& request, const Decision& decision,
-                        const Snapshot& snapshot) {
+                        const Snapshot& snapshot, std::size_t most_rows) {
   std::string text = "Pod " + request.pod.namespace_name + "/" + request.pod.name + " at " +
                      FormatTime(decision.time) + ": objective " +
                      std::string(ToString(decision.policy.objective)) + ", per " +
@@ -261,7 +358,9 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
   }
   const auto add_row = [&](std::string_view score, std::string_view node, std::string_view place,
                            std::string_view watts, std::string_view intensity,
-                           std::string_view grams, std::string_view euros, std::string_view power) {
+                           std::string_view grams, std::string_view euros,
+                           std::string_view letter, std::string_view power,
+                           std::string_view refused) {
     std::string line;
     Pad(line, score, 5);
     Pad(line, node, name_width);
@@ -270,20 +369,39 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
     Pad(line, intensity, 6);
     Pad(line, grams, 10);
     Pad(line, euros, 10);
-    line += power;
+    Pad(line, letter, 5);
+    if (refused.empty()) {
+      line += power;
+    } else {
+      Pad(line, power, 16);
+      line += "refused: ";
+      line += refused;
+    }
     text += line + "\n";
   };
-  add_row("score", "node", "place", "added W", "g/kWh", "gCO2e", "EUR", "power from");
+  add_row("score", "node", "place", "added W", "g/kWh", "gCO2e", "EUR", "class", "power from",
+          "");
+  std::size_t shown = 0;
   for (const std::size_t i : order) {
+    if (shown++ == most_rows) {
+      text += "… and " + std::to_string(order.size() - most_rows) + " more\n";
+      break;
+    }
     const Candidate& c = decision.candidates[i];
     const NodeRecord* record = RecordOf(c, snapshot);
+    const std::optional<Refusal> refusal = request.policy.limits.Any()
+                                               ? CheckLimits(request, decision, c, snapshot)
+                                               : std::nullopt;
+    const std::string refused = refusal ? refusal->reason : "";
     if (record == nullptr) {
-      add_row(std::to_string(c.score), "?", "unknown node", "?", "?", "?", "?", "");
+      add_row(std::to_string(c.score), "?", "unknown node", "?", "?", "?", "?", "", "", refused);
       continue;
     }
     const auto& intensity = decision.intensity_basis == IntensityBasis::kLive
                                 ? record->live_intensity
                                 : record->catalog_intensity;
+    const std::optional<ClassLetter> letter =
+        Attribute(request, decision, c, snapshot).carbon_class;
     add_row(
         std::to_string(c.score), record->facts->name, Place(*record->facts),
         c.placement.power_known ? FormatSignificant(c.placement.added_power.value(), 3) : "?",
@@ -292,9 +410,11 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
                                 : "?",
         c.placement.euros_known ? FormatSignificant(c.placement.euros.value() / c.units.value(), 3)
                                 : "?",
+        letter ? std::string(1, ToLetter(*letter)) : "",
         decision.work[static_cast<std::size_t>(record->hardware_class)].measured_power
             ? ToString(PowerBasis::kMeasuredJoules)
-            : ToString(record->power_basis));
+            : ToString(record->power_basis),
+        refused);
   }
   if (decision.best) {
     text +=

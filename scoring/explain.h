@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,17 @@ std::string DescribeCandidate(const Candidate& candidate, const Decision& decisi
 // more than the cheapest; 86 % fewer grams than the mean of 24 candidates".
 std::string Reason(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot);
 
-// The whole decision as a text table, best first, with notes.
+// What of a candidate would have to be otherwise for it to beat the best: "de would win if its grid
+// were below 52.1 instead of 381 g/kWh". Empty where nothing that is known tells.
+std::string WhatWouldChange(const Candidate& candidate, const Candidate& best,
+                            const Decision& decision, const Snapshot& snapshot);
+
+// Where each value of a node that the decision read comes from, and how old it was: a line each.
+std::string InputsText(const NodeRecord& node, const Decision& decision);
+
+// The whole decision as a text table, best first, with notes. Candidates beyond the first
+// `most_rows` are counted, not shown.
 std::string ExplainText(const DecisionRequest& request, const Decision& decision,
-                        const Snapshot& snapshot);
+                        const Snapshot& snapshot, std::size_t most_rows = SIZE_MAX);
 
 }  // namespace sobre
