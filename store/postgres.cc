@@ -224,7 +224,7 @@ class Postgres final : public Database {
   Status Begin() override { return Run("BEGIN"); }
 
   Status Commit() override {
-    if (Status status = Run("COMMIT"); !status.ok()) return status;
+    if (Status status = Control("COMMIT"); !status.ok()) return status;
     // What the server makes of a COMMIT after an error.
     return command_ == "ROLLBACK"
                ? Status::Invalid(name_ + ": a statement before it failed in this transaction")
@@ -232,10 +232,18 @@ class Postgres final : public Database {
   }
 
   void Rollback() override {
-    // Takes back what was set in it, too.
+    if (connection_ == nullptr) return;
+    const bool open = PQtransactionStatus(connection_.get()) != PQTRANS_IDLE;
+    if (open && !Control("ROLLBACK").ok()) Drop();
+    // It takes back what was set in it, too.
     server_pace_.reset();
-    if (connection_ == nullptr || PQtransactionStatus(connection_.get()) == PQTRANS_IDLE) return;
-    if (!Run("ROLLBACK").ok()) Drop();
+  }
+
+  // Ends a transaction, in which nothing else may be possible any more.
+  Status Control(const std::string& sql) {
+    if (Status status = Connected(); !status.ok()) return status;
+    deadline_ = Clock::now() + kSilence;
+    return Command(sql);
   }
 
   Status Guarded(const std::string& sql, std::span<const SqlValue> parameters, const EachRow& each,

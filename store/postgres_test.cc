@@ -191,18 +191,15 @@ class Lines {
  public:
   explicit Lines(Database& database) : database_(database) {}
   void Answer() {
-    std::string line;
-    while (std::getline(std::cin, line)) {
-      if (line == "COMMIT") return;
+    for (std::string line; std::getline(std::cin, line) && line != "COMMIT";)
       Tell(line == "BEGIN" ? Transact() : database_.Run(line));
-    }
   }
 
  private:
   Status Transact() {
     return database_.Transact([&]() -> Status {
       Tell({});
-      Lines(database_).Answer();
+      Answer();
       return {};
     });
   }

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -93,6 +94,23 @@ TEST_F(SqliteFile, IsMadeToBeSafeAndToShrink) {
   EXPECT_NE(Setting(*database, "freelist_count"), "0");
   ExpectOk(database->Run("PRAGMA incremental_vacuum"));
   EXPECT_EQ(Setting(*database, "freelist_count"), "0");
+}
+
+TEST_F(SqliteFile, ManyMayMakeItAtOnce) {
+  for (int round = 0; round < 10; ++round) {
+    path_ = folder_ + "/" + std::to_string(round);
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < 6; ++thread) {
+      threads.emplace_back([&] {
+        const auto database = Open();
+        if (database == nullptr) return;
+        EXPECT_EQ(Setting(*database, "journal_mode"), "wal");
+        ExpectOk(database->Run("CREATE TABLE IF NOT EXISTS kept(n BIGINT)"));
+      });
+    }
+    threads.clear();
+    EXPECT_EQ(Setting(*Open(), "auto_vacuum"), "2");
+  }
 }
 
 TEST_F(SqliteFile, AnyNameIsAPath) {
