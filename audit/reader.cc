@@ -36,10 +36,9 @@ std::string SelectEntries(const std::string& where) {
 // The uid of the pod that was decided on last among those that match.
 Result<std::optional<std::string>> LastUid(Database& database, const std::string& where,
                                            std::span<const SqlValue> values) {
-  const auto rows = database.Rows(
-      "SELECT pod_uid FROM entries WHERE kind = 'decision' AND " + where +
-          " ORDER BY time_ms DESC, seq DESC LIMIT 1",
-      values);
+  const auto rows = database.Rows("SELECT pod_uid FROM entries WHERE kind = 'decision' AND " +
+                                      where + " ORDER BY time_ms DESC, seq DESC LIMIT 1",
+                                  values);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return std::optional<std::string>();
   return std::optional(Text(rows->front().front()));

@@ -21,8 +21,8 @@ Outcome OutcomeOf(const std::string& chain, std::int64_t seq, const std::string&
 }
 
 TEST(JoinCalls, FilterAndPrioritizeAreOneAttempt) {
-  const auto placements =
-      JoinCalls({CallOf("a", 2, "prioritize", 5), CallOf("a", 1, "filter", 3)}, {OutcomeOf("a", 3, "a", 2)});
+  const auto placements = JoinCalls({CallOf("a", 2, "prioritize", 5), CallOf("a", 1, "filter", 3)},
+                                    {OutcomeOf("a", 3, "a", 2)});
   ASSERT_EQ(placements.size(), 1U);
   EXPECT_EQ(placements[0].calls.size(), 2U);
   EXPECT_EQ(placements[0].decisive().id.seq, 2);

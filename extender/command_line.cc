@@ -18,9 +18,15 @@ Result<CommandLine> CommandLine::Parse(std::span<const Option> options,
       value = name.substr(equals + 1);
       name = name.substr(0, equals);
     }
+    // What stands alone is the operand, where there is one and it is not said yet.
+    if (!name.starts_with("--") && !options.empty() && !options[0].name.starts_with("--") &&
+        !line.Has(options[0].name)) {
+      line.values_[std::string(options[0].name)] = std::string(name);
+      continue;
+    }
     const auto option = std::find_if(options.begin(), options.end(),
                                      [&](const Option& o) { return o.name == name; });
-    if (option == options.end()) {
+    if (option == options.end() || !name.starts_with("--")) {
       std::vector<std::string_view> names;
       for (const Option& o : options) names.push_back(o.name);
       return Status::Invalid("unknown argument '" + Printable(name) + "'" +
@@ -38,10 +44,9 @@ Result<CommandLine> CommandLine::Parse(std::span<const Option> options,
     line.values_[std::string(name)] = std::string(*value);
   }
   for (const Option& option : options) {
-    if (option.required && !line.Has("--help") && !line.Has(option.name)) {
-      return Status::Invalid(std::string(option.name) + " " + std::string(option.value_name) +
-                             " is required. See --help.");
-    }
+    if (!option.required || line.Has("--help") || line.Has(option.name)) continue;
+    return Status::Invalid(std::string(option.name) + (option.value_name.empty() ? "" : " ") +
+                           std::string(option.value_name) + " is required. See --help.");
   }
   return line;
 }

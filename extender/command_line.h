@@ -11,7 +11,8 @@
 
 namespace sobre {
 
-// One `--name VALUE` (or `--name=VALUE`); a flag has no value.
+// One `--name VALUE` (or `--name=VALUE`); a flag has no value. The first of a command's options may
+// be its operand, which stands alone: its name is how it is called in the help.
 struct Option {
   std::string_view name;
   std::string_view value_name;  // empty: a flag
@@ -42,6 +43,7 @@ std::string HelpFor(std::span<const Option> options);
 int RunServe(std::span<const std::string_view> arguments);
 int RunScore(std::span<const std::string_view> arguments);
 int RunVerify(std::span<const std::string_view> arguments);
+int RunExplain(std::span<const std::string_view> arguments);
 int RunDoctor(std::span<const std::string_view> arguments);
 int RunOpenGates(std::span<const std::string_view> arguments);
 int RunFootprint(std::span<const std::string_view> arguments);

@@ -173,9 +173,11 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
   return records;
 }
 
-Result<std::unique_ptr<Database>> OpenToRead(const Config& config) {
+Result<std::unique_ptr<Database>> OpenToRead(const Config& config, const std::string& file) {
+  if (!file.empty()) return OpenSqlite(file, SqliteMode::kReadOnly);
   if (config.records.directory.empty())
-    return Status::NotFound("the configuration keeps no records: records.directory is empty");
+    return Status::NotFound(
+        "the configuration keeps no records: say records.directory there, or --db");
   return OpenSqlite((std::filesystem::path(config.records.directory) / kFile).string(),
                     SqliteMode::kReadOnly);
 }

@@ -35,8 +35,8 @@ class Records final : public PodListener {
   std::unique_ptr<Recorder> recorder_;  // last: it uses all above
 };
 
-// Where a configuration keeps its records, to be read by commands; an error says that it names
-// none.
-Result<std::unique_ptr<Database>> OpenToRead(const Config& config);
+// Where a configuration keeps its records, or the file that is named, to be read; an error says
+// that there is none.
+Result<std::unique_ptr<Database>> OpenToRead(const Config& config, const std::string& file = {});
 
 }  // namespace sobre

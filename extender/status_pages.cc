@@ -2,6 +2,7 @@
 
 #include "base/json_writer.h"
 #include "base/text.h"
+#include "extender/explain.h"
 #include "extender/signals_json.h"
 
 namespace sobre {
@@ -178,6 +179,17 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
   server.Handle("GET", "/api/v1/decisions", [&](const HttpRequest&, HttpResponse& response) {
     WriteDecisions(records.recent().List(), response.body);
   });
+  server.Handle(
+      "GET", "/api/v1/decisions/*", [&](const HttpRequest& request, HttpResponse& response) {
+        const std::string_view id = request.path.substr(request.path.rfind('/') + 1);
+        const auto database = OpenToRead(config);
+        if (!database.ok()) return response.Fail(404, database.status().message());
+        const auto placement = FindPlacement(**database, id);
+        if (!placement.ok()) return response.Fail(404, placement.status().message());
+        Result<std::string> json = PlacementJson(*placement, FetchFrom(**database), config.rows);
+        if (!json.ok()) return response.Fail(500, json.status().message());
+        response.body = *std::move(json);
+      });
   server.Handle("GET", "/api/v1/nodes", [&](const HttpRequest&, HttpResponse& response) {
     WriteNodes(*world.Read()->snapshot, response.body);
   });

@@ -3,39 +3,28 @@
 #include <array>
 #include <cstdio>
 
+#include "audit/verify_chain.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "extender/command_line.h"
 #include "extender/config.h"
+#include "extender/records.h"
 
 namespace sobre {
 namespace {
 
-constexpr std::array<Option, 3> kOptions = {{
-    {"--in", "FILE", "records, one line of JSON each", true},
-    {"--config", "FILE", "the configuration whose catalog.directory held when they were made"},
+constexpr std::array<Option, 7> kOptions = {{
+    {"--config", "FILE",
+     "the service's configuration: where its records are, and the catalogue's own rows"},
+    {"--db", "FILE", "the records' file, instead of the configuration's"},
+    {"--in", "FILE", "instead: single records, one line of JSON each"},
+    {"--head", "CHAIN:N:HASH", "a head that was published and kept: the chain must have it"},
+    {"--public-key", "HEX", "every seal must be signed by this Ed25519 key (32 bytes)"},
+    {"--chain-only", "", "check the chain alone: do not make decisions again"},
     {"--help", "", "this text"},
 }};
 
-}  // namespace
-
-int RunVerify(std::span<const std::string_view> arguments) {
-  const Result<CommandLine> line = CommandLine::Parse(kOptions, arguments);
-  if (!line.ok()) return UsageError("verify", line.status());
-  if (line->Has("--help")) {
-    std::printf(
-        "usage: sobre verify --in FILE [--config FILE]\n\n"
-        "Makes each recorded decision again from what it was made from, and compares every figure "
-        "to "
-        "the bit.\nExit status: 0 if all agree, 1 if one does not, 2 if one cannot be read or made "
-        "again by this program.\n\n%s",
-        HelpFor(kOptions).c_str());
-    return 0;
-  }
-  const Result<Config> config =
-      line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
-  if (!config.ok()) return UsageError("verify", config.status());
-  const std::string path = line->Get("--in");
+int VerifyLines(const std::string& path, const std::shared_ptr<const Catalog>& catalog) {
   const Result<std::string> text = ReadFile(path);
   if (!text.ok()) return UsageError("verify", text.status());
   std::int64_t number = 0;
@@ -44,7 +33,7 @@ int RunVerify(std::span<const std::string_view> arguments) {
     ++number;
     if (Trim(json).empty()) continue;
     const Result<v1::Record> record = ParseRecord(json);
-    Status status = record.ok() ? Verify(*record, record->known(), config->rows) : record.status();
+    Status status = record.ok() ? Verify(*record, record->known(), catalog) : record.status();
     if (status.ok()) {
       ++agree;
       continue;
@@ -54,6 +43,90 @@ int RunVerify(std::span<const std::string_view> arguments) {
     return record.ok() && status.code() == ErrorCode::kInvalid ? 1 : 2;
   }
   std::printf("%lld records made again: all agree\n", static_cast<long long>(agree));
+  return 0;
+}
+
+// "CHAIN:N:HASH", as the log, the ConfigMap and `sobre verify` print it.
+Result<VerifyOptions::KeptHead> ParseHead(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  const auto id = ParseEntryId(text.substr(0, colon == std::string::npos ? 0 : colon));
+  const Result<std::string> hash =
+      colon == std::string::npos ? Status::Invalid("") : FromHex(text.substr(colon + 1));
+  if (!id || !hash.ok() || hash->size() != 32)
+    return Status::Invalid("--head: expected CHAIN:NUMBER:HASH, as it was published");
+  return VerifyOptions::KeptHead{*id, *hash};
+}
+
+void Print(const ChainSummary& chain, bool recomputed) {
+  std::string text = chain.chain + ": " + std::to_string(chain.decisions) + " decisions and " +
+                     std::to_string(chain.outcomes) + " outcomes, ";
+  if (recomputed) {
+    const std::int64_t again = chain.decisions - chain.other_rules;
+    text += again == chain.decisions
+                ? "all made again and the same to the bit"
+                : std::to_string(again) + " made again and the same to the bit";
+    if (chain.other_rules > 0)
+      text += ", " + std::to_string(chain.other_rules) +
+              " by other rules or another catalogue (see catalog.directory)";
+    text += "; ";
+  }
+  text += std::to_string(chain.seals) + " seals";
+  if (chain.signed_seals > 0) text += ", " + std::to_string(chain.signed_seals) + " signed";
+  if (chain.first_seq > 1)
+    text +=
+        "; begins at entry " + std::to_string(chain.first_seq) + ", what came before was pruned";
+  if (chain.dropped > 0)
+    text += "; " + std::to_string(chain.dropped) +
+            " decisions were dropped when they could not be "
+            "written, as the chain says";
+  std::printf("%s\n  head %s:%lld:%s\n", text.c_str(), chain.chain.c_str(),
+              static_cast<long long>(chain.head.seq), Hex(chain.head.hash).c_str());
+}
+
+}  // namespace
+
+int RunVerify(std::span<const std::string_view> arguments) {
+  const Result<CommandLine> line = CommandLine::Parse(kOptions, arguments);
+  if (!line.ok()) return UsageError("verify", line.status());
+  if (line->Has("--help")) {
+    std::printf(
+        "usage: sobre verify --config FILE [--head CHAIN:N:HASH] [--public-key HEX] "
+        "[--chain-only]\n"
+        "       sobre verify --db FILE …\n"
+        "       sobre verify --in FILE [--config FILE]\n\n"
+        "Checks that no recorded entry was changed, taken out or put in, and makes each decision "
+        "again from\nwhat it was made from, comparing every figure to the bit. Exit status: 0 if "
+        "all is as it should be,\n1 if an entry is wrong (the first one is named), 2 if it cannot "
+        "be read or made again.\n\n%s",
+        HelpFor(kOptions).c_str());
+    return 0;
+  }
+  const Result<Config> config =
+      line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
+  if (!config.ok()) return UsageError("verify", config.status());
+  if (line->Has("--in")) return VerifyLines(line->Get("--in"), config->rows);
+  VerifyOptions options;
+  options.recompute = !line->Has("--chain-only");
+  if (line->Has("--head")) {
+    Result<VerifyOptions::KeptHead> head = ParseHead(line->Get("--head"));
+    if (!head.ok()) return UsageError("verify", head.status());
+    options.heads.push_back(*std::move(head));
+  }
+  if (line->Has("--public-key")) {
+    const Result<std::string> key = FromHex(line->Get("--public-key"));
+    if (!key.ok() || key->size() != 32)
+      return UsageError("verify", Status::Invalid("--public-key: expected 64 hexadecimal digits"));
+    options.public_key = *key;
+  }
+  const auto database = OpenToRead(*config, line->Get("--db"));
+  if (!database.ok()) return UsageError("verify", database.status());
+  const auto chains = VerifyChains(**database, config->rows, options);
+  if (!chains.ok()) {
+    std::fprintf(stderr, "sobre verify: %s\n", chains.status().message().c_str());
+    return chains.status().code() == ErrorCode::kInvalid ? 1 : 2;
+  }
+  for (const ChainSummary& chain : *chains) Print(chain, options.recompute);
+  if (chains->empty()) std::printf("no records yet\n");
   return 0;
 }
 

@@ -256,17 +256,15 @@ std::string WhatWouldChange(const Candidate& candidate, const Candidate& best,
                                 : node->catalog_intensity;
     if (intensity) {
       conditions.push_back("its grid were below " +
-                           FormatSignificant(intensity->value.value() * share, 3) +
-                           " instead of " + FormatSignificant(intensity->value.value(), 3) +
-                           " g/kWh");
+                           FormatSignificant(intensity->value.value() * share, 3) + " instead of " +
+                           FormatSignificant(intensity->value.value(), 3) + " g/kWh");
     } else {
       conditions.push_back("it emitted " + Percent(Fraction(1 - share)) + " less");
     }
   };
   const auto cheaper = [&](EurosPerHour most) {
     const double share = most / RankedEuros(candidate, decision);
-    if (share < 1)
-      conditions.push_back("it cost " + Percent(Fraction(1 - share)) + " less");
+    if (share < 1) conditions.push_back("it cost " + Percent(Fraction(1 - share)) + " less");
   };
   switch (*decision.ranked_by) {
     case Objective::kCarbon:
@@ -278,15 +276,15 @@ std::string WhatWouldChange(const Candidate& candidate, const Candidate& best,
     case Objective::kPriced:
       if (grams_known && euros_known) {
         const EurosPerHour gap = RankedPriced(candidate, decision) - RankedPriced(best, decision);
-        if (gap > EurosPerHour(0))
-          cheaper(RankedEuros(candidate, decision) - gap);
+        if (gap > EurosPerHour(0)) cheaper(RankedEuros(candidate, decision) - gap);
       }
       break;
     case Objective::kBalanced: {
       if (!grams_known || !euros_known) break;
       EurosPerHour cheapest = RankedEuros(best, decision);
       for (const Candidate& other : decision.candidates)
-        if (other.placement.euros_known) cheapest = std::min(cheapest, RankedEuros(other, decision));
+        if (other.placement.euros_known)
+          cheapest = std::min(cheapest, RankedEuros(other, decision));
       if (!candidate.within_tolerance)
         cheaper(ToleranceLimit(cheapest, decision.policy.cost_tolerance));
       cleaner();
@@ -358,9 +356,8 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
   }
   const auto add_row = [&](std::string_view score, std::string_view node, std::string_view place,
                            std::string_view watts, std::string_view intensity,
-                           std::string_view grams, std::string_view euros,
-                           std::string_view letter, std::string_view power,
-                           std::string_view refused) {
+                           std::string_view grams, std::string_view euros, std::string_view letter,
+                           std::string_view power, std::string_view refused) {
     std::string line;
     Pad(line, score, 5);
     Pad(line, node, name_width);
@@ -379,8 +376,7 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
     }
     text += line + "\n";
   };
-  add_row("score", "node", "place", "added W", "g/kWh", "gCO2e", "EUR", "class", "power from",
-          "");
+  add_row("score", "node", "place", "added W", "g/kWh", "gCO2e", "EUR", "class", "power from", "");
   std::size_t shown = 0;
   for (const std::size_t i : order) {
     if (shown++ == most_rows) {
@@ -389,9 +385,8 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
     }
     const Candidate& c = decision.candidates[i];
     const NodeRecord* record = RecordOf(c, snapshot);
-    const std::optional<Refusal> refusal = request.policy.limits.Any()
-                                               ? CheckLimits(request, decision, c, snapshot)
-                                               : std::nullopt;
+    const std::optional<Refusal> refusal =
+        request.policy.limits.Any() ? CheckLimits(request, decision, c, snapshot) : std::nullopt;
     const std::string refused = refusal ? refusal->reason : "";
     if (record == nullptr) {
       add_row(std::to_string(c.score), "?", "unknown node", "?", "?", "?", "?", "", "", refused);

@@ -1,0 +1,308 @@
+#include "extender/explain.h"
+
+#include <array>
+#include <cstdio>
+#include <set>
+
+#include "audit/verify.h"
+#include "base/json_writer.h"
+#include "base/text.h"
+#include "extender/command_line.h"
+#include "extender/config.h"
+#include "extender/decision_json.h"
+#include "extender/records.h"
+#include "scoring/explain.h"
+
+namespace sobre {
+namespace {
+
+constexpr std::array<Option, 6> kOptions = {{
+    {"POD|DECISION", "",
+     "\"namespace/name\", a name, a uid, or a decision's id such as sobre-0-1f2e3d4c:17", true},
+    {"--config", "FILE", "the service's configuration: where its records are"},
+    {"--format", "text|json|record", "record: one line that `sobre verify --in` can make again"},
+    {"--rows", "N", "how many candidates to show; 30 if left out"},
+    {"--db", "FILE", "the records' file, instead of the configuration's"},
+    {"--help", "", "this text"},
+}};
+constexpr std::int64_t kRows = 30;
+
+// A record made again, and whether that is what it says.
+struct Again {
+  Status check;
+  std::optional<Recalled> recalled;
+  v1::RecordedSnapshot known;
+};
+
+Again Remake(const v1::Record& record, const Fetch& fetch,
+             const std::shared_ptr<const Catalog>& catalog) {
+  Again again;
+  Result<v1::RecordedSnapshot> known = ReadKnown(record.known_sha256(), fetch);
+  if (!known.ok()) {
+    again.check = known.status();
+    return again;
+  }
+  again.known = *std::move(known);
+  again.check = Verify(record, again.known, catalog);
+  if (again.check.code() == ErrorCode::kNotFound) return again;
+  Result<Recalled> recalled = Recall(record, again.known, catalog);
+  if (recalled.ok()) again.recalled = *std::move(recalled);
+  return again;
+}
+
+std::string Difference(double a, double b, const char* unit) {
+  const double change = a - b;
+  std::string text = (change < 0 ? "−" : "+") + FormatSignificant(std::abs(change), 3) + " " + unit;
+  if (b != 0)
+    text += " (" + std::string(change < 0 ? "−" : "+") +
+            FormatSignificant(std::abs(change / b) * 100, 3) + " %)";
+  return text;
+}
+
+// What the pod takes on its node against what the mean of the candidates would have taken.
+std::string Against(const v1::RecordedFigures& taken, const v1::RecordedFigures& other,
+                    const std::string& what) {
+  std::string text;
+  if (taken.has_gco2e() && other.has_gco2e()) {
+    text += Difference(taken.gco2e(), other.gco2e(), "gCO2e") + " and ";
+  }
+  if (taken.has_eur() && other.has_eur()) {
+    text += Difference(taken.eur(), other.eur(), "EUR");
+  } else if (!text.empty()) {
+    text += "unknown euros";
+  }
+  if (text.empty()) return {};
+  text += " an hour against " + what;
+  if (taken.has_gco2e() && other.has_gco2e())
+    text += "; both are uncertain: " + FormatSignificant(taken.low_gco2e(), 3) + " to " +
+            FormatSignificant(taken.high_gco2e(), 3) + " and " +
+            FormatSignificant(other.low_gco2e(), 3) + " to " +
+            FormatSignificant(other.high_gco2e(), 3) + " gCO2e";
+  return text;
+}
+
+std::string OutcomeText(const Placement& placement) {
+  const v1::Record& record = placement.decisive().record;
+  const std::string best = record.best().node();
+  if (!placement.outcome) return "no node yet";
+  const v1::RecordedOutcome& outcome = placement.outcome->record;
+  if (outcome.node().empty()) return "never bound: " + outcome.why();
+  if (outcome.node() == best) return "bound to " + best + ", the best";
+  if (best.empty()) return "bound to " + outcome.node();
+  return "we preferred " + best + ", kube-scheduler took " + outcome.node() +
+         (outcome.why().empty() ? "" : ": " + outcome.why());
+}
+
+// Report figures of where the pod runs: as the outcome knows them, else the best's.
+const v1::RecordedFigures& Taken(const Placement& placement) {
+  if (placement.outcome && placement.outcome->record.has_report())
+    return placement.outcome->record.report();
+  return placement.decisive().record.best().report();
+}
+
+std::string CallsText(const Placement& placement) {
+  std::string text;
+  for (const Call& call : placement.calls) {
+    text += (text.empty() ? "" : ", ") + call.record.verb() + " " + ToString(call.id) + " at " +
+            FormatTime(Timestamp(Duration(call.record.answered_ms())));
+    if (call.record.refused() > 0)
+      text += " (" + std::to_string(call.record.refused()) + " refused)";
+  }
+  return text;
+}
+
+void AddAlternatives(const Recalled& recalled, const v1::Record& record, std::string& text) {
+  const Decision& decision = recalled.decision;
+  const Snapshot& snapshot = *recalled.snapshot;
+  const Candidate* best = nullptr;
+  for (const Candidate& candidate : decision.candidates)
+    if (candidate.node != Snapshot::kUnknownNode &&
+        snapshot.nodes()[static_cast<std::size_t>(candidate.node)].facts->name ==
+            record.best().node())
+      best = &candidate;
+  if (best == nullptr) return;
+  // One of each score below the best, the nearest first.
+  std::string changes;
+  std::set<std::int32_t, std::greater<>> scores;
+  for (const Candidate& candidate : decision.candidates)
+    if (candidate.score < best->score) scores.insert(candidate.score);
+  std::size_t told = 0;
+  for (const std::int32_t score : scores) {
+    for (const Candidate& candidate : decision.candidates) {
+      if (candidate.score != score) continue;
+      const std::string change = WhatWouldChange(candidate, *best, decision, snapshot);
+      if (change.empty()) continue;
+      changes += "  " + change + "\n";
+      ++told;
+      break;
+    }
+    if (told == 3) break;
+  }
+  if (!changes.empty()) text += "\nWhat would have to change\n" + changes;
+}
+
+void AddInputs(const Recalled& recalled, const Placement& placement, std::string& text) {
+  const v1::Record& record = placement.decisive().record;
+  std::vector<std::string> names = {record.best().node(), record.runner_up().node()};
+  if (placement.outcome) names.push_back(placement.outcome->record.node());
+  std::set<std::string> done;
+  for (const std::string& name : names) {
+    const std::int32_t index = recalled.snapshot->Find(name);
+    if (name.empty() || index == Snapshot::kUnknownNode || !done.insert(name).second) continue;
+    text +=
+        "\nWhat was known of " + name + "\n" +
+        InputsText(recalled.snapshot->nodes()[static_cast<std::size_t>(index)], recalled.decision);
+  }
+}
+
+void WriteFigures(JsonWriter& json, const v1::RecordedFigures& figures) {
+  const auto number = [&](const char* key, bool known, double value) {
+    json.Key(key);
+    if (known) {
+      json.Value(value);
+    } else {
+      json.Null();
+    }
+  };
+  json.BeginObject();
+  number("lowGco2ePerHour", figures.has_low_gco2e(), figures.low_gco2e());
+  number("gco2ePerHour", figures.has_gco2e(), figures.gco2e());
+  number("highGco2ePerHour", figures.has_high_gco2e(), figures.high_gco2e());
+  number("eurPerHour", figures.has_eur(), figures.eur());
+  json.EndObject();
+}
+
+}  // namespace
+
+Result<std::string> ExplainPlacement(const Placement& placement, const Fetch& fetch,
+                                     const std::shared_ptr<const Catalog>& catalog,
+                                     std::size_t most_rows) {
+  const Call& call = placement.decisive();
+  const v1::Record& record = call.record;
+  const Again again = Remake(record, fetch, catalog);
+  std::string text = "Decision " + ToString(call.id) + ", attempt " +
+                     std::to_string(placement.attempt) + " of " +
+                     std::to_string(placement.attempts) + ": " + CallsText(placement) + "\n";
+  text += "Outcome: " + OutcomeText(placement) + ".\n";
+  if (const std::string mean = Against(Taken(placement), record.mean(),
+                                       "the mean of the candidates that were not refused");
+      !mean.empty())
+    text += "Attributed: " + mean + ".\n";
+  if (record.policy().mode() == "shadow" && placement.outcome &&
+      placement.outcome->record.has_best()) {
+    text += "Without Sobre's scores kube-scheduler took it there; on the best: " +
+            Against(placement.outcome->record.best(), Taken(placement), "that") + ".\n";
+  }
+  if (record.best().node().empty() && !record.refusal().empty())
+    text += "No node keeps the limits: " + record.refusal() + ".\n";
+  for (const std::string& origin : record.policy_from()) text += "Policy: " + origin + ".\n";
+  text += again.check.ok() ? "Checked: made again, every figure is the same to the bit.\n"
+                           : "Checked: " + again.check.message() + ".\n";
+  if (!again.recalled) {
+    if (!record.best().node().empty())
+      text += "Best: " + record.best().node() + ", score " + std::to_string(record.best().score()) +
+              ".\n";
+    return text;
+  }
+  text += "\n" + ExplainText(again.recalled->request, again.recalled->decision,
+                             *again.recalled->snapshot, most_rows);
+  AddAlternatives(*again.recalled, record, text);
+  AddInputs(*again.recalled, placement, text);
+  return text;
+}
+
+Result<std::string> PlacementJson(const Placement& placement, const Fetch& fetch,
+                                  const std::shared_ptr<const Catalog>& catalog) {
+  const Call& call = placement.decisive();
+  const v1::Record& record = call.record;
+  const Again again = Remake(record, fetch, catalog);
+  std::string out;
+  JsonWriter json(out);
+  json.BeginObject().Key("id").Value(ToString(call.id));
+  json.Key("pod").Value(record.pod().namespace_() + "/" + record.pod().name());
+  json.Key("uid").Value(record.pod().uid());
+  json.Key("attempt").Value(placement.attempt).Key("attempts").Value(placement.attempts);
+  json.Key("calls").BeginArray();
+  for (const Call& each : placement.calls) {
+    json.BeginObject().Key("id").Value(ToString(each.id)).Key("verb").Value(each.record.verb());
+    json.Key("answered").Value(FormatTime(Timestamp(Duration(each.record.answered_ms()))));
+    json.Key("candidates").Value(each.record.scores().size());
+    json.Key("refused").Value(each.record.refused()).EndObject();
+  }
+  json.EndArray().Key("best").Value(record.best().node());
+  json.Key("runnerUp").Value(record.runner_up().node());
+  json.Key("margin").Value(record.best().score() - record.runner_up().score());
+  json.Key("policyFrom").BeginArray();
+  for (const std::string& origin : record.policy_from()) json.Value(origin);
+  json.EndArray().Key("outcome");
+  if (placement.outcome) {
+    const v1::RecordedOutcome& outcome = placement.outcome->record;
+    json.BeginObject().Key("id").Value(ToString(placement.outcome->id));
+    json.Key("node").Value(outcome.node()).Key("why").Value(outcome.why());
+    json.Key("text").Value(OutcomeText(placement)).Key("report");
+    WriteFigures(json, outcome.report());
+    json.EndObject();
+  } else {
+    json.Null();
+  }
+  json.Key("taken");
+  WriteFigures(json, Taken(placement));
+  json.Key("meanOfCandidates");
+  WriteFigures(json, record.mean());
+  json.Key("check").Value(again.check.ok() ? "same to the bit" : again.check.message());
+  json.Key("decision");
+  if (again.recalled) {
+    json.Raw(
+        DecisionJson(again.recalled->request, again.recalled->decision, *again.recalled->snapshot));
+  } else {
+    json.Null();
+  }
+  json.EndObject();
+  return out;
+}
+
+int RunExplain(std::span<const std::string_view> arguments) {
+  const Result<CommandLine> line = CommandLine::Parse(kOptions, arguments);
+  if (!line.ok()) return UsageError("explain", line.status());
+  if (line->Has("--help")) {
+    std::printf(
+        "usage: sobre explain POD|DECISION --config FILE [--format text|json|record] [--rows N]\n\n"
+        "Why a pod was sent where it was, from the records: the winner, the figures of every "
+        "candidate and where\nthey came from, what became of it, and what would have to change for "
+        "another to win.\n\n%s",
+        HelpFor(kOptions).c_str());
+    return 0;
+  }
+  const auto rows = line->Has("--rows") ? ParseInteger(line->Get("--rows")) : kRows;
+  if (!rows || *rows < 1)
+    return UsageError("explain", Status::Invalid("--rows: expected a number, 1 or more"));
+  const std::string format = line->Has("--format") ? line->Get("--format") : "text";
+  if (format != "text" && format != "json" && format != "record")
+    return UsageError("explain", Status::Invalid("--format: expected text, json or record"));
+  const Result<Config> config =
+      line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
+  if (!config.ok()) return UsageError("explain", config.status());
+  const auto database = OpenToRead(*config, line->Get("--db"));
+  if (!database.ok()) return UsageError("explain", database.status());
+  const Result<Placement> placement = FindPlacement(**database, line->Get("POD|DECISION"));
+  if (!placement.ok()) return UsageError("explain", placement.status());
+  const Fetch fetch = FetchFrom(**database);
+  Result<std::string> text = Status::Invalid("");
+  if (format == "text") {
+    text = ExplainPlacement(*placement, fetch, config->rows, static_cast<std::size_t>(*rows));
+  } else if (format == "json") {
+    text = PlacementJson(*placement, fetch, config->rows);
+    if (text.ok()) *text += '\n';
+  } else {
+    v1::Record record = placement->decisive().record;
+    const auto known = ReadKnown(record.known_sha256(), fetch);
+    if (!known.ok()) return UsageError("explain", known.status());
+    *record.mutable_known() = *known;
+    text = RecordJson(record);
+  }
+  if (!text.ok()) return UsageError("explain", text.status());
+  std::fwrite(text->data(), 1, text->size(), stdout);
+  return 0;
+}
+
+}  // namespace sobre
