@@ -242,7 +242,8 @@ void JournalWriter::Finish(const Batch& batch, Timestamp now) {
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < batch.items; ++i) {
     const Item& item = backlog_.front();
-    ++(item.outcome ? state_.outcomes : state_.decisions);
+    if (item.outcome) ++state_.outcomes;
+    if (item.draft.kind == EntryKind::kDecision) ++state_.decisions;
     bytes_ -= item.bytes;
     backlog_.pop_front();
   }

@@ -62,6 +62,17 @@ void Recorder::PodsListed() {
   events_.push_back({PodEvent::What::kListed, "", ""});
 }
 
+void Recorder::Adopt(std::vector<std::pair<std::string, OpenDecision>> decisions) {
+  const std::lock_guard lock(mutex_);
+  for (auto& decision : decisions) adopted_.push_back(std::move(decision));
+}
+
+void Recorder::Put(Draft draft) {
+  JournalWriter::Item item;
+  item.draft = std::move(draft);
+  if (journal_) journal_->Put(std::move(item));
+}
+
 RecorderState Recorder::State() const {
   RecorderState state;
   state.enabled = journal_ != nullptr;
@@ -106,6 +117,7 @@ bool Recorder::RunOnce() {
     events.swap(events_);
   }
   TakeRestored();
+  TakeAdopted();
   for (const PodEvent& event : events) TakeEvent(event);
   bool any = !events.empty();
   std::unique_ptr<DecisionCase> made;
@@ -171,6 +183,20 @@ void Recorder::TakeRestored() {
     for (const auto& [uid, mean] : restored->means) means_.try_emplace(uid, MeanOf(mean));
   }
   if (pods_listed_) ForgetTheGone();
+}
+
+void Recorder::TakeAdopted() {
+  // Until all pods are known, none can be said to be gone.
+  if (!journal_ || !pods_listed_) return;
+  std::vector<std::pair<std::string, OpenDecision>> adopted;
+  {
+    const std::lock_guard lock(mutex_);
+    adopted.swap(adopted_);
+  }
+  if (adopted.empty()) return;
+  for (auto& [uid, decision] : adopted)
+    book_.Restore(uid, std::move(decision), [this](Closed closed) { Put(std::move(closed)); });
+  ForgetTheGone();
 }
 
 // All pods were told, and all that was restored.

@@ -11,6 +11,8 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "audit/journal_writer.h"
 #include "audit/outcomes.h"
@@ -63,6 +65,12 @@ class Recorder {
   void PodGone(const std::string& uid);
   void PodsListed();
 
+  // Decisions of replicas that are gone, by their pods' uids: what becomes of them is recorded
+  // here.
+  void Adopt(std::vector<std::pair<std::string, OpenDecision>> decisions);
+  // An entry that is neither a decision nor an outcome.
+  void Put(Draft draft);
+
   [[nodiscard]] RecorderState State() const;
   // Of a pod that runs and whose decision is known. Any thread.
   [[nodiscard]] std::optional<MeanOfCandidates> MeanFor(const std::string& uid) const;
@@ -81,6 +89,7 @@ class Recorder {
   void TakeCase(const DecisionCase& made);
   void TakeEvent(const PodEvent& event);
   void TakeRestored();
+  void TakeAdopted();
   void ForgetTheGone();
   void Put(Closed closed);
   void Describe(const std::shared_ptr<const Snapshot>& snapshot);
@@ -99,8 +108,9 @@ class Recorder {
   std::atomic<std::uint64_t> agreed_ = 0;
   std::atomic<std::uint64_t> open_ = 0;
 
-  mutable std::mutex mutex_;  // guards the next two
+  mutable std::mutex mutex_;  // guards the next three
   std::deque<PodEvent> events_;
+  std::vector<std::pair<std::string, OpenDecision>> adopted_;
   std::unordered_map<std::string, MeanOfCandidates> means_;
 
   // Of the recording thread alone.

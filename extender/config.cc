@@ -211,6 +211,8 @@ void ReadCurrency(Section& section, Config& config) {
 
 void ReadRecords(Section& section, Config::Records& records) {
   section.Read("directory", records.directory);
+  section.Read("postgres", records.postgres);
+  section.Read("postgres_password_file", records.postgres_password_file);
   section.Read("name", records.name);
   section.Read("keep", records.keep);
   section.Read("max_megabytes", 1, 10'000'000, records.max_megabytes);
@@ -218,6 +220,8 @@ void ReadRecords(Section& section, Config::Records& records) {
   section.Read("signing_key_file", records.signing_key_file);
   section.Read("head_config_map", records.head_config_map);
   section.Read("extender_weight", 1, 1'000'000, records.extender_weight);
+  if (!records.postgres.empty() && records.directory.empty())
+    section.FailHere("postgres: also needs directory, for what has not reached it yet");
   const std::string& map = records.head_config_map;
   if (!map.empty() && (Split(map, '/').size() != 2 || map.front() == '/' || map.back() == '/'))
     section.FailHere("head_config_map: expected namespace/name");
@@ -315,7 +319,8 @@ Result<Config> LoadConfig(const std::string& path) {
                               &server.certificate_file, &server.key_file})
       if (!file->empty()) *file = (folder / *file).string();
   }
-  for (std::string* file : {&config->records.directory, &config->records.signing_key_file})
+  for (std::string* file : {&config->records.directory, &config->records.signing_key_file,
+                            &config->records.postgres_password_file})
     if (!file->empty()) *file = (folder / *file).string();
   if (config->catalog.directory.empty()) return config;
   const std::filesystem::path directory = folder / config->catalog.directory;

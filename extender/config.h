@@ -46,7 +46,10 @@ struct Config {
   } catalog;
   struct Records {
     std::string directory;  // empty: decisions are not kept
-    std::string name;       // of this replica; empty: the host's
+    // Shared by all replicas: libpq's connection; the directory then holds what has not reached it.
+    std::string postgres;
+    std::string postgres_password_file;
+    std::string name;  // of this replica; empty: the host's
     Duration keep = std::chrono::hours(24 * 400);
     std::int64_t max_megabytes = 10'000;
     Duration seal_every = std::chrono::minutes(10);

@@ -141,9 +141,35 @@ class HeadPublisher {
   std::string name_;
 };
 
+std::string FileOf(const Config& config) {
+  return (std::filesystem::path(config.records.directory) / kFile).string();
+}
+
+Result<std::unique_ptr<Database>> OpenShared(const Config::Records& records, bool migrate) {
+  std::string password;
+  if (!records.postgres_password_file.empty()) {
+    const Result<std::string> text = ReadFile(records.postgres_password_file);
+    if (!text.ok()) return text.status().WithContext("records.postgres_password_file");
+    password = Trim(*text);
+  }
+  Result<std::unique_ptr<Database>> database = OpenPostgres(records.postgres, password);
+  if (!database.ok() || !migrate) return database;
+  if (Status status = MigrateSchema(**database); !status.ok()) return status;
+  return database;
+}
+
 }  // namespace
 
-Records::~Records() = default;
+// What is written last is still shipped.
+Records::~Records() {
+  if (shipper_) shipper_->Detach();
+  recorder_.reset();
+}
+
+std::optional<ShipperState> Records::Shipping() const {
+  if (!shipper_) return std::nullopt;
+  return shipper_->State();
+}
 
 Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
   std::unique_ptr<Records> records(new Records());
@@ -154,7 +180,9 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
     journal.open = Opener(config.records.directory);
     journal.name = NameOfReplica(config.records);
     journal.seal_every = config.records.seal_every;
-    journal.retention = Journal::Retention{config.records.keep, config.records.max_megabytes << 20};
+    if (config.records.postgres.empty())
+      journal.retention =
+          Journal::Retention{config.records.keep, config.records.max_megabytes << 20};
     if (!config.records.signing_key_file.empty()) {
       Result<SigningKey> key = SigningKey::Load(config.records.signing_key_file);
       if (!key.ok()) return key.status().WithContext("records.signing_key_file");
@@ -170,16 +198,31 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
   RecentDecisions* recent = &records->recent_;
   records->recorder_ = std::make_unique<Recorder>(
       std::move(options), [recent](const DecisionCase& made) { recent->Add(Summarize(made)); });
+  if (!config.records.postgres.empty()) {
+    Recorder* recorder = records->recorder_.get();
+    ShipperOptions shipping;
+    shipping.open_local = [config] {
+      // The recorder makes it; two connections do not get in each other's way.
+      return OpenSqlite(FileOf(config), SqliteMode::kReadWrite);
+    };
+    shipping.open_shared = [config] { return OpenShared(config.records, true); };
+    shipping.keep = config.records.keep;
+    shipping.adopt = [recorder](auto decisions) { recorder->Adopt(std::move(decisions)); };
+    shipping.put = [recorder](Draft draft) { recorder->Put(std::move(draft)); };
+    records->shipper_ = std::make_unique<Shipper>(std::move(shipping));
+  }
   return records;
 }
 
 Result<std::unique_ptr<Database>> OpenToRead(const Config& config, const std::string& file) {
+  if (file.starts_with("postgresql://") || file.starts_with("postgres://"))
+    return OpenPostgres(file);
   if (!file.empty()) return OpenSqlite(file, SqliteMode::kReadOnly);
+  if (!config.records.postgres.empty()) return OpenShared(config.records, false);
   if (config.records.directory.empty())
     return Status::NotFound(
         "the configuration keeps no records: say records.directory there, or --db");
-  return OpenSqlite((std::filesystem::path(config.records.directory) / kFile).string(),
-                    SqliteMode::kReadOnly);
+  return OpenSqlite(FileOf(config), SqliteMode::kReadOnly);
 }
 
 }  // namespace sobre

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "audit/recorder.h"
+#include "audit/shipper.h"
 #include "base/status.h"
 #include "extender/config.h"
 #include "extender/recent_decisions.h"
@@ -22,6 +23,8 @@ class Records final : public PodListener {
 
   [[nodiscard]] RecentDecisions& recent() { return recent_; }
   [[nodiscard]] Recorder& recorder() { return *recorder_; }
+  // Nothing where no database is shared.
+  [[nodiscard]] std::optional<ShipperState> Shipping() const;
 
   void PodSeen(const std::string& uid, const std::string& node) override {
     recorder_->PodSeen(uid, node);
@@ -32,7 +35,8 @@ class Records final : public PodListener {
  private:
   Records() = default;
   RecentDecisions recent_;
-  std::unique_ptr<Recorder> recorder_;  // last: it uses all above
+  std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<Shipper> shipper_;  // nothing where no database is shared
 };
 
 // Where a configuration keeps its records, or the file that is named, to be read; an error says

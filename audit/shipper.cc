@@ -1,0 +1,364 @@
+#include "audit/shipper.h"
+
+#include <array>
+
+#include "audit/read_back.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace sobre {
+namespace {
+
+using read_back::ToMs;
+
+constexpr std::int64_t kPage = 200;
+constexpr Duration kMarkAgain = std::chrono::minutes(20);
+constexpr Duration kLocalContents = std::chrono::hours(2);
+constexpr Duration kBetweenMaintenances = std::chrono::seconds(30);
+constexpr Duration kBetweenPrunings = std::chrono::minutes(10);
+constexpr Duration kContentMargin = std::chrono::hours(1);
+// Pods that wait longer are not looked after.
+constexpr Duration kAdoptFor = std::chrono::hours(48);
+constexpr Duration kClaimHolds = std::chrono::hours(1);
+constexpr std::int64_t kMostAdopted = 500;
+
+Status Insert(Database& database, const Content& content, Timestamp now) {
+  const std::array<SqlValue, 3> values = {Blob{content.hash}, Blob{content.bytes}, ToMs(now)};
+  return database.Run(
+      "INSERT INTO contents(hash, bytes, last_used_ms) VALUES($1, $2, $3) "
+      "ON CONFLICT (hash) DO UPDATE SET last_used_ms = excluded.last_used_ms",
+      values);
+}
+
+}  // namespace
+
+Shipper::Shipper(ShipperOptions options)
+    : options_(std::move(options)), thread_([this] { Run(); }) {}
+
+Shipper::~Shipper() {
+  Detach();
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+ShipperState Shipper::State() const {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
+void Shipper::Detach() {
+  const std::lock_guard lock(calls_);
+  attached_ = false;
+}
+
+void Shipper::Run() {
+  bool stopping = false;
+  while (!stopping) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, options_.every, [this] { return stop_; });
+      stopping = stop_;
+    }
+    const Timestamp now = Now();
+    Status status = ShipAll(now);
+    if (status.ok() && !stopping) status = Maintain(now);
+    const std::lock_guard lock(mutex_);
+    if (!status.ok() && state_.problem.empty())
+      Log(LogLevel::kWarning, "records stay on this disk: the shared database does not take them",
+          {{"error", status.message()}});
+    if (status.ok() && !state_.problem.empty())
+      Log(LogLevel::kInfo, "records reach the shared database again");
+    state_.problem = status.message();
+    if (status.ok()) {
+      state_.last_contact = now;
+      continue;
+    }
+    local_.reset();
+    shared_.reset();
+    arrived_.clear();
+    marked_.clear();
+  }
+}
+
+Status Shipper::ShipAll(Timestamp now) {
+  if (!local_) {
+    Result<std::unique_ptr<Database>> opened = options_.open_local();
+    if (!opened.ok()) return opened.status();
+    local_ = *std::move(opened);
+  }
+  if (!shared_) {
+    Result<std::unique_ptr<Database>> opened = options_.open_shared();
+    if (!opened.ok()) return opened.status();
+    shared_ = *std::move(opened);
+  }
+  const auto chains = local_->Rows("SELECT chain FROM chains");
+  if (!chains.ok()) return chains.status();
+  for (const SqlRow& row : *chains) {
+    const std::string chain = Text(row.front());
+    if (Status status = Arrive(chain); !status.ok()) return status;
+    bool any = false;
+    while (true) {
+      const Result<bool> more = ShipSome(chain, now);
+      if (!more.ok()) return more.status();
+      if (!*more) break;
+      any = true;
+    }
+    if (!any) continue;
+    if (Status status = Trim(chain, now); !status.ok()) return status;
+  }
+  return Status::Ok();
+}
+
+// Finds out how far the shared database has the chain, and makes it known there.
+Status Shipper::Arrive(const std::string& chain) {
+  if (arrived_.contains(chain)) return Status::Ok();
+  const SqlValue name = chain;
+  const auto own = local_->Rows(
+      "SELECT first_seq, anchor, last_seen_ms FROM chains WHERE chain = $1", {&name, 1});
+  if (!own.ok()) return own.status();
+  if (own->empty()) return Status::Ok();
+  const std::array<SqlValue, 4> values = {chain, (*own)[0][0], (*own)[0][1], (*own)[0][2]};
+  if (Status status = shared_->Run(
+          "INSERT INTO chains(chain, first_seq, anchor, last_seen_ms) VALUES($1, $2, $3, $4) "
+          "ON CONFLICT (chain) DO NOTHING",
+          values);
+      !status.ok())
+    return status;
+  const auto last = shared_->Rows(
+      "SELECT seq FROM entries WHERE chain = $1 ORDER BY seq DESC LIMIT 1", {&name, 1});
+  if (!last.ok()) return last.status();
+  arrived_[chain] = last->empty() ? Integer((*own)[0][0]) - 1 : Integer(last->front().front());
+  return Status::Ok();
+}
+
+Result<std::vector<Content>> Shipper::ContentsOf(const std::vector<Entry>& entries, Timestamp now) {
+  const Fetch fetch = FetchFrom(*local_);
+  std::vector<Content> contents;
+  const auto is_new = [&](const std::string& hash) {
+    const auto [marked, added] = marked_.try_emplace(hash, now);
+    if (!added && now - marked->second < kMarkAgain) return false;
+    marked->second = now;
+    return true;
+  };
+  for (const Entry& entry : entries) {
+    if (entry.kind != EntryKind::kDecision) continue;
+    const auto record = Parse<v1::Record>(entry);
+    if (!record.ok()) return record.status();
+    if (!is_new(record->known_sha256())) continue;
+    std::vector<std::string> hashes = {record->known_sha256()};
+    for (std::size_t i = 0; i < hashes.size(); ++i) {
+      if (i > 0 && !is_new(hashes[i])) continue;
+      Result<std::string> bytes = fetch(hashes[i]);
+      if (!bytes.ok()) return bytes.status();
+      if (i == 0) {
+        const Result<std::string> plain = Decompress(*bytes);
+        v1::RecordedSnapshot rest;
+        if (!plain.ok() || !rest.ParseFromString(*plain))
+          return Status::Invalid("content " + Hex(hashes[i]).substr(0, 16) + "… cannot be read");
+        hashes.insert(hashes.end(), rest.parts().begin(), rest.parts().end());
+      }
+      contents.push_back({hashes[i], *std::move(bytes)});
+    }
+  }
+  return contents;
+}
+
+// True if there may be more.
+Result<bool> Shipper::ShipSome(const std::string& chain, Timestamp now) {
+  std::int64_t& arrived = arrived_[chain];
+  const std::array<SqlValue, 3> after = {chain, arrived, kPage};
+  const auto rows = local_->Rows("SELECT " + std::string(kEntryColumns) +
+                                     " FROM entries WHERE chain = $1 AND seq > $2 "
+                                     "ORDER BY seq LIMIT $3",
+                                 after);
+  if (!rows.ok()) return rows.status();
+  if (rows->empty()) return false;
+  std::vector<Entry> entries;
+  for (const SqlRow& row : *rows) {
+    Result<Entry> entry = ReadEntry(row);
+    if (!entry.ok()) return entry.status();
+    entries.push_back(*std::move(entry));
+  }
+  const Result<std::vector<Content>> contents = ContentsOf(entries, now);
+  if (!contents.ok()) return contents.status();
+  const Status status = shared_->Transact([&]() -> Status {
+    for (const Content& content : *contents)
+      if (Status done = Insert(*shared_, content, now); !done.ok()) return done;
+    for (const SqlRow& row : *rows) {
+      // A commit whose answer was lost did arrive.
+      if (Status done = shared_->Run(
+              "INSERT INTO entries(chain, seq, kind, time_ms, pod_uid, namespace, pod, payload, "
+              "hash) VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (chain, seq) DO "
+              "NOTHING",
+              row);
+          !done.ok())
+        return done;
+    }
+    for (const Entry& entry : entries) {
+      if (entry.kind != EntryKind::kPruning) continue;
+      if (Status done = Prune(chain, entry); !done.ok()) return done;
+    }
+    const std::array<SqlValue, 2> seen = {ToMs(now), chain};
+    return shared_->Run("UPDATE chains SET last_seen_ms = $1 WHERE chain = $2", seen);
+  });
+  if (!status.ok()) return status;
+  arrived = entries.back().seq;
+  {
+    const std::lock_guard lock(mutex_);
+    state_.shipped += entries.size();
+  }
+  return static_cast<std::int64_t>(entries.size()) == kPage;
+}
+
+// What has arrived leaves the own disk; the last seal and what came after it stay, for the next one
+// counts them.
+Status Shipper::Trim(const std::string& chain, Timestamp now) {
+  const std::array<SqlValue, 2> arrived = {chain, arrived_[chain]};
+  const auto seal = local_->Rows(
+      "SELECT MAX(seq) FROM entries WHERE chain = $1 AND kind = 'seal' AND seq <= $2", arrived);
+  if (!seal.ok()) return seal.status();
+  const std::int64_t first = Integer(seal->front().front());
+  const std::array<SqlValue, 2> before = {chain, first - 1};
+  const auto anchor =
+      local_->Rows("SELECT hash FROM entries WHERE chain = $1 AND seq = $2", before);
+  if (!anchor.ok()) return anchor.status();
+  if (anchor->empty()) return Status::Ok();
+  return local_->Transact([&]() -> Status {
+    const std::array<SqlValue, 3> values = {first, (*anchor)[0][0], chain};
+    if (Status done =
+            local_->Run("UPDATE chains SET first_seq = $1, anchor = $2 WHERE chain = $3", values);
+        !done.ok())
+      return done;
+    const std::array<SqlValue, 2> older = {chain, first};
+    if (Status done = local_->Run("DELETE FROM entries WHERE chain = $1 AND seq < $2", older);
+        !done.ok())
+      return done;
+    const SqlValue unused = ToMs(now - kLocalContents);
+    return local_->Run("DELETE FROM contents WHERE last_used_ms < $1", {&unused, 1});
+  });
+}
+
+Status Shipper::Maintain(Timestamp now) {
+  if (now < next_maintenance_) return Status::Ok();
+  next_maintenance_ = now + kBetweenMaintenances;
+  std::erase_if(marked_, [&](const auto& entry) { return now - entry.second > 2 * kMarkAgain; });
+  const bool prune = now >= next_pruning_;
+  if (prune) next_pruning_ = now + kBetweenPrunings;
+  for (const auto& [chain, seq] : arrived_) {
+    const std::array<SqlValue, 2> seen = {ToMs(now), chain};
+    if (Status status = shared_->Run("UPDATE chains SET last_seen_ms = $1 WHERE chain = $2", seen);
+        !status.ok())
+      return status;
+    if (Status status = Adopt(chain, now); !status.ok()) return status;
+    if (!prune) continue;
+    if (Status status = AskToPrune(chain, now); !status.ok()) return status;
+  }
+  return prune ? ForgetDeadChains(now) : Status::Ok();
+}
+
+Status Shipper::AskToPrune(const std::string& chain, Timestamp now) {
+  const std::array<SqlValue, 2> aged = {chain, ToMs(now - options_.keep)};
+  const auto seal = shared_->Rows(
+      "SELECT MAX(seq) FROM entries WHERE chain = $1 AND kind = 'seal' AND time_ms < $2", aged);
+  if (!seal.ok()) return seal.status();
+  const std::int64_t first = Integer(seal->front().front());
+  const std::array<SqlValue, 2> before = {chain, first};
+  const auto any =
+      shared_->Rows("SELECT 1 FROM entries WHERE chain = $1 AND seq < $2 LIMIT 1", before);
+  if (!any.ok()) return any.status();
+  if (any->empty() || first <= asked_to_prune_) return Status::Ok();
+  asked_to_prune_ = first;
+  v1::RecordedPruning pruning;
+  pruning.set_first_seq(first);
+  pruning.set_time_ms(ToMs(now - options_.keep));
+  pruning.set_reason("older than records.keep");
+  Draft draft;
+  draft.kind = EntryKind::kPruning;
+  draft.time = now;
+  draft.payload = Compress(pruning.SerializeAsString());
+  const std::lock_guard lock(calls_);
+  if (attached_ && options_.put) options_.put(std::move(draft));
+  return Status::Ok();
+}
+
+Status Shipper::Prune(const std::string& chain, const Entry& entry) {
+  const auto pruning = Parse<v1::RecordedPruning>(entry);
+  if (!pruning.ok()) return pruning.status();
+  const std::array<SqlValue, 2> last = {chain, pruning->first_seq() - 1};
+  const auto anchor = shared_->Rows("SELECT hash FROM entries WHERE chain = $1 AND seq = $2", last);
+  if (!anchor.ok()) return anchor.status();
+  if (anchor->empty()) return Status::Ok();
+  const std::array<SqlValue, 3> values = {pruning->first_seq(), (*anchor)[0][0], chain};
+  if (Status done =
+          shared_->Run("UPDATE chains SET first_seq = $1, anchor = $2 WHERE chain = $3", values);
+      !done.ok())
+    return done;
+  const std::array<SqlValue, 2> before = {chain, pruning->first_seq()};
+  return shared_->Run("DELETE FROM entries WHERE chain = $1 AND seq < $2", before);
+}
+
+// Chains of replicas that are gone go as a whole, once their last entry is old.
+Status Shipper::ForgetDeadChains(Timestamp now) {
+  return shared_->Transact([&]() -> Status {
+    const SqlValue old = ToMs(now - options_.keep);
+    if (Status status = shared_->Run(
+            "DELETE FROM entries WHERE chain IN (SELECT chain FROM chains WHERE last_seen_ms < $1)",
+            {&old, 1});
+        !status.ok())
+      return status;
+    if (Status status = shared_->Run("DELETE FROM chains WHERE last_seen_ms < $1", {&old, 1});
+        !status.ok())
+      return status;
+    const auto first = shared_->Rows("SELECT MIN(time_ms) FROM entries");
+    if (!first.ok()) return first.status();
+    const SqlValue unused = Integer(first->front().front()) - kContentMargin.count();
+    return shared_->Run("DELETE FROM contents WHERE last_used_ms < $1", {&unused, 1});
+  });
+}
+
+// Decisions of replicas that have been silent for long, whose pods have no outcome: claimed by one.
+Status Shipper::Adopt(const std::string& chain, Timestamp now) {
+  const std::array<SqlValue, 4> values = {chain, ToMs(now - options_.silent), ToMs(now - kAdoptFor),
+                                          kMostAdopted};
+  const auto rows = shared_->Rows(
+      "SELECT " + std::string(kEntryColumns) +
+          " FROM entries d WHERE kind = 'decision' AND chain <> $1 AND chain IN (SELECT chain FROM "
+          "chains WHERE last_seen_ms < $2) AND time_ms > $3 AND NOT EXISTS (SELECT 1 FROM entries "
+          "later WHERE later.pod_uid = d.pod_uid AND (later.kind = 'outcome' OR later.time_ms > "
+          "d.time_ms OR (later.chain = d.chain AND later.seq > d.seq))) LIMIT $4",
+      values);
+  if (!rows.ok()) return rows.status();
+  std::vector<std::pair<std::string, OpenDecision>> adopted;
+  for (const SqlRow& row : *rows) {
+    const Result<Entry> entry = ReadEntry(row);
+    if (!entry.ok()) continue;
+    const std::array<SqlValue, 5> claim = {entry->chain, entry->seq, chain, ToMs(now),
+                                           ToMs(now - kClaimHolds)};
+    if (Status status = shared_->Run(
+            "INSERT INTO outcome_claims(chain, seq, claimed_by, claimed_ms) VALUES($1, $2, $3, $4) "
+            "ON CONFLICT (chain, seq) DO UPDATE SET claimed_by = excluded.claimed_by, claimed_ms = "
+            "excluded.claimed_ms WHERE outcome_claims.claimed_ms < $5",
+            claim);
+        !status.ok())
+      return status;
+    const std::array<SqlValue, 4> mine = {entry->chain, entry->seq, chain, ToMs(now)};
+    const auto held = shared_->Rows(
+        "SELECT 1 FROM outcome_claims WHERE chain = $1 AND seq = $2 AND claimed_by = $3 AND "
+        "claimed_ms = $4",
+        mine);
+    if (!held.ok()) return held.status();
+    const auto record = Parse<v1::Record>(*entry);
+    if (!held->empty() && record.ok())
+      adopted.emplace_back(entry->pod_uid, OpenOf(*record, {entry->chain, entry->seq}));
+  }
+  if (adopted.empty()) return Status::Ok();
+  const std::lock_guard lock(calls_);
+  if (attached_ && options_.adopt) options_.adopt(std::move(adopted));
+  return Status::Ok();
+}
+
+}  // namespace sobre

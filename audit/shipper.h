@@ -1,0 +1,86 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "audit/journal.h"
+#include "audit/outcomes.h"
+#include "base/status.h"
+#include "base/time.h"
+
+namespace sobre {
+
+struct ShipperOptions {
+  // Where this replica writes, and the database that all replicas share.
+  std::function<Result<std::unique_ptr<Database>>()> open_local;
+  std::function<Result<std::unique_ptr<Database>>()> open_shared;
+  Duration keep = std::chrono::hours(24 * 400);
+  Duration every = std::chrono::milliseconds(500);
+  // How long a replica may say nothing before others look after its decisions.
+  Duration silent = std::chrono::minutes(3);
+  // Decisions of replicas that are gone, to hear what became of their pods.
+  std::function<void(std::vector<std::pair<std::string, OpenDecision>>)> adopt;
+  // To be written into the own chain.
+  std::function<void(Draft)> put;
+};
+
+struct ShipperState {
+  std::uint64_t shipped = 0;  // entries, since the start
+  std::string problem;        // why nothing can be shipped now
+  std::optional<Timestamp> last_contact;
+};
+
+// Copies a replica's chain from its own disk to the database that all share, in order, as often as
+// it takes, and trims what has arrived. Nothing is lost while the shared database is away, as long
+// as the disk has room.
+class Shipper {
+ public:
+  explicit Shipper(ShipperOptions options);
+  // Tries once more to ship everything.
+  ~Shipper();
+  Shipper(const Shipper&) = delete;
+  Shipper& operator=(const Shipper&) = delete;
+  [[nodiscard]] ShipperState State() const;
+  // From now on neither `adopt` nor `put` is called.
+  void Detach();
+
+ private:
+  void Run();
+  Status ShipAll(Timestamp now);
+  Result<bool> ShipSome(const std::string& chain, Timestamp now);
+  Status Arrive(const std::string& chain);
+  Result<std::vector<Content>> ContentsOf(const std::vector<Entry>& entries, Timestamp now);
+  Status Trim(const std::string& chain, Timestamp now);
+  Status Maintain(Timestamp now);
+  Status AskToPrune(const std::string& chain, Timestamp now);
+  Status Prune(const std::string& chain, const Entry& entry);
+  Status ForgetDeadChains(Timestamp now);
+  Status Adopt(const std::string& chain, Timestamp now);
+
+  const ShipperOptions options_;
+  mutable std::mutex mutex_;  // guards state_, stop_
+  std::condition_variable wake_;
+  ShipperState state_;
+  bool stop_ = false;
+  std::mutex calls_;  // held while a callback runs; guards attached_
+  bool attached_ = true;
+  // Of the thread alone.
+  std::unique_ptr<Database> local_;
+  std::unique_ptr<Database> shared_;
+  std::unordered_map<std::string, std::int64_t> arrived_;  // last entry that is shared, by chain
+  std::unordered_map<std::string, Timestamp> marked_;      // contents that are shared
+  std::int64_t asked_to_prune_ = 0;
+  Timestamp next_maintenance_;
+  Timestamp next_pruning_;
+  std::thread thread_;  // last: it uses all above
+};
+
+}  // namespace sobre
