@@ -44,7 +44,7 @@ constexpr std::array kSteps = {
     "measured_kwh DOUBLE PRECISION NOT NULL, live_g DOUBLE PRECISION NOT NULL, "
     "mean_candidate_g DOUBLE PRECISION NOT NULL, mean_candidate_eur DOUBLE PRECISION NOT NULL, "
     "compared_g DOUBLE PRECISION NOT NULL, compared_eur DOUBLE PRECISION NOT NULL, "
-    "PRIMARY KEY(begin_ms, length_ms, namespace, pod_uid, node, workload, team, model, "
+    "PRIMARY KEY(begin_ms, length_ms, namespace, pod_uid, node, workload, team, model, is_run, "
     "hardware_class))",
     // One row: up to when usage is accounted for, and which replica does it.
     "CREATE TABLE accounting(id BIGINT PRIMARY KEY, holder TEXT NOT NULL, "

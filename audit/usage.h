@@ -60,6 +60,9 @@ struct UsageRow {
   double compared_eur = 0;
 };
 
+// Adds the figures of `from`, that is all but what names it, to those of `to`.
+void AddFigures(const UsageRow& from, UsageRow& to);
+
 // Usage in a database whose schema is up to date. For one thread at a time, as its database.
 class UsageStore {
  public:
@@ -71,11 +74,12 @@ class UsageStore {
   };
   // Nothing where nobody has accounted yet.
   Result<std::optional<Accounted>> LastAccounted();
-  // Makes `holder` the one that accounts, from where the last one stopped; kGone where another has
-  // moved on since `seen` was read.
+  // Makes `holder` the one that accounts, from where the last one stopped, or from `now` where
+  // there was none; kGone where another has moved on since `seen` was read.
   Status TakeOver(const std::optional<Accounted>& seen, const std::string& holder, Timestamp now);
   // Adds to what is there and moves the end of what is accounted for from `from` to `to`, all or
-  // nothing. kGone where another replica accounts.
+  // nothing. kGone where another replica accounts, or `from` is not where accounting stands: then
+  // it was added before, or LastAccounted() says what to go on from.
   Status Add(const std::vector<UsageRow>& rows, const std::string& holder, Timestamp from,
              Timestamp to);
   // Rows whose period begins in [from, to), by time.
@@ -85,6 +89,8 @@ class UsageStore {
     Duration pods = std::chrono::hours(24 * 35);   // then without the pod's name and uid
     Duration days = std::chrono::hours(24 * 800);  // then gone
   };
+  // Whole UTC days only, all or nothing, as often as wanted. Sums are the same before and after,
+  // except of what is gone.
   Status Fold(Timestamp now, const Retention& retention);
 
  private:
