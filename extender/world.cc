@@ -83,8 +83,10 @@ LiveWorld::LiveWorld(Config config, SnapshotInput still, const ApiAccess* access
     : config_(std::move(config)), still_(std::move(still)) {
   if (access != nullptr) {
     events_ = std::make_unique<EventWriter>(*access);
-    cluster_ = std::make_unique<ClusterWatch>(*access, config_.kubernetes.default_provider,
-                                              [this] { Changed(); });
+    cluster_ = std::make_unique<ClusterWatch>(
+        *access,
+        ClusterWatch::Options{config_.kubernetes.default_provider, config_.accounting.team_label},
+        [this] { Changed(); });
   }
   collector_ = std::make_unique<Collector>(config_.prometheus.servers, config_.prometheus.options,
                                            [this] { Changed(); });
@@ -203,6 +205,7 @@ void LiveWorld::BuildOnce() {
   state->calibration = calibration_;
   state->cluster_policy.policy = config_.policy;
   state->gated = std::move(view.gated);
+  state->teams = std::move(view.teams);
   for (const auto& [name, annotations] : view.namespaces)
     state->namespaces.emplace(name, MakeNamespacePolicy(name, annotations, config_.policy));
   state->ready = view.listed;

@@ -29,6 +29,8 @@ struct WorldState {
   // Of namespaces that say something; all others have the cluster's.
   std::map<std::string, NamespacePolicy, std::less<>> namespaces;
   NamespacePolicy cluster_policy;
+  // By namespace: the team of its pods that name none themselves.
+  std::map<std::string, std::string, std::less<>> teams;
   std::vector<std::shared_ptr<const GatedPod>> gated;
   bool ready = false;
   std::string not_ready_reason;
