@@ -64,19 +64,34 @@ Result<std::unique_ptr<World>> OpenWorld(const CommandLine& line, const Config& 
   return world;
 }
 
+std::unique_ptr<Accountant> OpenAccountant(const World& world, const Config& config) {
+  if (config.records.database.empty() || !config.accounting.enabled) return nullptr;
+  Bookkeeper::Options options;
+  options.holder = NewIdentity();
+  options.servers = config.prometheus.servers.size();
+  options.flush = config.accounting.flush;
+  options.take_over = std::max(options.take_over, 3 * options.flush);
+  options.accumulator.bridge = config.accounting.bridge;
+  options.budgets = config.budgets;
+  return std::make_unique<Accountant>(
+      world, config.accounting.every, std::move(options),
+      MakeUsageSink([place = config.records.database] { return OpenDatabase(place); }));
+}
+
 }  // namespace
 
 Server::Server(std::unique_ptr<World> world, const Config& config)
     : world_(std::move(world)),
       config_(config),
       service_(*world_, metrics_, recent_),
+      accountant_(OpenAccountant(*world_, config_)),
       extender_(ExtenderOptions(config)),
       status_(StatusOptions(config)) {
   extender_.Handle("POST", "/v1/filter",
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Filter(q, r); });
   extender_.Handle("POST", "/v1/prioritize",
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Prioritize(q, r); });
-  AddStatusPages(status_, *world_, config_, metrics_, recent_, draining_);
+  AddStatusPages(status_, *world_, config_, metrics_, recent_, accountant_.get(), draining_);
 }
 
 Server::~Server() { Stop(Duration(0)); }

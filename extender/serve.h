@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/status.h"
+#include "extender/accountant.h"
 #include "extender/config.h"
 #include "extender/service.h"
 #include "extender/status_pages.h"
@@ -33,6 +34,7 @@ class Server {
   Metrics metrics_;
   RecentDecisions recent_;
   ExtenderService service_;
+  std::unique_ptr<Accountant> accountant_;  // nothing where no database is configured
   std::atomic<bool> draining_ = false;
   HttpServer extender_;
   HttpServer status_;

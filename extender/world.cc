@@ -21,14 +21,6 @@ constexpr Duration kTick = std::chrono::seconds(5);
 // Lines change slowly, and fitting many takes a while.
 constexpr Duration kBetweenFits = std::chrono::seconds(20);
 
-// Unlike any other replica's, also on one machine.
-std::string NewIdentity() {
-  std::array<char, 256> host{};
-  if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
-  std::random_device random;
-  return std::string(host.data()) + "-" + std::to_string(random());
-}
-
 GatekeeperOptions OptionsOf(const Config::Deferral& deferral) {
   GatekeeperOptions options;
   options.check = deferral.check;
@@ -46,6 +38,13 @@ GatekeeperOptions OptionsOf(const Config::Deferral& deferral) {
 }
 
 }  // namespace
+
+std::string NewIdentity() {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
+  std::random_device random;
+  return std::string(host.data()) + "-" + std::to_string(random());
+}
 
 std::shared_ptr<const WorldState> MakeState(SnapshotInput input, const Policy& cluster_policy) {
   auto state = std::make_shared<WorldState>();

@@ -21,6 +21,9 @@
 
 namespace sobre {
 
+// Unlike any other replica's, also on one machine.
+std::string NewIdentity();
+
 // All that an answer depends on, at one moment. Immutable.
 struct WorldState {
   // What the snapshot was made of: nodes that only a request knows can be added to it.

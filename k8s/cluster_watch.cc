@@ -31,8 +31,7 @@ std::string ValueOf(const Map& map, const std::string& key) {
 
 Resources ResourcesOf(const google::protobuf::Map<std::string, k8s::wire::Quantity>& quantities) {
   Resources resources;
-  for (const auto& [name, quantity] : quantities)
-    ApplyResource(name, quantity.string(), resources);
+  for (const auto& [name, quantity] : quantities) ApplyResource(name, quantity.string(), resources);
   return resources;
 }
 

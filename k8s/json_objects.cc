@@ -94,8 +94,7 @@ void ReadPodSpec(od::value spec, PodFacts& pod) {
   PodRequests requests;
   ForEachField(spec, [&](std::string_view key, od::value field) {
     if (key == "containers") {
-      ForEachElement(field,
-                     [&](od::value c) { requests.AddContainer(ReadContainer(c).requests); });
+      ForEachElement(field, [&](od::value c) { requests.AddContainer(ReadContainer(c).requests); });
     } else if (key == "initContainers") {
       ForEachElement(field, [&](od::value c) {
         const Container init = ReadContainer(c);

@@ -67,9 +67,8 @@ void Attribution::AddFigures(const DecisionRequest& request, const NodeRecord& n
   const ReportFigures report =
       Attribute(request, decision_, decision_.candidates.front(), snapshot_);
   if (report.power) rates_.power = report.power->mid;
-  rates_.power_measured =
-      IsMeasured(node, request.pod.requests,
-                 decision_.work[static_cast<std::size_t>(node.hardware_class)]);
+  rates_.power_measured = IsMeasured(node, request.pod.requests,
+                                     decision_.work[static_cast<std::size_t>(node.hardware_class)]);
   rates_.operational = report.operational;
   rates_.live_intensity = decision_.intensity_basis == IntensityBasis::kLive;
   rates_.market = report.operational_market;
