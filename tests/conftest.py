@@ -3,7 +3,7 @@ import pathlib
 
 import pytest
 
-from tests.harness import ControlPlane, Exporter, Prometheus
+from tests.harness import ControlPlane, Exporter, Postgres, Prometheus
 
 
 def _from_environment(name: str) -> str:
@@ -38,3 +38,10 @@ def prometheus(tmp_path_factory, exporter):
     prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), exporter)
     yield prometheus
     prometheus.stop()
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    postgres = Postgres(tmp_path_factory.mktemp("postgres"))
+    yield postgres
+    postgres.close()

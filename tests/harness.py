@@ -5,10 +5,12 @@ import http.server
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.error
@@ -271,6 +273,100 @@ class Prometheus:
 
     def stop(self) -> None:
         self.process.stop()
+
+
+class Postgres:
+    """Debian's PostgreSQL with a database cluster of its own; as root it runs as Debian's user. `password`: asked for by SCRAM."""
+
+    BINARIES = pathlib.Path("/usr/lib/postgresql/15/bin")
+
+    def __init__(self, folder: pathlib.Path, password: str = "") -> None:
+        self.log, self.password, self.process = folder / "postgres.log", password, None
+        (self.port,) = free_ports(1)
+        # pytest's folders cannot be entered by another user, and their names are too long for a socket.
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="sobre-postgres-"))
+        self.data = self.home / "data"
+        try:
+            self._initialise()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def _as_user(*command) -> list:
+        # A change of user forgets the parent's death signal, so it is asked for again.
+        return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=KILL", *command] if os.geteuid() == 0 \
+            else list(command)
+
+    def _initialise(self) -> None:
+        secret = self.home / "password"
+        secret.write_text(self.password)
+        if os.geteuid() == 0:
+            shutil.chown(self.home, "postgres", "postgres")
+            shutil.chown(secret, "postgres", "postgres")
+        auth = ["--auth=scram-sha-256", f"--pwfile={secret}"] if self.password else ["--auth=trust"]
+        done = subprocess.run(self._as_user(self.BINARIES / "initdb", "-D", self.data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
+                                            "--no-sync", *auth), capture_output=True, text=True, cwd="/")
+        assert done.returncode == 0, done.stderr
+
+    def start(self) -> None:
+        settings = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": self.home, "fsync": "off",
+                    "shared_buffers": "16MB", "max_connections": 30}
+        self.process = Process(self.log, *self._as_user(self.BINARIES / "postgres", "-D", self.data,
+                                                        *(a for key, value in settings.items() for a in ("-c", f"{key}={value}"))))
+        eventually(lambda: self.query("SELECT 1") == "1", "PostgreSQL ready", 60)
+
+    def url(self, user: str = "postgres") -> str:
+        """Without the password."""
+        return f"postgresql://{user}@127.0.0.1:{self.port}/postgres"
+
+    def query(self, sql: str) -> str:
+        """What psql prints; an error as an OSError."""
+        done = subprocess.run([self.BINARIES / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.url(), "-c", sql],
+                              capture_output=True, text=True, timeout=60, env=os.environ | {"PGPASSWORD": self.password})
+        if done.returncode:
+            raise OSError(done.stderr.strip())
+        return done.stdout.strip()
+
+    def stop(self, mode: str = "fast") -> None:
+        """As pg_ctl's: `smart` waits for clients, `fast` ends them, `immediate` does not tidy up."""
+        self.process.stop({"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode], 30)
+
+    def kill(self) -> None:
+        """As if the machine died."""
+        pids = self._pids()
+        for pid in pids:
+            self._signal(pid, signal.SIGKILL)
+        self.process.child.wait()
+        eventually(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in pids), "PostgreSQL gone")
+
+    def pause(self) -> None:
+        """No process of it runs until resume()."""
+        for pid in self._pids():
+            self._signal(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        for pid in self._pids():
+            self._signal(pid, signal.SIGCONT)
+
+    @staticmethod
+    def _signal(pid: int, which: signal.Signals) -> None:
+        try:
+            os.kill(pid, which)
+        except ProcessLookupError:
+            pass  # ended meanwhile
+
+    def _pids(self) -> list[int]:
+        """The server's first process, which is our child, and its children."""
+        first = self.process.child.pid
+        return [first] + [int(pid) for pid in pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split()]
+
+    def close(self) -> None:
+        """Stops it, whatever state it is in, and removes its data."""
+        if self.process and self.process.running():
+            self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
 class Sobre:
