@@ -134,6 +134,7 @@ void Bookkeeper::Count(const std::vector<UsageRow>& rows) {
   std::map<std::string_view, double> hours;
   for (const UsageRow& row : rows) hours[row.namespace_name] += row.pod_hours;
   std::vector<std::pair<double, std::string_view>> order;
+  order.reserve(hours.size());
   for (const auto& [name, sum] : hours) order.emplace_back(-sum, name);
   std::sort(order.begin(), order.end());
   for (const auto& [sum, name] : order) {

@@ -14,9 +14,9 @@ bool MeasuredIn(const Measurements& measurements, FunctionalUnit unit) {
   });
 }
 
-bool IsMeasured(const NodeRecord& node, const Resources& requests, const ClassWork& work) {
-  if (work.measured_power) return true;
-  return node.power_basis == PowerBasis::kCalibrated &&
+bool IsMeasured(const NodeRecord& node, const Resources& requests, bool processors, bool load) {
+  if (load) return true;
+  return (processors || node.power_basis == PowerBasis::kCalibrated) &&
          (!requests.UsesGpu() || node.gpu_method == Method::kMeasured);
 }
 
@@ -63,12 +63,19 @@ void Attribution::AddUnits(DecisionRequest& request, std::int32_t node) {
   }
 }
 
-void Attribution::AddFigures(const DecisionRequest& request, const NodeRecord& node) {
+void Attribution::AddFigures(const PodPlacement& pod, const DecisionRequest& request,
+                             const NodeRecord& node) {
+  ClassWork& work = decision_.work[static_cast<std::size_t>(node.hardware_class)];
+  const bool load = work.measured_power.has_value();
+  const auto processors = snapshot_.PowerOfPod(request.pod.namespace_name, pod.name);
+  // In place of what the model says of the processors' load; accelerators are not in it.
+  if (const auto modelled = processors ? MarginalPower(decision_.demand, node) : std::nullopt)
+    work.measured_power = *modelled - node.slope * decision_.demand.busy_vcpus + *processors;
   const ReportFigures report =
       Attribute(request, decision_, decision_.candidates.front(), snapshot_);
   if (report.power) rates_.power = report.power->mid;
-  rates_.power_measured = IsMeasured(node, request.pod.requests,
-                                     decision_.work[static_cast<std::size_t>(node.hardware_class)]);
+  rates_.power_measured =
+      IsMeasured(node, request.pod.requests, processors.has_value(), load && !processors);
   rates_.operational = report.operational;
   rates_.live_intensity = decision_.intensity_basis == IntensityBasis::kLive;
   rates_.market = report.operational_market;
@@ -101,7 +108,7 @@ const PodRates& Attribution::RatesOf(const PodPlacement& pod, const NamespacePol
   if (MeasuredIn(measured, FunctionalUnit::kThousandTokens)) policy.tokens.reset();
   Decide(request, snapshot_, {&index, 1}, decision_);
   rates_.gpus = GpusOn(decision_.demand, node);
-  AddFigures(request, node);
+  AddFigures(pod, request, node);
   if (!rates_.is_run) AddUnits(request, index);
   policy.requests = stated_requests;
   policy.tokens = stated_tokens;

@@ -34,9 +34,10 @@ struct PodRates {
   bool is_run = false;  // a batch job's, or counted by run
 };
 
-// Rates of many pods on one snapshot. What was measured of a workload's requests and tokens has
-// precedence over what its owner states: this is about what was, not about what may be. For one
-// thread; lives shorter than the snapshot and the policies.
+// Rates of many pods on one snapshot. The load's power is the one measured of the pod, else of its
+// workload's requests, else the model's; never two of them. What was measured of a workload's
+// requests and tokens has precedence over what its owner states: this is about what was, not about
+// what may be. For one thread; lives shorter than the snapshot and the policies.
 class Attribution {
  public:
   explicit Attribution(const Snapshot& snapshot) : snapshot_(snapshot) {}
@@ -49,7 +50,7 @@ class Attribution {
   std::optional<UnitsPerHour> UnitsOf(FunctionalUnit unit, DecisionRequest& request,
                                       std::int32_t node);
   void AddUnits(DecisionRequest& request, std::int32_t node);
-  void AddFigures(const DecisionRequest& request, const NodeRecord& node);
+  void AddFigures(const PodPlacement& pod, const DecisionRequest& request, const NodeRecord& node);
 
   const Snapshot& snapshot_;
   std::unordered_map<std::string, std::unique_ptr<DecisionRequest>> requests_;

@@ -97,6 +97,31 @@ TEST_F(AttributionTest, MeasuredJoulesCountWithTheMeasuredRate) {
   EXPECT_DOUBLE_EQ(Rates().power->value(), (15 + 4 + 4 * 0.392) * 1.2);
 }
 
+TEST_F(AttributionTest, WhatIsMeasuredOfThePodItselfStandsForItsLoad) {
+  Measure(Signal::kWorkloadRequests, 3);
+  Measure(Signal::kWorkloadJoulesPerRequest, 5);
+  world_.input().pods.push_back(std::make_shared<const PodPlacement>(pod_));
+  Observation seen;
+  seen.signal = Signal::kPodPower;
+  seen.namespace_name = "shop";
+  seen.pod = "web-1";
+  seen.value = 7;
+  seen.time = TestWorld::kTime;
+  seen.source = "kepler";
+  world_.input().observations.push_back(seen);
+  EXPECT_DOUBLE_EQ(Rates().power->value(), (15 + 4 + 4 * 0.392) * 1.2)
+      << "nothing measures the node, so what is said of its pods is not believed";
+  const auto implausible = world_.Snapshot()->tallies()[Index(Signal::kPodPower)];
+  EXPECT_EQ(implausible.of(Fate::kImplausible), 1);
+  world_.See(Signal::kNodeCpuPower, "a", 40);
+  EXPECT_DOUBLE_EQ(Rates().power->value(), (7 + 4 + 4 * 0.392) * 1.2);
+  EXPECT_TRUE(Rates().power_measured);
+  EXPECT_EQ(world_.Snapshot()->tallies()[Index(Signal::kPodPower)].of(Fate::kUsed), 1);
+  // Of another pod, nothing is known.
+  pod_.name = "web-2";
+  EXPECT_DOUBLE_EQ(Rates().power->value(), (15 + 4 + 4 * 0.392) * 1.2);
+}
+
 TEST_F(AttributionTest, ABatchJobCountsItsRunAlone) {
   pod_.annotations = {{"requests-per-second", "40"}};
   pod_.is_batch_job = true;
