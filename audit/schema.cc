@@ -8,7 +8,8 @@ namespace {
 
 // Never changed once released: a change is a further step.
 constexpr std::array kSteps = {
-    // One row an entry of a chain; the columns between seq and payload repeat what the payload says.
+    // One row an entry of a chain; the columns between seq and payload repeat what the payload
+    // says.
     "CREATE TABLE entries(chain TEXT NOT NULL, seq BIGINT NOT NULL, kind TEXT NOT NULL, "
     "time_ms BIGINT NOT NULL, pod_uid TEXT NOT NULL, namespace TEXT NOT NULL, pod TEXT NOT NULL, "
     "payload BYTEA NOT NULL, hash BYTEA NOT NULL, PRIMARY KEY(chain, seq))",
@@ -22,7 +23,8 @@ constexpr std::array kSteps = {
     "CREATE TABLE chains(chain TEXT PRIMARY KEY, first_seq BIGINT NOT NULL, anchor BYTEA NOT NULL, "
     "last_seen_ms BIGINT NOT NULL)",
     // Which decisions of replicas that are gone have found somebody to write their outcome.
-    "CREATE TABLE outcome_claims(chain TEXT NOT NULL, seq BIGINT NOT NULL, claimed_by TEXT NOT NULL, "
+    "CREATE TABLE outcome_claims(chain TEXT NOT NULL, seq BIGINT NOT NULL, claimed_by TEXT NOT "
+    "NULL, "
     "claimed_ms BIGINT NOT NULL, PRIMARY KEY(chain, seq))",
     // What pods took, by hour; older than some days, by day. Sums over the period.
     "CREATE TABLE usage(begin_ms BIGINT NOT NULL, length_ms BIGINT NOT NULL, "
@@ -42,7 +44,7 @@ constexpr std::array kSteps = {
     "measured_kwh DOUBLE PRECISION NOT NULL, live_g DOUBLE PRECISION NOT NULL, "
     "mean_candidate_g DOUBLE PRECISION NOT NULL, mean_candidate_eur DOUBLE PRECISION NOT NULL, "
     "compared_g DOUBLE PRECISION NOT NULL, compared_eur DOUBLE PRECISION NOT NULL, "
-    "PRIMARY KEY(begin_ms, length_ms, namespace, pod_uid, node, workload, team, model, "
+    "PRIMARY KEY(begin_ms, length_ms, namespace, pod_uid, node, workload, team, model, is_run, "
     "hardware_class))",
     // One row: up to when usage is accounted for, and which replica does it.
     "CREATE TABLE accounting(id BIGINT PRIMARY KEY, holder TEXT NOT NULL, "

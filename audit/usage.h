@@ -19,8 +19,8 @@ struct UsageRow {
   std::string pod;
   std::string pod_uid;
   std::string workload;
-  std::string team;   // by the label that the configuration names; empty: none
-  std::string model;  // of AI
+  std::string team;     // by the label that the configuration names; empty: none
+  std::string model;    // of AI
   bool is_run = false;  // a batch job's: counted by run, apart from requests
   std::string node;
   std::string provider;
@@ -60,6 +60,9 @@ struct UsageRow {
   double compared_eur = 0;
 };
 
+// Adds the figures of `from`, that is all but what names it, to those of `to`.
+void AddFigures(const UsageRow& from, UsageRow& to);
+
 // Usage in a database whose schema is up to date. For one thread at a time, as its database.
 class UsageStore {
  public:
@@ -71,20 +74,23 @@ class UsageStore {
   };
   // Nothing where nobody has accounted yet.
   Result<std::optional<Accounted>> LastAccounted();
-  // Makes `holder` the one that accounts, from where the last one stopped; kGone where another has
-  // moved on since `seen` was read.
+  // Makes `holder` the one that accounts, from where the last one stopped, or from `now` where
+  // there was none; kGone where another has moved on since `seen` was read.
   Status TakeOver(const std::optional<Accounted>& seen, const std::string& holder, Timestamp now);
   // Adds to what is there and moves the end of what is accounted for from `from` to `to`, all or
-  // nothing. kGone where another replica accounts.
+  // nothing. kGone where another replica accounts, or `from` is not where accounting stands: then
+  // it was added before, or LastAccounted() says what to go on from.
   Status Add(const std::vector<UsageRow>& rows, const std::string& holder, Timestamp from,
              Timestamp to);
   // Rows whose period begins in [from, to), by time.
   Result<std::vector<UsageRow>> Read(Timestamp from, Timestamp to);
   struct Retention {
-    Duration hours = std::chrono::hours(24 * 3);    // then days
-    Duration pods = std::chrono::hours(24 * 35);    // then without the pod's name and uid
-    Duration days = std::chrono::hours(24 * 800);   // then gone
+    Duration hours = std::chrono::hours(24 * 3);   // then days
+    Duration pods = std::chrono::hours(24 * 35);   // then without the pod's name and uid
+    Duration days = std::chrono::hours(24 * 800);  // then gone
   };
+  // Whole UTC days only, all or nothing, as often as wanted. Sums are the same before and after,
+  // except of what is gone.
   Status Fold(Timestamp now, const Retention& retention);
 
  private:

@@ -42,6 +42,7 @@ std::string HelpFor(std::span<const Option> options);
 int RunServe(std::span<const std::string_view> arguments);
 int RunScore(std::span<const std::string_view> arguments);
 int RunVerify(std::span<const std::string_view> arguments);
+int RunReport(std::span<const std::string_view> arguments);
 int RunDoctor(std::span<const std::string_view> arguments);
 int RunOpenGates(std::span<const std::string_view> arguments);
 int RunFootprint(std::span<const std::string_view> arguments);

@@ -14,6 +14,7 @@ Sobre tells kube-scheduler how good each node is for a pod, in euros and gCO2e p
   serve      answer a kube-scheduler
   score      print what would be decided, offline, from kubectl's files
   verify     make recorded decisions again, and say where they differ
+  report     what running pods took: energy, gCO2e, euros and requests
   footprint  energy, gCO2e and euros by formula, from JSON, for auditors
   doctor     say what is wrong with the signals and the set-up, and how to repair it
   open-gates let every pod go that waits for a cleaner hour
@@ -33,6 +34,7 @@ int main(int argc, char** argv) {
   if (command == "score") return sobre::RunScore(rest);
   if (command == "footprint") return sobre::RunFootprint(rest);
   if (command == "verify") return sobre::RunVerify(rest);
+  if (command == "report") return sobre::RunReport(rest);
   if (command == "doctor") return sobre::RunDoctor(rest);
   if (command == "open-gates") return sobre::RunOpenGates(rest);
   if (command == "demo") return sobre::RunDemo(rest);
@@ -44,8 +46,8 @@ int main(int argc, char** argv) {
     std::fwrite(kHelp.data(), 1, kHelp.size(), stdout);
     return arguments.empty() ? 2 : 0;
   }
-  constexpr std::string_view kCommands[] = {"serve",  "score",      "footprint", "doctor",
-                                            "verify", "open-gates", "demo",      "version"};
+  constexpr std::string_view kCommands[] = {"serve",  "score",      "footprint", "doctor", "verify",
+                                            "report", "open-gates", "demo",      "version"};
   const std::string hint = sobre::DidYouMean(command, kCommands);
   std::fprintf(stderr, "sobre: unknown command '%s'%s\n%.*s", sobre::Printable(command).c_str(),
                hint.c_str(), static_cast<int>(kHelp.size()), kHelp.data());
