@@ -227,6 +227,51 @@ void ReadRecords(Section& section, Config::Records& records) {
     section.FailHere("head_config_map: expected namespace/name");
 }
 
+std::optional<double> ReadAmount(Section& section, const char* key) {
+  const YAML::Node value = section.Scalar(key);
+  if (!value) return std::nullopt;
+  const std::optional<double> number = ParseNumber(value.Scalar());
+  if (!number || *number <= 0) {
+    Section::Fail(value, section.Path(key) + ": '" + Printable(value.Scalar(), 40) +
+                             "' is no amount over 0, such as 500");
+  }
+  return number;
+}
+
+void ReadBudget(Section& section, Config& config) {
+  Budget budget;
+  section.Read("namespace", budget.namespace_name);
+  section.Read("team", budget.team);
+  budget.eur = ReadAmount(section, "eur_per_month");
+  budget.grams = ReadAmount(section, "kg_co2e_per_month");
+  section.Done();
+  if (budget.namespace_name.empty() == budget.team.empty())
+    section.FailHere("expected either a namespace or a team");
+  if (!budget.team.empty() && config.accounting.team_label.empty())
+    section.FailHere("team: accounting.team_label does not say which label names it");
+  if (budget.grams) *budget.grams *= 1000;
+  if (!budget.eur && !budget.grams)
+    section.FailHere("expected eur_per_month, kg_co2e_per_month or both");
+  for (const Budget& other : config.budgets)
+    if (NameOf(other) == NameOf(budget))
+      section.FailHere(Printable(NameOf(budget), 80) + " has two budgets");
+  if (config.records.directory.empty() || !config.accounting.enabled)
+    section.FailHere("nothing is accounted for: records.directory is empty, or accounting is off");
+  config.budgets.push_back(std::move(budget));
+}
+
+void ReadAccounting(Section& section, Config::Accounting& accounting) {
+  section.Read("enabled", accounting.enabled);
+  section.Read("every", accounting.every);
+  section.Read("flush", accounting.flush);
+  section.Read("bridge", accounting.bridge);
+  section.Read("team_label", accounting.team_label);
+  if (accounting.every < std::chrono::seconds(1)) section.FailHere("every: expected 1s or more");
+  if (accounting.flush < accounting.every) section.FailHere("flush: expected no less than every");
+  if (accounting.bridge < accounting.every * 2)
+    section.FailHere("bridge: expected twice every, or more");
+}
+
 Config Read(const YAML::Node& root) {
   Config config;
   Section top(root, "");
@@ -254,6 +299,10 @@ Config Read(const YAML::Node& root) {
   Section records = top.Sub("records");
   ReadRecords(records, config.records);
   records.Done();
+  Section accounting = top.Sub("accounting");
+  ReadAccounting(accounting, config.accounting);
+  accounting.Done();
+  top.ForEach("budgets", [&](Section& budget) { ReadBudget(budget, config); });
   Section catalog = top.Sub("catalog");
   catalog.Read("directory", config.catalog.directory);
   catalog.Done();

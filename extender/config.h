@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "extender/budgets.h"
 #include "k8s/kubeconfig.h"
 #include "net/http_server.h"
 #include "scoring/policy.h"
@@ -41,6 +42,17 @@ struct Config {
     Duration lease_duration = std::chrono::seconds(15);
     bool write_affinity = true;
   } deferral;
+  // What running pods take, added up where the records are.
+  struct Accounting {
+    bool enabled = true;
+    Duration every = std::chrono::seconds(15);
+    Duration flush = std::chrono::seconds(60);
+    // The longest time without a look that counts at the rates seen after it.
+    Duration bridge = std::chrono::minutes(15);
+    // The label of pods and namespaces that names their team; empty: none.
+    std::string team_label;
+  } accounting;
+  std::vector<Budget> budgets;
   struct CatalogSection {
     std::string directory;  // files like scoring/catalog/*.csv, whose rows have precedence
   } catalog;

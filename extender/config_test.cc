@@ -76,6 +76,55 @@ prometheus:
   }
 }
 
+TEST(Config, ReadsHowUsageIsAccountedForAndBudgets) {
+  const auto config = ParseConfig(R"(
+records: {directory: /var/lib/sobre}
+accounting: {every: 10s, flush: 2m, bridge: 5m, team_label: example.org/team}
+budgets:
+  - {namespace: shop, eur_per_month: 500.5}
+  - {team: research, kg_co2e_per_month: 2}
+)",
+                                  "sobre.yaml");
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  EXPECT_EQ(config->records.directory, "/var/lib/sobre");
+  EXPECT_TRUE(config->accounting.enabled);
+  EXPECT_EQ(config->accounting.flush, std::chrono::minutes(2));
+  EXPECT_EQ(config->accounting.team_label, "example.org/team");
+  ASSERT_EQ(config->budgets.size(), 2U);
+  EXPECT_EQ(config->budgets[0].eur, 500.5);
+  EXPECT_FALSE(config->budgets[0].grams);
+  EXPECT_EQ(config->budgets[1].team, "research");
+  EXPECT_EQ(config->budgets[1].grams, 2000);
+}
+
+TEST(Config, BudgetsAreReadStrictly) {
+  const auto error = [](const std::string& budgets, const std::string& rest = "") {
+    return ParseConfig("records: {directory: r}\naccounting: {team_label: t" + rest +
+                           "}\nbudgets: [" + budgets + "]\n",
+                       "sobre.yaml")
+        .status()
+        .message();
+  };
+  EXPECT_EQ(error("{namespace: a, eur_per_month: 1}"), "");
+  EXPECT_EQ(error("{eur_per_month: 1}"),
+            "sobre.yaml:3: budgets[0]: expected either a namespace or a team");
+  EXPECT_THAT(error("{namespace: a, team: b, eur_per_month: 1}"), HasSubstr("either"));
+  EXPECT_THAT(error("{namespace: a}"), HasSubstr("expected eur_per_month, kg_co2e_per_month"));
+  EXPECT_THAT(error("{namespace: a, eur_per_month: -1}"),
+              HasSubstr("budgets[0].eur_per_month: '-1' is no amount over 0"));
+  EXPECT_THAT(error("{namespace: a, eur_per_mont: 1}"), HasSubstr("did you mean 'eur_per_month'"));
+  EXPECT_THAT(error("{team: a, eur_per_month: 1}, {team: a, kg_co2e_per_month: 1}"),
+              HasSubstr("budgets[1]: team/a has two budgets"));
+  EXPECT_THAT(error("{team: a, eur_per_month: 1}", ", enabled: false"),
+              HasSubstr("nothing is accounted for"));
+  EXPECT_THAT(error("", ", every: 1m, flush: 30s"), HasSubstr("flush: expected no less"));
+  EXPECT_THAT(error("", ", bridge: 20s"), HasSubstr("bridge: expected twice every"));
+  EXPECT_THAT(ParseConfig("records: {directory: d}\nbudgets: [{team: a, eur_per_month: 1}]", "f")
+                  .status()
+                  .message(),
+              HasSubstr("accounting.team_label does not say"));
+}
+
 TEST(Config, ErrorsNameFileLineAndKey) {
   const auto error = [](std::string_view yaml) {
     return ParseConfig(yaml, "sobre.yaml").status().message();

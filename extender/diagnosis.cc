@@ -85,6 +85,8 @@ std::string_view LabelOption(const SignalQuery& query) {
       return "namespace_label and pod_label (or workload_label)";
     case Subject::kModel:
       return "model_label";
+    case Subject::kPod:
+      return "namespace_label and pod_label";
   }
   return "";
 }

@@ -4,43 +4,14 @@
 #include <limits>
 #include <map>
 
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
-
+#include "extender/metric_families.h"
 #include "scoring/decide.h"
 
 namespace sobre {
 namespace {
 
 using prometheus::ClientMetric;
-using prometheus::MetricFamily;
 using prometheus::MetricType;
-
-class Families {
- public:
-  void Begin(std::string name, std::string help, MetricType type) {
-    families_.push_back({std::move(name), std::move(help), type, {}});
-  }
-  ClientMetric& Add(std::vector<ClientMetric::Label> labels = {}) {
-    ClientMetric& metric = families_.back().metric.emplace_back();
-    metric.label = std::move(labels);
-    return metric;
-  }
-  void Value(double value, std::vector<ClientMetric::Label> labels = {}) {
-    ClientMetric& metric = Add(std::move(labels));
-    if (families_.back().type == MetricType::Counter) {
-      metric.counter.value = value;
-    } else {
-      metric.gauge.value = value;
-    }
-  }
-  [[nodiscard]] std::string Text() const {
-    return prometheus::TextSerializer().Serialize(families_);
-  }
-
- private:
-  std::vector<MetricFamily> families_;
-};
 
 double Load(const std::atomic<std::uint64_t>& value) {
   return static_cast<double>(value.load(std::memory_order_relaxed));
@@ -78,7 +49,7 @@ void Metrics::CountDecision(std::size_t candidates, bool ranked) {
 namespace {
 
 // What became of the queries of each server; as many series as the configuration has queries.
-void AddQueries(const WorldState& state, Timestamp now, Families& out) {
+void AddQueries(const WorldState& state, Timestamp now, MetricFamilies& out) {
   const auto labels = [](const ServerState& server, const QueryState& query) {
     return std::vector<ClientMetric::Label>{{"server", server.name},
                                             {"source", query.query.name},
@@ -133,7 +104,7 @@ void AddQueries(const WorldState& state, Timestamp now, Families& out) {
 }
 
 // Whoever keeps the number and the hash's beginning can tell later that the chain still has them.
-void AddRecords(const RecorderState& records, Timestamp now, Families& out) {
+void AddRecords(const RecorderState& records, Timestamp now, MetricFamilies& out) {
   const JournalState& journal = records.journal;
   out.Begin("sobre_records_enabled", "1 if decisions are kept.", MetricType::Gauge);
   out.Value(records.enabled ? 1 : 0);
@@ -174,7 +145,7 @@ void AddRecords(const RecorderState& records, Timestamp now, Families& out) {
 
 std::string Metrics::Serialize(const WorldState& state, Timestamp now,
                                const RecorderState& records) const {
-  Families out;
+  MetricFamilies out;
   out.Begin("sobre_requests_total", "Calls from kube-scheduler, by verb and outcome.",
             MetricType::Counter);
   for (const Verb verb : {Verb::kFilter, Verb::kPrioritize}) {

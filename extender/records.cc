@@ -214,6 +214,16 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
   return records;
 }
 
+std::function<Result<std::unique_ptr<Database>>()> ForUsage(const Config& config) {
+  if (!config.records.postgres.empty())
+    return [records = config.records] { return OpenShared(records, false); };
+  return [file = FileOf(config)] {
+    std::error_code error;
+    std::filesystem::create_directories(std::filesystem::path(file).parent_path(), error);
+    return OpenSqlite(file, SqliteMode::kReadWrite);
+  };
+}
+
 Result<std::unique_ptr<Database>> OpenToRead(const Config& config, const std::string& file) {
   if (file.starts_with("postgresql://") || file.starts_with("postgres://"))
     return OpenPostgres(file);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "audit/recorder.h"
@@ -22,7 +24,7 @@ class Records final : public PodListener {
   ~Records() override;
 
   [[nodiscard]] RecentDecisions& recent() { return recent_; }
-  [[nodiscard]] Recorder& recorder() { return *recorder_; }
+  [[nodiscard]] Recorder& recorder() const { return *recorder_; }
   // Nothing where no database is shared.
   [[nodiscard]] std::optional<ShipperState> Shipping() const;
 
@@ -38,6 +40,9 @@ class Records final : public PodListener {
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Shipper> shipper_;  // nothing where no database is shared
 };
+
+// Opens where usage is added up: the shared database, else this replica's file.
+std::function<Result<std::unique_ptr<Database>>()> ForUsage(const Config& config);
 
 // Where a configuration keeps its records, or the file that is named, to be read; an error says
 // that there is none.

@@ -66,6 +66,25 @@ Result<std::unique_ptr<World>> OpenWorld(const CommandLine& line, const Config& 
   return world;
 }
 
+std::unique_ptr<Accountant> OpenAccountant(const World& world, const Records& records,
+                                           const Config& config) {
+  if (config.records.directory.empty() || !config.accounting.enabled) return nullptr;
+  Bookkeeper::Options options;
+  options.holder = NewIdentity();
+  options.servers = config.prometheus.servers.size();
+  options.flush = config.accounting.flush;
+  options.take_over = std::max(options.take_over, 3 * options.flush);
+  options.accumulator.bridge = config.accounting.bridge;
+  options.budgets = config.budgets;
+  return std::make_unique<Accountant>(
+      world, config.accounting.every, std::move(options), MakeUsageSink(ForUsage(config)),
+      [&recorder = records.recorder()](const std::string& uid) -> std::optional<Counterfactual> {
+        const std::optional<MeanOfCandidates> mean = recorder.MeanFor(uid);
+        if (!mean) return std::nullopt;
+        return Counterfactual{mean->gco2e_per_hour, mean->eur_per_hour};
+      });
+}
+
 }  // namespace
 
 Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, const Config& config)
@@ -73,13 +92,14 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
       world_(std::move(world)),
       config_(config),
       service_(*world_, metrics_, records_->recorder()),
+      accountant_(OpenAccountant(*world_, *records_, config_)),
       extender_(ExtenderOptions(config)),
       status_(StatusOptions(config)) {
   extender_.Handle("POST", "/v1/filter",
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Filter(q, r); });
   extender_.Handle("POST", "/v1/prioritize",
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Prioritize(q, r); });
-  AddStatusPages(status_, *world_, config_, metrics_, *records_, draining_);
+  AddStatusPages(status_, *world_, config_, metrics_, *records_, accountant_.get(), draining_);
 }
 
 Server::~Server() { Stop(Duration(0)); }

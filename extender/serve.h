@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/status.h"
+#include "extender/accountant.h"
 #include "extender/config.h"
 #include "extender/records.h"
 #include "extender/service.h"
@@ -34,6 +35,7 @@ class Server {
   const Config config_;
   Metrics metrics_;
   ExtenderService service_;
+  std::unique_ptr<Accountant> accountant_;  // nothing where no database is configured
   std::atomic<bool> draining_ = false;
   HttpServer extender_;
   HttpServer status_;

@@ -159,7 +159,8 @@ void WriteNodes(const Snapshot& snapshot, std::string& out) {
 }  // namespace
 
 void AddStatusPages(HttpServer& server, const World& world, const Config& config,
-                    const Metrics& metrics, Records& records, const std::atomic<bool>& draining) {
+                    const Metrics& metrics, Records& records, const Accountant* accountant,
+                    const std::atomic<bool>& draining) {
   server.Handle("GET", "/healthz", [](const HttpRequest&, HttpResponse& response) {
     response.content_type = "text/plain; charset=utf-8";
     response.body = "ok\n";
@@ -172,9 +173,10 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
                                    : "not ready: " + state->not_ready_reason + "\n";
     response.status = !draining && state->ready ? 200 : 503;
   });
-  server.Handle("GET", "/metrics", [&](const HttpRequest&, HttpResponse& response) {
+  server.Handle("GET", "/metrics", [&, accountant](const HttpRequest&, HttpResponse& response) {
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
     response.body = metrics.Serialize(*world.Read(), Now(), records.recorder().State());
+    if (accountant != nullptr) response.body += accountant->Metrics();
   });
   server.Handle("GET", "/api/v1/decisions", [&](const HttpRequest&, HttpResponse& response) {
     WriteDecisions(records.recent().List(), response.body);
@@ -192,6 +194,11 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
       });
   server.Handle("GET", "/api/v1/nodes", [&](const HttpRequest&, HttpResponse& response) {
     WriteNodes(*world.Read()->snapshot, response.body);
+  });
+  server.Handle("GET", "/api/v1/budgets", [accountant](const HttpRequest&, HttpResponse& response) {
+    const AccountingStatus status =
+        accountant == nullptr ? AccountingStatus{} : accountant->status();
+    response.body = BudgetsJson(status.budgets, status.through);
   });
   server.Handle("GET", "/api/v1/signals", [&](const HttpRequest&, HttpResponse& response) {
     const auto state = world.Read();

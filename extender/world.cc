@@ -21,14 +21,6 @@ constexpr Duration kTick = std::chrono::seconds(5);
 // Lines change slowly, and fitting many takes a while.
 constexpr Duration kBetweenFits = std::chrono::seconds(20);
 
-// Unlike any other replica's, also on one machine.
-std::string NewIdentity() {
-  std::array<char, 256> host{};
-  if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
-  std::random_device random;
-  return std::string(host.data()) + "-" + std::to_string(random());
-}
-
 GatekeeperOptions OptionsOf(const Config::Deferral& deferral) {
   GatekeeperOptions options;
   options.check = deferral.check;
@@ -46,6 +38,13 @@ GatekeeperOptions OptionsOf(const Config::Deferral& deferral) {
 }
 
 }  // namespace
+
+std::string NewIdentity() {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
+  std::random_device random;
+  return std::string(host.data()) + "-" + std::to_string(random());
+}
 
 std::shared_ptr<const WorldState> MakeState(SnapshotInput input, const Policy& cluster_policy) {
   auto state = std::make_shared<WorldState>();
@@ -82,7 +81,10 @@ LiveWorld::LiveWorld(Config config, SnapshotInput still, const ApiAccess* access
   if (access != nullptr) {
     events_ = std::make_unique<EventWriter>(*access);
     cluster_ = std::make_unique<ClusterWatch>(
-        *access, config_.kubernetes.default_provider, [this] { Changed(); }, roles.pods);
+        *access,
+        ClusterWatch::Options{config_.kubernetes.default_provider, config_.accounting.team_label,
+                              roles.pods},
+        [this] { Changed(); });
   }
   collector_ = std::make_unique<Collector>(config_.prometheus.servers, config_.prometheus.options,
                                            [this] { Changed(); });
@@ -201,6 +203,7 @@ void LiveWorld::BuildOnce() {
   state->calibration = calibration_;
   state->cluster_policy.policy = config_.policy;
   state->gated = std::move(view.gated);
+  state->teams = std::move(view.teams);
   for (const auto& [name, annotations] : view.namespaces)
     state->namespaces.emplace(name, MakeNamespacePolicy(name, annotations, config_.policy));
   state->ready = view.listed;

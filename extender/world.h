@@ -21,6 +21,9 @@
 
 namespace sobre {
 
+// Unlike any other replica's, also on one machine.
+std::string NewIdentity();
+
 // All that an answer depends on, at one moment. Immutable.
 struct WorldState {
   // What the snapshot was made of: nodes that only a request knows can be added to it.
@@ -29,6 +32,8 @@ struct WorldState {
   // Of namespaces that say something; all others have the cluster's.
   std::map<std::string, NamespacePolicy, std::less<>> namespaces;
   NamespacePolicy cluster_policy;
+  // By namespace: the team of its pods that name none themselves.
+  std::map<std::string, std::string, std::less<>> teams;
   std::vector<std::shared_ptr<const GatedPod>> gated;
   bool ready = false;
   std::string not_ready_reason;

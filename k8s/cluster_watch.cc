@@ -23,27 +23,66 @@ void KeepSeen(Map& map, const std::unordered_set<std::string>& seen) {
   std::erase_if(map, [&](const auto& entry) { return !seen.contains(entry.first); });
 }
 
-std::shared_ptr<const PodPlacement> PlacementOf(const k8s::wire::Pod& wire) {
-  const auto& owners = wire.metadata().owner_references();
+template <class Map>
+std::string ValueOf(const Map& map, const std::string& key) {
+  const auto found = map.find(key);
+  return found == map.end() ? std::string() : found->second;
+}
+
+Resources ResourcesOf(const google::protobuf::Map<std::string, k8s::wire::Quantity>& quantities) {
+  Resources resources;
+  for (const auto& [name, quantity] : quantities) ApplyResource(name, quantity.string(), resources);
+  return resources;
+}
+
+Resources RequestsOf(const k8s::wire::PodSpec& spec) {
+  PodRequests requests;
+  for (const auto& container : spec.containers())
+    requests.AddContainer(ResourcesOf(container.resources().requests()));
+  for (const auto& container : spec.init_containers())
+    requests.AddInitContainer(ResourcesOf(container.resources().requests()),
+                              container.restart_policy() == "Always");
+  requests.SetOverhead(ResourcesOf(spec.overhead()));
+  requests.SetWholePod(ResourcesOf(spec.resources().requests()));
+  return requests.Total();
+}
+
+Timestamp TimeOf(const k8s::wire::Time& time) {
+  return Timestamp(std::chrono::seconds(time.seconds()));
+}
+
+std::shared_ptr<const PodPlacement> PlacementOf(const k8s::wire::Pod& wire,
+                                                const std::string& team_label) {
+  const auto& meta = wire.metadata();
+  const auto& owners = meta.owner_references();
   const auto owner =
       std::find_if(owners.begin(), owners.end(), [](const auto& o) { return o.controller(); });
-  const auto& labels = wire.metadata().labels();
-  const auto hash = labels.find(std::string(kTemplateHashLabel));
   const bool owned = owner != owners.end();
-  return std::make_shared<const PodPlacement>(
-      PodPlacement{wire.metadata().namespace_(), wire.metadata().name(),
-                   WorkloadOf(wire.metadata().name(), owned ? owner->kind() : "",
-                              owned ? owner->name() : "", hash == labels.end() ? "" : hash->second),
-                   wire.spec().node_name()});
+  auto pod = std::make_shared<PodPlacement>();
+  pod->namespace_name = meta.namespace_();
+  pod->name = meta.name();
+  pod->uid = meta.uid();
+  pod->workload = WorkloadOf(meta.name(), owned ? owner->kind() : "", owned ? owner->name() : "",
+                             ValueOf(meta.labels(), std::string(kTemplateHashLabel)));
+  pod->is_batch_job = owned && owner->kind() == "Job";
+  pod->has_resource_claims = !wire.spec().resource_claims().empty();
+  pod->requests = RequestsOf(wire.spec());
+  for (const auto& [key, value] : meta.annotations()) ApplyAnnotation(key, value, pod->annotations);
+  // A map's order is nobody's.
+  std::sort(pod->annotations.begin(), pod->annotations.end(),
+            [](const Annotation& a, const Annotation& b) { return a.key < b.key; });
+  pod->annotations.shrink_to_fit();
+  pod->node = wire.spec().node_name();
+  if (!team_label.empty()) pod->team = ValueOf(meta.labels(), team_label);
+  pod->started = TimeOf(wire.status().has_start_time() ? wire.status().start_time()
+                                                       : meta.creation_timestamp());
+  return pod;
 }
 
 }  // namespace
 
-ClusterWatch::ClusterWatch(const ApiAccess& access, std::string default_provider,
-                           std::function<void()> on_change, PodListener* pods)
-    : default_provider_(std::move(default_provider)),
-      on_change_(std::move(on_change)),
-      pod_listener_(pods) {
+ClusterWatch::ClusterWatch(const ApiAccess& access, Options watch, std::function<void()> on_change)
+    : options_(std::move(watch)), on_change_(std::move(on_change)) {
   for (const int collection : {kNodes, kNamespaces, kPods}) {
     Reflector::Options options;
     options.path = kPaths[collection];
@@ -63,6 +102,7 @@ ClusterView ClusterWatch::View() const {
   view.nodes.reserve(nodes_.size());
   for (const auto& [name, node] : nodes_) view.nodes.push_back(node);
   view.namespaces = namespaces_;
+  view.teams = teams_;
   for (const auto& [uid, pod] : gated_) view.gated.push_back(pod);
   view.pods.reserve(pods_.size());
   for (const auto& [uid, pod] : pods_)
@@ -108,10 +148,11 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
         break;
       case kNamespaces:
         namespaces_.erase(object.metadata().name());
+        teams_.erase(object.metadata().name());
         break;
       default:
         pods_.erase(object.metadata().uid());
-        if (pod_listener_ != nullptr) pod_listener_->PodGone(object.metadata().uid());
+        if (options_.pods != nullptr) options_.pods->PodGone(object.metadata().uid());
         gated_.erase(object.metadata().uid());
     }
     if (collection != kPods) on_change_();
@@ -124,6 +165,7 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
         break;
       case kNamespaces:
         KeepSeen(namespaces_, progress.seen);
+        KeepSeen(teams_, progress.seen);
         break;
       default:
         TellGone(progress.seen);
@@ -154,7 +196,7 @@ void ClusterWatch::TakeNode(std::string_view raw) {
   if (!Parse(raw, wire)) return;
   auto node = std::make_shared<NodeFacts>();
   node->name = wire.metadata().name();
-  node->provider = default_provider_;
+  node->provider = options_.default_provider;
   ApplyProviderId(wire.spec().provider_id(), *node);
   for (const auto& [key, value] : wire.metadata().labels()) ApplyNodeLabel(key, value, *node);
   for (const auto& [name, quantity] : wire.status().allocatable())
@@ -171,19 +213,27 @@ void ClusterWatch::TakeNamespace(std::string_view raw) {
   Annotations annotations;
   for (const auto& [key, value] : wire.metadata().annotations())
     ApplyAnnotation(key, value, annotations);
-  if (annotations.empty()) {
-    namespaces_.erase(wire.metadata().name());
-    return;
+  const std::string& name = wire.metadata().name();
+  if (progress_[kNamespaces].listing) progress_[kNamespaces].seen.insert(name);
+  std::string team =
+      options_.team_label.empty() ? "" : ValueOf(wire.metadata().labels(), options_.team_label);
+  if (team.empty()) {
+    teams_.erase(name);
+  } else {
+    teams_[name] = std::move(team);
   }
-  if (progress_[kNamespaces].listing) progress_[kNamespaces].seen.insert(wire.metadata().name());
-  namespaces_[wire.metadata().name()] = std::move(annotations);
+  if (annotations.empty()) {
+    namespaces_.erase(name);
+  } else {
+    namespaces_[name] = std::move(annotations);
+  }
 }
 
 void ClusterWatch::TellGone(const std::unordered_set<std::string>& seen) {
-  if (pod_listener_ == nullptr) return;
+  if (options_.pods == nullptr) return;
   for (const auto& [uid, pod] : pods_)
-    if (!seen.contains(uid)) pod_listener_->PodGone(uid);
-  pod_listener_->PodsListed();
+    if (!seen.contains(uid)) options_.pods->PodGone(uid);
+  options_.pods->PodsListed();
 }
 
 void ClusterWatch::TakePod(std::string_view raw) {
@@ -192,10 +242,10 @@ void ClusterWatch::TakePod(std::string_view raw) {
   const std::string& uid = wire.metadata().uid();
   const bool bound = !wire.spec().node_name().empty();
   const auto [entry, added] = pods_.try_emplace(uid);
-  if (pod_listener_ != nullptr && (added || (bound && !entry->second)))
-    pod_listener_->PodSeen(uid, wire.spec().node_name());
+  if (options_.pods != nullptr && (added || (bound && !entry->second)))
+    options_.pods->PodSeen(uid, wire.spec().node_name());
   if (bound && progress_[kPods].listed && !entry->second) ++bindings_;
-  if (bound && !entry->second) entry->second = PlacementOf(wire);
+  if (bound) entry->second = PlacementOf(wire, options_.team_label);
   if (progress_[kPods].listing) progress_[kPods].seen.insert(uid);
   const auto& gates = wire.spec().scheduling_gates();
   const bool gated = std::any_of(gates.begin(), gates.end(),
@@ -208,7 +258,7 @@ void ClusterWatch::TakePod(std::string_view raw) {
   pod->namespace_name = wire.metadata().namespace_();
   pod->name = wire.metadata().name();
   pod->uid = uid;
-  pod->created = Timestamp(std::chrono::seconds(wire.metadata().creation_timestamp().seconds()));
+  pod->created = TimeOf(wire.metadata().creation_timestamp());
   for (const auto& [key, value] : wire.metadata().annotations())
     ApplyAnnotation(key, value, pod->annotations);
   gated_[uid] = std::move(pod);

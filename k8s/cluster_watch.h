@@ -32,6 +32,8 @@ struct ClusterView {
   // Namespaces that say something under our prefix.
   std::map<std::string, Annotations, std::less<>> namespaces;
   std::vector<std::shared_ptr<const GatedPod>> gated;
+  // The team that a namespace's label names, which serves its pods without one.
+  std::map<std::string, std::string, std::less<>> teams;
   // Pods that have a node.
   std::vector<std::shared_ptr<const PodPlacement>> pods;
   std::vector<std::string> problems;
@@ -55,10 +57,16 @@ class PodListener {
 // that its memory is bounded by the number of objects, not by their size. Thread-safe.
 class ClusterWatch {
  public:
-  // `default_provider` serves nodes whose provider neither a label nor the provider id tells.
+  struct Options {
+    // Serves nodes whose provider neither a label nor the provider id tells.
+    std::string default_provider;
+    // The label of pods and namespaces that names their team; empty: none.
+    std::string team_label;
+    // Who is told of each pod, if anybody.
+    PodListener* pods = nullptr;
+  };
   // `on_change` is called from the watch threads after any change; it must be quick.
-  ClusterWatch(const ApiAccess& access, std::string default_provider,
-               std::function<void()> on_change, PodListener* pods = nullptr);
+  ClusterWatch(const ApiAccess& access, Options options, std::function<void()> on_change);
   ~ClusterWatch();
   [[nodiscard]] ClusterView View() const;
 
@@ -69,12 +77,12 @@ class ClusterWatch {
   void TakePod(std::string_view raw);
   void TellGone(const std::unordered_set<std::string>& seen);
 
-  const std::string default_provider_;
+  const Options options_;
   const std::function<void()> on_change_;
-  PodListener* const pod_listener_;
   mutable std::mutex mutex_;  // guards all below but the reflectors
   std::map<std::string, std::shared_ptr<const NodeFacts>, std::less<>> nodes_;
   std::map<std::string, Annotations, std::less<>> namespaces_;
+  std::map<std::string, std::string, std::less<>> teams_;  // by namespace
   // By uid; nothing while the pod has no node.
   std::unordered_map<std::string, std::shared_ptr<const PodPlacement>> pods_;
   std::map<std::string, std::shared_ptr<const GatedPod>, std::less<>> gated_;  // by uid

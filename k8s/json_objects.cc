@@ -1,7 +1,5 @@
 #include "k8s/json_objects.h"
 
-#include <algorithm>
-
 #include <simdjson.h>
 
 #include "base/text.h"
@@ -66,6 +64,15 @@ void ReadResources(od::value value, Resources& resources) {
   });
 }
 
+// `resources`: what is requested in it.
+Resources ReadRequirements(od::value value) {
+  Resources requests;
+  ForEachField(value, [&](std::string_view kind, od::value amounts) {
+    if (kind == "requests") ReadResources(amounts, requests);
+  });
+  return requests;
+}
+
 struct Container {
   Resources requests;
   bool sidecar = false;
@@ -75,9 +82,7 @@ Container ReadContainer(od::value value) {
   Container container;
   ForEachField(value, [&](std::string_view key, od::value field) {
     if (key == "resources") {
-      ForEachField(field, [&](std::string_view kind, od::value amounts) {
-        if (kind == "requests") ReadResources(amounts, container.requests);
-      });
+      container.requests = ReadRequirements(field);
     } else if (key == "restartPolicy") {
       container.sidecar = TextOf(field) == "Always";
     }
@@ -85,38 +90,27 @@ Container ReadContainer(od::value value) {
   return container;
 }
 
-Resources operator+(Resources a, const Resources& b) {
-  return {a.millicpu + b.millicpu, a.memory_bytes + b.memory_bytes, a.gpus + b.gpus,
-          a.gpu_slices + b.gpu_slices};
-}
-Resources Max(const Resources& a, const Resources& b) {
-  return {std::max(a.millicpu, b.millicpu), std::max(a.memory_bytes, b.memory_bytes),
-          std::max(a.gpus, b.gpus), std::max(a.gpu_slices, b.gpu_slices)};
-}
-
-// As kube-scheduler counts: containers and sidecars run together; an init container runs beside the
-// sidecars that were started before it.
 void ReadPodSpec(od::value spec, PodFacts& pod) {
-  Resources running;
-  Resources sidecars;
-  Resources starting;
-  Resources overhead;
+  PodRequests requests;
   ForEachField(spec, [&](std::string_view key, od::value field) {
     if (key == "containers") {
-      ForEachElement(field, [&](od::value c) { running = running + ReadContainer(c).requests; });
+      ForEachElement(field, [&](od::value c) { requests.AddContainer(ReadContainer(c).requests); });
     } else if (key == "initContainers") {
       ForEachElement(field, [&](od::value c) {
         const Container init = ReadContainer(c);
-        if (init.sidecar) sidecars = sidecars + init.requests;
-        starting = Max(starting, init.sidecar ? sidecars : sidecars + init.requests);
+        requests.AddInitContainer(init.requests, init.sidecar);
       });
     } else if (key == "resourceClaims") {
       ForEachElement(field, [&](od::value) { pod.has_resource_claims = true; });
     } else if (key == "overhead") {
+      Resources overhead;
       ReadResources(field, overhead);
+      requests.SetOverhead(overhead);
+    } else if (key == "resources") {
+      requests.SetWholePod(ReadRequirements(field));
     }
   });
-  pod.requests = Max(running + sidecars, starting) + overhead;
+  pod.requests = requests.Total();
 }
 
 struct Owner {

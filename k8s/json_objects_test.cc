@@ -42,6 +42,15 @@ TEST(JsonObjects, ReadsAPodAsTheSchedulerCountsIt) {
   EXPECT_EQ(pod->annotations[0].key, "objective");
 }
 
+TEST(JsonObjects, WhatIsRequestedForTheWholePodCountsInsteadOfItsContainers) {
+  const auto pod = ParsePod(Padded(R"({"metadata":{"name":"p"},"spec":{"overhead":{"cpu":"10m"},
+      "resources":{"requests":{"cpu":"4"},"limits":{"cpu":"9"}},
+      "containers":[{"resources":{"requests":{"cpu":"1","memory":"1Gi"}}}]}})"));
+  ASSERT_TRUE(pod.ok()) << pod.status().message();
+  EXPECT_EQ(pod->requests.millicpu, 4010);
+  EXPECT_EQ(pod->requests.memory_bytes, 1LL << 30);
+}
+
 TEST(JsonObjects, ReadsNodesInEveryWrapping) {
   for (const std::string& text : {std::string(kNode), "[" + std::string(kNode) + "]",
                                   R"({"kind":"List","items":[)" + std::string(kNode) + "]}"}) {

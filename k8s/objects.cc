@@ -49,6 +49,15 @@ std::int64_t SlicesOf(std::string_view name) {
   return std::clamp<std::int64_t>(ParseInteger(name.substr(0, end)).value_or(0), 0, 64);
 }
 
+Resources operator+(const Resources& a, const Resources& b) {
+  return {a.millicpu + b.millicpu, a.memory_bytes + b.memory_bytes, a.gpus + b.gpus,
+          a.gpu_slices + b.gpu_slices};
+}
+Resources Max(const Resources& a, const Resources& b) {
+  return {std::max(a.millicpu, b.millicpu), std::max(a.memory_bytes, b.memory_bytes),
+          std::max(a.gpus, b.gpus), std::max(a.gpu_slices, b.gpu_slices)};
+}
+
 // Labels that a kubelet cannot set on itself. Label values hold no commas: lists use underscores.
 constexpr std::string_view kRestricted = "node-restriction.kubernetes.io/sobre-";
 
@@ -106,6 +115,20 @@ void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& nod
 void ApplyNodeAddress(std::string_view type, std::string_view address, NodeFacts& node) {
   if (type == "InternalIP" || type == "Hostname" || type == "InternalDNS")
     node.addresses.emplace_back(address);
+}
+
+void PodRequests::AddContainer(const Resources& requests) { running_ = running_ + requests; }
+
+void PodRequests::AddInitContainer(const Resources& requests, bool sidecar) {
+  if (sidecar) sidecars_ = sidecars_ + requests;
+  starting_ = Max(starting_, sidecar ? sidecars_ : sidecars_ + requests);
+}
+
+Resources PodRequests::Total() const {
+  Resources total = Max(running_ + sidecars_, starting_);
+  if (whole_pod_.millicpu > 0) total.millicpu = whole_pod_.millicpu;
+  if (whole_pod_.memory_bytes > 0) total.memory_bytes = whole_pod_.memory_bytes;
+  return total + overhead_;
 }
 
 std::string WorkloadOf(std::string_view pod, std::string_view controller_kind,

@@ -22,6 +22,25 @@ void ApplyProviderId(std::string_view provider_id, NodeFacts& node);
 void ApplyNodeAddress(std::string_view type, std::string_view address, NodeFacts& node);
 // "cpu", "memory" and accelerators; others, and what is no quantity, are left alone.
 void ApplyResource(std::string_view name, std::string_view quantity, Resources& resources);
+// What a pod requests, as kube-scheduler counts: containers and sidecars run together; an init
+// container runs beside the sidecars that were started before it. Init containers are told in their
+// order, all else in any.
+class PodRequests {
+ public:
+  void AddContainer(const Resources& requests);
+  void AddInitContainer(const Resources& requests, bool sidecar);
+  void SetOverhead(const Resources& overhead) { overhead_ = overhead; }
+  // Of the pod as a whole: what is said there of CPU and memory counts instead of the containers'.
+  void SetWholePod(const Resources& requests) { whole_pod_ = requests; }
+  [[nodiscard]] Resources Total() const;
+
+ private:
+  Resources running_;
+  Resources sidecars_;
+  Resources starting_;
+  Resources overhead_;
+  Resources whole_pod_;
+};
 // The workload that a pod belongs to: its controller; behind a Deployment's ReplicaSet, the
 // Deployment, whose name lacks the template's hash; without a controller, the pod itself.
 std::string WorkloadOf(std::string_view pod, std::string_view controller_kind,

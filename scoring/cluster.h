@@ -56,14 +56,6 @@ struct NodeFacts {
   AttestedFacts attested;
 };
 
-// A pod that runs, and what made it.
-struct PodPlacement {
-  std::string namespace_name;
-  std::string name;
-  std::string workload;
-  std::string node;
-};
-
 struct PodFacts {
   std::string namespace_name;
   std::string name;
@@ -76,6 +68,15 @@ struct PodFacts {
   // Of all containers together, as the scheduler counts them.
   Resources requests;
   Annotations annotations;
+};
+
+// A pod that has a node.
+struct PodPlacement : PodFacts {
+  std::string node;
+  // By the label that the configuration names; empty where the pod does not carry it.
+  std::string team;
+  // When its node took it in, or it was created where that is not told yet.
+  Timestamp started;
 };
 
 }  // namespace sobre

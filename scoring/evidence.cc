@@ -102,6 +102,8 @@ const char* UnmatchedReason(Subject subject) {
       return "of no known node";
     case Subject::kPlace:
       return "of no region that has a node";
+    case Subject::kPod:
+      return "of no running pod";
     default:
       return "without a name, of no running pod, or of a hardware class that no node has";
   }
@@ -140,6 +142,7 @@ Evidence::Evidence(const SnapshotInput& input, const std::vector<NodeRecord>& no
   for (const Observation& seen : input.observations) Take(seen);
   for (const auto& batch : input.batches)
     for (const Observation& seen : *batch) Take(seen);
+  DropPodsOfUnmeasuredNodes();
   Compare();
   FinishMeasurements();
   Describe();
@@ -242,6 +245,7 @@ void Evidence::Take(const Observation& seen) {
   }
   const bool joined = info.subject == Subject::kNode    ? TakeNode(seen)
                       : info.subject == Subject::kPlace ? TakePlace(seen)
+                      : info.subject == Subject::kPod   ? TakePod(seen)
                                                         : TakeMeasurement(seen);
   if (joined) return;
   if (!seen.broad && info.subject != Subject::kPlace)
@@ -282,6 +286,40 @@ bool Evidence::TakePlace(const Observation& seen) {
   if (slot == nullptr || Supersedes(seen, *slot)) slot = &seen;
   joined_.push_back({&seen, &slot});
   return true;
+}
+
+bool Evidence::TakePod(const Observation& seen) {
+  const auto found = pods_.find(seen.namespace_name + "/" + seen.pod);
+  if (found == pods_.end()) return false;
+  const Observation*& slot = by_pod_[found->second];
+  if (slot == nullptr || Supersedes(seen, *slot)) slot = &seen;
+  joined_.push_back({&seen, &slot});
+  return true;
+}
+
+// Where nothing measures the node, as on most virtual machines, exporters say 0 W of its pods, or
+// what a model of theirs makes of them.
+void Evidence::DropPodsOfUnmeasuredNodes() {
+  if (by_pod_.empty()) return;
+  const auto measured = [&](std::int32_t node, Signal signal) {
+    const Observation* seen = by_node_[static_cast<std::size_t>(node)][Index(signal)];
+    return seen != nullptr && seen->method == Method::kMeasured;
+  };
+  std::erase_if(joined_, [&](const Joined& joined) {
+    const Observation& seen = *joined.seen;
+    if (InfoOf(seen.signal).subject != Subject::kPod) return false;
+    const std::int32_t node = find_(pods_.find(seen.namespace_name + "/" + seen.pod)->second->node);
+    if (node != Snapshot::kUnknownNode &&
+        (measured(node, Signal::kNodePower) || measured(node, Signal::kNodeCpuPower)))
+      return false;
+    SetAside(seen, Fate::kImplausible, "of a pod on a node whose own power nobody measures");
+    return true;
+  });
+  std::erase_if(by_pod_, [&](const auto& entry) {
+    const std::int32_t node = find_(entry.first->node);
+    return node == Snapshot::kUnknownNode ||
+           !(measured(node, Signal::kNodePower) || measured(node, Signal::kNodeCpuPower));
+  });
 }
 
 bool Evidence::TakeMeasurement(const Observation& seen) {

@@ -55,6 +55,9 @@ class Evidence {
     Method method;
   };
   [[nodiscard]] const std::map<MeasuredKey, Measured>& measured() const { return measured_; }
+  // Watts of pods, where something measures their nodes too.
+  using ByPod = std::unordered_map<const PodPlacement*, const Observation*>;
+  [[nodiscard]] const ByPod& of_pods() const { return by_pod_; }
   [[nodiscard]] const std::array<SignalTally, kSignalCount>& tallies() const { return tallies_; }
 
  private:
@@ -90,6 +93,8 @@ class Evidence {
   bool TakeNode(const Observation& seen);
   bool TakePlace(const Observation& seen);
   bool TakeMeasurement(const Observation& seen);
+  bool TakePod(const Observation& seen);
+  void DropPodsOfUnmeasuredNodes();
   void Compare();
   void FinishMeasurements();
   void Describe();
@@ -107,6 +112,7 @@ class Evidence {
   std::set<std::string> zones_;
   std::vector<std::array<const Observation*, kSignalCount>> by_node_;
   std::map<Place, const Observation*> by_place_;
+  ByPod by_pod_;
   std::map<MeasuredKey, Held> held_;
   std::vector<Joined> joined_;
   std::map<MeasuredKey, Measured> measured_;

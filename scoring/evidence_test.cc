@@ -153,8 +153,15 @@ class PodRates : public ::testing::Test {
     world_.Node(fast).Node(slow);
     for (const auto& [pod, node] :
          {std::pair("web-1", "fast"), {"web-2", "fast"}, {"web-3", "slow"}})
-      world_.input().pods.push_back(
-          std::make_shared<const PodPlacement>(PodPlacement{"shop", pod, "web", node}));
+      Run("shop", pod, node);
+  }
+  void Run(const std::string& namespace_name, const std::string& pod, const std::string& node) {
+    PodPlacement placement;
+    placement.namespace_name = namespace_name;
+    placement.name = pod;
+    placement.workload = "web";
+    placement.node = node;
+    world_.input().pods.push_back(std::make_shared<const PodPlacement>(std::move(placement)));
   }
   Observation& See(const std::string& pod, double rate, const std::string& source = "vllm") {
     Observation seen;
@@ -199,8 +206,7 @@ TEST_F(PodRates, OnePodThatIsToldTwiceCountsOnce) {
 }
 
 TEST_F(PodRates, PodsOfOneNameInTwoNamespacesAreTwo) {
-  world_.input().pods.push_back(
-      std::make_shared<const PodPlacement>(PodPlacement{"other", "web-1", "web", "fast"}));
+  Run("other", "web-1", "fast");
   See("web-1", 4).model = "llama";
   Observation& other = See("web-1", 8);
   other.model = "llama";

@@ -36,6 +36,7 @@ constexpr std::array<SignalInfo, kSignalCount> kSignals = {{
      10'000, hours(24)},
     {Signal::kElectricityForecast, "electricity_price_forecast_per_kwh", "EUR/kWh", Subject::kPlace,
      -10, 10, hours(6)},
+    {Signal::kPodPower, "pod_watts", "W", Subject::kPod, 0, 50'000, minutes(5), 1},
 }};
 
 }  // namespace

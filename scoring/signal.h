@@ -29,13 +29,14 @@ enum class Signal {
   kNodeGpuUtilization,   // 0 to 1, mean over the node's accelerators
   kNodeEffectivePrice,   // as kNodePrice, after discounts: what is really paid
   kElectricityForecast,  // as kElectricityPrice, foreseen for a later time
+  kPodPower,             // watts that a pod's load adds on its node's processors: without idle
 };
-inline constexpr std::size_t kSignalCount = 17;
+inline constexpr std::size_t kSignalCount = 18;
 constexpr std::size_t Index(Signal signal) { return static_cast<std::size_t>(signal); }
 constexpr Signal SignalAt(std::size_t index) { return static_cast<Signal>(index); }
 
 // What a signal is about, and so by which labels it is joined.
-enum class Subject { kNode, kPlace, kWorkload, kModel };
+enum class Subject { kNode, kPlace, kWorkload, kModel, kPod };
 
 struct SignalInfo {
   Signal signal;
@@ -70,7 +71,7 @@ std::string_view ToString(Method method);
 // One value that somebody measured or published, in the unit of its signal, not yet believed.
 // Node signals carry `node`; those of places `provider` and `region`, or `zone`; those of workloads
 // `namespace_name` and `workload` or `pod`, or `model`, and the hardware class that they were
-// measured on.
+// measured on; those of pods `namespace_name` and `pod`.
 struct Observation {
   Signal signal = Signal::kNodePower;
   Method method = Method::kMeasured;

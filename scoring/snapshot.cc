@@ -47,6 +47,11 @@ class SnapshotBuilder {
                             [this](std::string_view name) { return snapshot_->Find(name); });
     for (std::size_t i = 0; i < snapshot_->nodes_.size(); ++i) Complete(i, evidence);
     for (const auto& [key, measured] : evidence.measured()) Keep(key, measured);
+    for (const auto& [pod, seen] : evidence.of_pods()) {
+      // An estimate is no better than ours.
+      if (seen->method == Method::kMeasured)
+        snapshot_->pod_power_.emplace(pod->namespace_name + "/" + pod->name, seen->value);
+    }
     snapshot_->tallies_ = evidence.tallies();
     UseCommitments();
     DescribeSignals();
@@ -465,6 +470,13 @@ const Measurements& Snapshot::OfWorkload(std::string_view namespace_name, std::s
   if (workloads_.empty()) return FindIn(workloads_, {});
   const std::string name = std::string(namespace_name) + "/" + std::string(workload);
   return FindIn(workloads_, source.empty() ? name : KeyOf(name, source));
+}
+
+std::optional<Watts> Snapshot::PowerOfPod(std::string_view namespace_name,
+                                          std::string_view pod) const {
+  if (pod_power_.empty()) return std::nullopt;
+  const auto found = pod_power_.find(std::string(namespace_name) + "/" + std::string(pod));
+  return found == pod_power_.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::optional<double> Snapshot::EurosFor(std::string_view currency) const {

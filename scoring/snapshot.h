@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/time.h"
@@ -225,6 +226,9 @@ class Snapshot {
   [[nodiscard]] const std::vector<CurrencyRate>& rates() const { return rates_; }
   // What one unit of the currency is worth; nothing without a configured rate.
   [[nodiscard]] std::optional<double> EurosFor(std::string_view currency) const;
+  // Watts that the pod was measured to add on its node's processors, without idle and overhead.
+  [[nodiscard]] std::optional<Watts> PowerOfPod(std::string_view namespace_name,
+                                                std::string_view pod) const;
   // What is missing, stale or implausible, in sentences; each decision made on this repeats them.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   // What became of the observations, by signal.
@@ -246,6 +250,7 @@ class Snapshot {
   std::vector<CurrencyRate> rates_;
   MeasurementsByName workloads_;
   MeasurementsByName models_;
+  std::unordered_map<std::string, Watts> pod_power_;  // by "namespace/name"
   std::vector<std::string> notes_;
   std::array<SignalTally, kSignalCount> tallies_;
   std::vector<CommitmentUse> commitments_;

@@ -286,8 +286,8 @@ TEST(Collector, ADiscoveryThatFailsStopsNothingElse) {
   Collector collector({plan}, {}, [] {});
   ASSERT_TRUE(collector.WaitForFirstRound(kSoon));
   const Harvest harvest = collector.View();
-  // One's own query, and the four of the preset that is named.
-  EXPECT_EQ(harvest.batches.size(), 5U);
+  // One's own query, and the five of the preset that is named.
+  EXPECT_EQ(harvest.batches.size(), 6U);
   EXPECT_THAT(harvest.problems,
               Contains(HasSubstr("presets cannot be looked for: HTTP status 422")));
   EXPECT_EQ(harvest.servers[0].problem, "");

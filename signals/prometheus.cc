@@ -70,6 +70,10 @@ bool Name(const VectorReader::Sample& sample, const SignalQuery& query, Observat
       seen.model = FirstLabel(sample, query.model_label);
       seen.hardware_class = FirstLabel(sample, query.hardware_class_label);
       return !seen.namespace_name.empty() && (!seen.workload.empty() || !seen.pod.empty());
+    case Subject::kPod:
+      seen.namespace_name = FirstLabel(sample, query.namespace_label);
+      seen.pod = FirstLabel(sample, query.pod_label);
+      return !seen.namespace_name.empty() && !seen.pod.empty();
     case Subject::kModel:
       seen.model = FirstLabel(sample, query.model_label);
       seen.hardware_class = FirstLabel(sample, query.hardware_class_label);

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "extender/budgets.h"
+#include "extender/usage_accumulator.h"
+#include "extender/usage_sink.h"
+#include "extender/world.h"
+
+namespace sobre {
+
+// What accounting tells of itself; counters are of this process.
+struct AccountingStatus {
+  bool holds = false;                // this replica accounts
+  std::optional<Timestamp> through;  // up to here usage is in the database
+  Duration gap{0};
+  std::uint64_t dropped = 0;
+  struct Totals {
+    double operational_g = 0;
+    double market_g = 0;
+    double embodied_g = 0;
+    double eur = 0;
+    double energy_kwh = 0;
+  };
+  // What this replica wrote; of namespaces beyond the first kOwnNamespaces under "other".
+  std::map<std::string, Totals> by_namespace;
+  std::vector<BudgetReport> budgets;
+  std::string problem;  // why the database cannot be used; empty: it can
+};
+inline constexpr std::size_t kOwnNamespaces = 50;
+
+// Which replica accounts, and what goes to the database when. One holds accounting, and moves its
+// end on with all it adds; another takes over where that end has not moved for a while, from there.
+// The clock is a parameter. For one thread.
+class Bookkeeper {
+ public:
+  struct Options {
+    std::string holder;       // unlike any other process's
+    std::size_t servers = 0;  // so many must have told all they know, or time must have passed
+    Duration flush = std::chrono::seconds(60);
+    Duration take_over = std::chrono::minutes(3);
+    UsageAccumulator::Options accumulator;
+    std::vector<Budget> budgets;
+  };
+  Bookkeeper(Options options, std::unique_ptr<UsageSink> sink, Counterfactuals counterfactuals);
+
+  // Adds up in memory, where this replica accounts. Quick.
+  void Tick(const WorldState& state, Timestamp now);
+  // Talks to the database, if it is time to. What cannot be written is kept and tried again.
+  void Sync(Timestamp now);
+  // Writes what there is, and lets go, so that another need not wait.
+  void Finish(Timestamp now);
+  [[nodiscard]] const AccountingStatus& status() const { return status_; }
+
+ private:
+  [[nodiscard]] bool IsComplete(const WorldState& state, Timestamp now);
+  void TryToHold(Timestamp now);
+  // False where it could not be written.
+  bool Flush(Timestamp now);
+  bool SendUnsent();
+  void Count(const std::vector<UsageRow>& rows);
+  void JudgeTheBudgets(Timestamp now);
+  // True for success; remembers, and says once, what failed.
+  bool Worked(const Status& status);
+
+  const Options options_;
+  const std::unique_ptr<UsageSink> sink_;
+  UsageAccumulator accumulator_;
+  AccountingStatus status_;
+  bool complete_ = false;
+  std::optional<Timestamp> incomplete_since_;
+  // Who was seen to account, and since when at the same place.
+  std::optional<UsageSink::Accounted> seen_;
+  Timestamp seen_since_;
+  // Handed to the database, which has not said that it has it.
+  std::optional<UsageAccumulator::Batch> unsent_;
+  std::optional<Timestamp> flushed_;
+  std::optional<Timestamp> folded_;
+  std::optional<Timestamp> judged_;
+  std::vector<DailyUse> use_;
+  std::optional<Timestamp> use_through_;
+  BudgetAlarm alarm_;
+};
+
+// A bookkeeper on a thread of its own, over a world. Thread-safe.
+class Accountant {
+ public:
+  // `world` must outlive it.
+  Accountant(const World& world, Duration every, Bookkeeper::Options options,
+             std::unique_ptr<UsageSink> sink, Counterfactuals counterfactuals = nullptr);
+  // Writes what there is; waits for the database as long as that itself does.
+  ~Accountant();
+  Accountant(const Accountant&) = delete;
+  Accountant& operator=(const Accountant&) = delete;
+  [[nodiscard]] AccountingStatus status() const;
+  // In Prometheus' text format.
+  [[nodiscard]] std::string Metrics() const;
+
+ private:
+  void Run();
+  void Publish();
+
+  const World& world_;
+  const Duration every_;
+  Bookkeeper bookkeeper_;     // of the thread alone
+  mutable std::mutex mutex_;  // guards the next three
+  std::condition_variable wake_;
+  bool stop_ = false;
+  AccountingStatus status_;
+  std::thread thread_;  // last: it uses all above
+};
+
+// The metrics of accounting, in Prometheus' text format.
+std::string AccountingMetrics(const AccountingStatus& status);
+
+}  // namespace sobre

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "audit/usage.h"
+#include "base/time.h"
+#include "extender/world.h"
+#include "scoring/attribution.h"
+
+namespace sobre {
+
+// What the mean of the feasible candidates of a pod's decision would take per hour, on the report
+// ledger: operational by location and embodied together. Each where it is known.
+struct Counterfactual {
+  std::optional<double> mean_g_per_hour;
+  std::optional<double> mean_eur_per_hour;
+};
+// By the pod's uid; nothing where its decision is not known.
+using Counterfactuals = std::function<std::optional<Counterfactual>(const std::string& uid)>;
+
+// Adds up what running pods take, tick by tick, in rows by hour. The clock is a parameter. For one
+// thread.
+class UsageAccumulator {
+ public:
+  struct Options {
+    // A longer time without a tick is left out, and counted as a gap. A clock that is set back by
+    // no more is waited for, so that no time counts twice; by more, it was wrong before.
+    Duration bridge = std::chrono::minutes(15);
+    // Usage that would need more is counted as dropped.
+    std::size_t most_rows = 200'000;
+  };
+  explicit UsageAccumulator(Options options, Counterfactuals counterfactuals = nullptr);
+
+  // Accounts from `through` on; forgets what was added up and not taken.
+  void Start(Timestamp through);
+  // For each pod of the state the time since the last tick, at the state's rates: since its start
+  // where that is later. A pod that is gone is not counted after the last tick that saw it.
+  void Tick(const WorldState& state, Timestamp now);
+
+  struct Batch {
+    Timestamp from;
+    Timestamp to;  // earlier than `from` only where the clock was set back
+    std::vector<UsageRow> rows;
+  };
+  // All since the last Take(), or since Start().
+  Batch Take();
+
+  // Since construction.
+  [[nodiscard]] Duration gap() const { return gap_; }
+  // Pieces of usage, a pod's between two ticks, for which there was no room.
+  [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
+
+ private:
+  struct Piece;  // of one pod's time, within one hour
+  void Add(const Piece& piece);
+  UsageRow* RowFor(const Piece& piece);
+
+  const Options options_;
+  const Counterfactuals counterfactuals_;
+  std::optional<Timestamp> last_;  // the last tick
+  Timestamp from_;                 // where the next batch begins
+  std::unordered_map<std::string, UsageRow> rows_;
+  std::string key_;
+  Duration gap_{0};
+  std::uint64_t dropped_ = 0;
+};
+
+}  // namespace sobre
