@@ -153,9 +153,10 @@ Result<Placement> FindPlacement(Database& database, std::string_view what) {
   return std::move(placements->back());
 }
 
-Result<DecisionTotals> ReadTotals(Database& database, Timestamp from, Timestamp to) {
-  DecisionTotals totals;
-  std::map<std::string, DecisionTotals::Certification> certifications;
+Result<DecisionStats> ReadStats(Database& database, Timestamp from, Timestamp to) {
+  DecisionStats totals;
+  std::int64_t refused_nodes = 0;
+  std::map<std::string, DecisionStats::Certification> certifications;
   // By pod: attempts are counted by the calls that decide.
   std::string after;
   while (true) {
@@ -176,7 +177,7 @@ Result<DecisionTotals> ReadTotals(Database& database, Timestamp from, Timestamp 
         const Timestamp answered{Duration(record.answered_ms())};
         if (answered < from || answered >= to) continue;
         ++totals.decisions;
-        for (const Call& call : placement.calls) totals.refused_nodes += call.record.refused();
+        for (const Call& call : placement.calls) refused_nodes += call.record.refused();
         if (!placement.outcome) continue;
         const v1::RecordedOutcome& outcome = placement.outcome->record;
         if (outcome.node().empty()) {
@@ -188,7 +189,7 @@ Result<DecisionTotals> ReadTotals(Database& database, Timestamp from, Timestamp 
             (outcome.has_score() && outcome.score() == outcome.best_score()))
           ++totals.agreed;
         for (const std::string& name : outcome.certifications()) {
-          DecisionTotals::Certification& certification = certifications[name];
+          DecisionStats::Certification& certification = certifications[name];
           certification.name = name;
           ++certification.decisions;
           if (outcome.certified()) ++certification.kept;
@@ -197,6 +198,7 @@ Result<DecisionTotals> ReadTotals(Database& database, Timestamp from, Timestamp 
     }
     if (static_cast<std::int64_t>(pods->size()) < kPage) break;
   }
+  if (refused_nodes > 0) totals.refusals.push_back({"limits", refused_nodes});
   for (auto& [name, certification] : certifications)
     totals.certifications.push_back(std::move(certification));
   return totals;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "audit/journal.h"
+#include "audit/report.h"
 #include "base/status.h"
 #include "proto/sobre/v1/record.pb.h"
 #include "store/database.h"
@@ -47,21 +48,8 @@ Result<std::vector<Placement>> PlacementsOf(Database& database, const std::strin
 // attempt that has that id, else the pod's last one. kNotFound says what was looked for.
 Result<Placement> FindPlacement(Database& database, std::string_view what);
 
-// Decisions that were answered in [from, to), their outcomes whenever they came. Retries count once
-// each; a pod's outcome belongs to its last attempt.
-struct DecisionTotals {
-  std::int64_t decisions = 0;
-  std::int64_t outcomes = 0;
-  std::int64_t agreed = 0;
-  std::int64_t never_bound = 0;
-  std::int64_t refused_nodes = 0;
-  struct Certification {
-    std::string name;
-    std::int64_t decisions = 0;
-    std::int64_t kept = 0;
-  };
-  std::vector<Certification> certifications;
-};
-Result<DecisionTotals> ReadTotals(Database& database, Timestamp from, Timestamp to);
+// Of decisions that were answered in [from, to), with their outcomes whenever they came. Each
+// attempt counts once; a pod's outcome belongs to its last attempt. Says nothing of hours.
+Result<DecisionStats> ReadStats(Database& database, Timestamp from, Timestamp to);
 
 }  // namespace sobre

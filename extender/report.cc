@@ -3,20 +3,23 @@
 #include <array>
 #include <cstdio>
 #include <memory>
+#include <set>
 
+#include "audit/reader.h"
 #include "audit/report_formats.h"
 #include "audit/usage.h"
 #include "base/text.h"
 #include "extender/command_line.h"
 #include "extender/config.h"
+#include "extender/records.h"
 #include "store/database.h"
 
 namespace sobre {
 namespace {
 
 constexpr std::array<Option, 9> kOptions = {{
-    {"--config", "FILE", "the configuration whose catalogue has the classes' bounds"},
-    {"--db", "FILE|URL", "where usage is: SQLite's file or postgresql://…", true},
+    {"--config", "FILE", "the service's configuration: where its records are"},
+    {"--db", "FILE|URL", "the records' file or postgresql://…, instead of the configuration's"},
     {"--from", "TIME", "RFC 3339 or a date; default: the begin of this month, UTC"},
     {"--to", "TIME", "up to this moment, not included; default: now"},
     {"--by", "KEYS", "what to group by, by comma; default: namespace,workload"},
@@ -26,7 +29,7 @@ constexpr std::array<Option, 9> kOptions = {{
     {"--help", "", "this text"},
 }};
 
-constexpr const char* kHelp = R"(usage: sobre report --db FILE|URL [OPTIONS]
+constexpr const char* kHelp = R"(usage: sobre report --config FILE [OPTIONS]
 
 What running pods took: energy, gCO2e by scope, euros and requests, from the hours on record.
 
@@ -84,16 +87,26 @@ Result<Wanted> WantedBy(const CommandLine& line, Timestamp now) {
   return wanted;
 }
 
-Result<std::unique_ptr<Database>> Open(const std::string& place) {
-  if (place.starts_with("postgresql://") || place.starts_with("postgres://"))
-    return OpenPostgres(place);
-  return OpenSqlite(place, SqliteMode::kReadOnly);
+// Decisions of that time, and how many of its hours rows tell of.
+Result<DecisionStats> StatsOf(Database& database, const ReportRequest& request,
+                              const std::vector<UsageRow>& rows) {
+  Result<DecisionStats> stats = ReadStats(database, request.from, request.to);
+  if (!stats.ok()) return stats;
+  const auto hours = [](Duration span) {
+    return std::chrono::duration<double, std::ratio<3600>>(span).count();
+  };
+  stats->total_hours = hours(request.to - request.from);
+  std::set<std::pair<Timestamp, Duration>> periods;
+  for (const UsageRow& row : rows) periods.emplace(row.begin, row.length);
+  for (const auto& [begin, length] : periods)
+    stats->accounted_hours += hours(std::min(begin + length, request.to) - begin);
+  return stats;
 }
 
 std::string Written(const Wanted& wanted, const std::vector<UsageRow>& rows,
-                    const ReportContext& context) {
+                    const DecisionStats& stats, const ReportContext& context) {
   if (wanted.format == "focus") return FocusCsv(rows, wanted.request, context);
-  const Report report = MakeReport(rows, std::nullopt, wanted.request, context);
+  const Report report = MakeReport(rows, stats, wanted.request, context);
   if (wanted.format == "json") return ReportJson(report);
   if (wanted.format == "csv") return ReportCsv(report);
   if (wanted.format == "html") return ReportHtml(report);
@@ -131,18 +144,21 @@ int RunReport(std::span<const std::string_view> arguments) {
   const Result<Config> config =
       line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
   if (!config.ok()) return UsageError("report", config.status());
-  const Result<std::unique_ptr<Database>> database = Open(line->Get("--db"));
+  const Result<std::unique_ptr<Database>> database = OpenToRead(*config, line->Get("--db"));
   if (!database.ok()) return Failed(database.status());
   const Result<std::vector<UsageRow>> rows =
       UsageStore(**database).Read(wanted->request.from, wanted->request.to);
   if (!rows.ok())
     return Failed(rows.status().WithContext("reading usage from " + (*database)->Name()));
+  const Result<DecisionStats> stats = StatsOf(**database, wanted->request, *rows);
+  if (!stats.ok())
+    return Failed(stats.status().WithContext("reading decisions from " + (*database)->Name()));
   ReportContext context;
   context.catalog = config->rows.get();
   context.program = "sobre " SOBRE_VERSION;
   if (line->Has("--account")) context.account = line->Get("--account");
   context.made = now;
-  const Status written = WriteOut(line->Get("--out"), Written(*wanted, *rows, context));
+  const Status written = WriteOut(line->Get("--out"), Written(*wanted, *rows, *stats, context));
   return written.ok() ? 0 : Failed(written);
 }
 

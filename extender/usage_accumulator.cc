@@ -162,11 +162,11 @@ void UsageAccumulator::Add(const Piece& piece) {
   sobre::Add(rates.tokens, hours, row.tokens);
   if (!piece.mean) return;
   if (piece.mean->mean_g_per_hour && rates.operational && rates.embodied) {
-    sobre::Add(piece.mean->mean_g_per_hour, hours, row.mean_candidate_g);
+    sobre::Add(*piece.mean->mean_g_per_hour, hours, row.mean_candidate_g);
     sobre::Add((rates.operational->mid + rates.embodied->mid).value(), hours, row.compared_g);
   }
   if (piece.mean->mean_eur_per_hour && rates.euros) {
-    sobre::Add(piece.mean->mean_eur_per_hour, hours, row.mean_candidate_eur);
+    sobre::Add(*piece.mean->mean_eur_per_hour, hours, row.mean_candidate_eur);
     sobre::Add(rates.euros->value(), hours, row.compared_eur);
   }
 }

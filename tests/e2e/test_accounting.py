@@ -18,11 +18,11 @@ def cluster(control_plane, tmp_path):
     plane = control_plane
     plane.add_node("acc-0", world.REGIONS["fr-par"][1], "fr-par")
     plane.add_namespace("billed", labels={"example.org/team": "retail"})
-    config = {"kubernetes": {"kubeconfig": str(plane.kubeconfig)}, "records": {"database": str(tmp_path / "usage.db")},
+    config = {"kubernetes": {"kubeconfig": str(plane.kubeconfig)}, "records": {"directory": str(tmp_path / "records")},
               "accounting": {"every": "1s", "flush": "1s", "team_label": "example.org/team"},
               "budgets": [{"team": "retail", "kg_co2e_per_month": 1e-9}]}
     sobre = Sobre(tmp_path, config)
-    yield plane, sobre, tmp_path / "usage.db"
+    yield plane, sobre, tmp_path / "records" / "records.db"
     sobre.stop()
 
 
