@@ -19,8 +19,9 @@ constexpr Duration kMarkAgain = std::chrono::minutes(20);
 // Decisions older than this are not waited for after a restart.
 constexpr Duration kOpenFor = std::chrono::hours(48);
 constexpr int kLastTries = 2;
-// Running pods whose decision is remembered over a restart.
-constexpr std::int64_t kMostMeans = 100'000;
+// Pods that are remembered over a restart; so many are read between two batches.
+constexpr std::size_t kMostRestored = 100'000;
+constexpr std::int64_t kRestorePage = 500;
 
 std::size_t SizeOfItem(const JournalWriter::Item& item) {
   constexpr std::size_t kOverhead = 512;
@@ -100,6 +101,7 @@ void JournalWriter::Run() {
     const Timestamp now = Now();
     Status status = WriteBatch(now);
     if (status.ok()) status = Maintain(now);
+    if (status.ok() && !stopping) status = Restore(now);
     if (stopping && status.ok()) {
       const std::lock_guard lock(mutex_);
       stopping = backlog_.empty();
@@ -143,45 +145,44 @@ Status JournalWriter::Open(Timestamp now) {
     state_.chain = journal_->chain();
     state_.head = journal_->head();
   }
-  return was_restored_ ? Status::Ok() : Restore(now);
+  if (restoring_ && restoring_->before == 0) restoring_->before = journal_->head().seq + 1;
+  return Status::Ok();
 }
 
+// A page at a time, from the end: the last entry of a pod says whether its decision is open.
 Status JournalWriter::Restore(Timestamp now) {
-  const std::array<SqlValue, 2> values = {
-      journal_->chain(), static_cast<std::int64_t>((now - kOpenFor).time_since_epoch().count())};
-  // The last decision of each pod; no outcome can be older than it.
+  if (!restoring_) return Status::Ok();
+  const std::array<SqlValue, 4> values = {journal_->chain(), restoring_->before,
+                                          (now - kOpenFor).time_since_epoch().count(),
+                                          kRestorePage};
   const auto rows = database_->Rows(
       "SELECT " + std::string(kEntryColumns) +
-          " FROM entries d WHERE chain = $1 AND time_ms >= $2 AND kind = 'decision' AND "
-          "NOT EXISTS (SELECT 1 FROM entries later WHERE later.pod_uid = d.pod_uid AND "
-          "later.chain = d.chain AND later.seq > d.seq)",
+          " FROM entries WHERE chain = $1 AND seq < $2 AND (kind = 'outcome' OR (kind = 'decision' "
+          "AND time_ms >= $3)) ORDER BY seq DESC LIMIT $4",
       values);
   if (!rows.ok()) return rows.status();
   // What cannot be read is passed over: `sobre verify` names it.
-  Restored restored;
   for (const SqlRow& row : *rows) {
+    restoring_->before = Integer(row[1]);
     const Result<Entry> entry = ReadEntry(row);
-    if (!entry.ok()) continue;
-    const Result<v1::Record> record = Parse<v1::Record>(*entry);
-    if (record.ok())
-      restored.open.emplace_back(entry->pod_uid, OpenOf(*record, {entry->chain, entry->seq}));
+    if (!entry.ok() || !restoring_->pods.insert(entry->pod_uid).second) continue;
+    if (entry->kind == EntryKind::kDecision) {
+      const auto record = Parse<v1::Record>(*entry);
+      if (record.ok())
+        restoring_->found.open.emplace_back(entry->pod_uid,
+                                            OpenOf(*record, {entry->chain, entry->seq}));
+    } else {
+      const auto outcome = Parse<v1::RecordedOutcome>(*entry);
+      if (outcome.ok() && !outcome->node().empty())
+        restoring_->found.means.emplace_back(entry->pod_uid, outcome->mean());
+    }
   }
-  const std::array<SqlValue, 2> most = {journal_->chain(), kMostMeans};
-  const auto outcomes = database_->Rows(
-      "SELECT " + std::string(kEntryColumns) +
-          " FROM entries WHERE chain = $1 AND kind = 'outcome' ORDER BY seq DESC LIMIT $2",
-      most);
-  if (!outcomes.ok()) return outcomes.status();
-  for (const SqlRow& row : *outcomes) {
-    const Result<Entry> entry = ReadEntry(row);
-    if (!entry.ok()) continue;
-    const Result<v1::RecordedOutcome> outcome = Parse<v1::RecordedOutcome>(*entry);
-    if (outcome.ok() && !outcome->node().empty())
-      restored.means.emplace_back(entry->pod_uid, outcome->mean());
-  }
-  was_restored_ = true;
+  if (static_cast<std::int64_t>(rows->size()) == kRestorePage &&
+      restoring_->pods.size() < kMostRestored)
+    return Status::Ok();
   const std::lock_guard lock(mutex_);
-  restored_ = std::move(restored);
+  restored_ = std::move(restoring_->found);
+  restoring_.reset();
   return Status::Ok();
 }
 

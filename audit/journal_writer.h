@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "audit/journal.h"
@@ -114,7 +115,12 @@ class JournalWriter {
   std::unique_ptr<Database> database_;
   std::optional<Journal> journal_;
   std::unordered_map<std::string, Timestamp> stored_;  // contents, by when they were last marked
-  bool was_restored_ = false;
+  struct Restoring {
+    std::int64_t before = 0;  // entries from here on were read; 0: none
+    std::unordered_set<std::string> pods;
+    Restored found;
+  };
+  std::optional<Restoring> restoring_ = Restoring();  // nothing once it is done
   Timestamp last_seal_;
   Timestamp next_prune_;
   std::thread thread_;  // last: it uses all above

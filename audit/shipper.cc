@@ -102,10 +102,10 @@ Status Shipper::ShipAll(Timestamp now) {
     if (Status status = Arrive(chain); !status.ok()) return status;
     bool any = false;
     while (true) {
-      const Result<bool> more = ShipSome(chain, now);
-      if (!more.ok()) return more.status();
-      if (!*more) break;
-      any = true;
+      const Result<std::int64_t> shipped = ShipSome(chain, now);
+      if (!shipped.ok()) return shipped.status();
+      any |= *shipped > 0;
+      if (*shipped < kPage) break;
     }
     if (!any) continue;
     if (Status status = Trim(chain, now); !status.ok()) return status;
@@ -167,8 +167,8 @@ Result<std::vector<Content>> Shipper::ContentsOf(const std::vector<Entry>& entri
   return contents;
 }
 
-// True if there may be more.
-Result<bool> Shipper::ShipSome(const std::string& chain, Timestamp now) {
+// How many entries; less than a page: there are no more.
+Result<std::int64_t> Shipper::ShipSome(const std::string& chain, Timestamp now) {
   std::int64_t& arrived = arrived_[chain];
   const std::array<SqlValue, 3> after = {chain, arrived, kPage};
   const auto rows = local_->Rows("SELECT " + std::string(kEntryColumns) +
@@ -176,7 +176,7 @@ Result<bool> Shipper::ShipSome(const std::string& chain, Timestamp now) {
                                      "ORDER BY seq LIMIT $3",
                                  after);
   if (!rows.ok()) return rows.status();
-  if (rows->empty()) return false;
+  if (rows->empty()) return 0;
   std::vector<Entry> entries;
   for (const SqlRow& row : *rows) {
     Result<Entry> entry = ReadEntry(row);
@@ -211,7 +211,7 @@ Result<bool> Shipper::ShipSome(const std::string& chain, Timestamp now) {
     const std::lock_guard lock(mutex_);
     state_.shipped += entries.size();
   }
-  return static_cast<std::int64_t>(entries.size()) == kPage;
+  return static_cast<std::int64_t>(entries.size());
 }
 
 // What has arrived leaves the own disk; the last seal and what came after it stay, for the next one

@@ -55,7 +55,7 @@ class Shipper {
  private:
   void Run();
   Status ShipAll(Timestamp now);
-  Result<bool> ShipSome(const std::string& chain, Timestamp now);
+  Result<std::int64_t> ShipSome(const std::string& chain, Timestamp now);
   Status Arrive(const std::string& chain);
   Result<std::vector<Content>> ContentsOf(const std::vector<Entry>& entries, Timestamp now);
   Status Trim(const std::string& chain, Timestamp now);

@@ -12,7 +12,7 @@ namespace sobre {
 namespace {
 
 constexpr std::int64_t kPage = 200;
-constexpr std::size_t kMostKnown = 8;
+constexpr std::size_t kMostKnown = 32;
 
 class ChainVerifier {
  public:
@@ -22,10 +22,13 @@ class ChainVerifier {
 
   Result<std::vector<ChainSummary>> Verify() {
     if (Status status = CheckContents(); !status.ok()) return status;
-    const auto rows = database_.Rows(
-        "SELECT chain, first_seq, anchor FROM chains UNION ALL "
-        "SELECT DISTINCT chain, 0, NULL FROM entries WHERE chain NOT IN (SELECT chain FROM chains) "
-        "ORDER BY 1");
+    const auto lost = database_.Rows(
+        "SELECT chain FROM entries WHERE chain NOT IN (SELECT chain FROM chains) LIMIT 1");
+    if (!lost.ok()) return lost.status();
+    if (!lost->empty())
+      return Status::Invalid(Printable(Text((*lost)[0][0]), 60) +
+                             ": where this chain begins is not told");
+    const auto rows = database_.Rows("SELECT chain, first_seq, anchor FROM chains ORDER BY chain");
     if (!rows.ok()) return rows.status();
     std::vector<ChainSummary> summaries;
     for (const SqlRow& row : *rows) {
@@ -33,8 +36,7 @@ class ChainVerifier {
       summary_.chain = Text(row[0]);
       summary_.first_seq = Integer(row[1]);
       if (summary_.first_seq < 1)
-        return Status::Invalid(Printable(summary_.chain, 60) +
-                               ": where this chain begins is not told");
+        return Wrong({summary_.chain, summary_.first_seq}, "no chain begins there");
       summary_.head = {summary_.first_seq - 1, Bytes(row[2])};
       if (Status status = CheckChain(); !status.ok()) return status;
       summaries.push_back(summary_);
@@ -144,9 +146,9 @@ class ChainVerifier {
     if (record->pod().uid() != entry.pod_uid)
       return Status::Invalid("the entry is of pod " + Printable(entry.pod_uid, 60) +
                              ", the decision of " + Printable(record->pod().uid(), 60));
-    if (!options_.recompute) return Status::Ok();
     const auto known = KnownOf(record->known_sha256());
     if (!known.ok()) return known.status();
+    if (!options_.recompute) return Status::Ok();
     const Status status = sobre::Verify(*record, **known, catalog_);
     if (status.code() != ErrorCode::kNotFound) return status;
     ++summary_.other_rules;

@@ -89,6 +89,9 @@ std::string OutcomeText(const Placement& placement) {
   if (outcome.node().empty()) return "never bound: " + outcome.why();
   if (outcome.node() == best) return "bound to " + best + ", the best";
   if (best.empty()) return "bound to " + outcome.node();
+  if (outcome.has_score() && outcome.score() == outcome.best_score())
+    return "bound to " + outcome.node() + ", as good as " + best + ": both score " +
+           std::to_string(outcome.score());
   return "we preferred " + best + ", kube-scheduler took " + outcome.node() +
          (outcome.why().empty() ? "" : ": " + outcome.why());
 }

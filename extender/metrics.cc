@@ -104,7 +104,8 @@ void AddQueries(const WorldState& state, Timestamp now, MetricFamilies& out) {
 }
 
 // Whoever keeps the number and the hash's beginning can tell later that the chain still has them.
-void AddRecords(const RecorderState& records, Timestamp now, MetricFamilies& out) {
+void AddRecords(const RecordsState& state, Timestamp now, MetricFamilies& out) {
+  const RecorderState& records = state.recorder;
   const JournalState& journal = records.journal;
   out.Begin("sobre_records_enabled", "1 if decisions are kept.", MetricType::Gauge);
   out.Value(records.enabled ? 1 : 0);
@@ -139,12 +140,25 @@ void AddRecords(const RecorderState& records, Timestamp now, MetricFamilies& out
   out.Value(static_cast<double>(records.agreed));
   out.Begin("sobre_open_decisions", "Decisions whose pod has no node yet.", MetricType::Gauge);
   out.Value(static_cast<double>(records.open_decisions));
+  if (!state.shipper) return;
+  out.Begin("sobre_records_shipped_total", "Entries copied to the shared database.",
+            MetricType::Counter);
+  out.Value(static_cast<double>(state.shipper->shipped));
+  out.Begin("sobre_records_shipping_failing",
+            "1 while the shared database takes no entries: they stay on the own disk.",
+            MetricType::Gauge);
+  out.Value(state.shipper->problem.empty() ? 0 : 1);
+  out.Begin("sobre_records_shared_age_seconds",
+            "Time since the shared database had all entries; +Inf if it never had.",
+            MetricType::Gauge);
+  out.Value(state.shipper->last_contact ? Seconds(now - *state.shipper->last_contact)
+                                        : std::numeric_limits<double>::infinity());
 }
 
 }  // namespace
 
 std::string Metrics::Serialize(const WorldState& state, Timestamp now,
-                               const RecorderState& records) const {
+                               const RecordsState& records) const {
   MetricFamilies out;
   out.Begin("sobre_requests_total", "Calls from kube-scheduler, by verb and outcome.",
             MetricType::Counter);

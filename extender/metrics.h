@@ -3,13 +3,21 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "audit/recorder.h"
+#include "audit/shipper.h"
 #include "base/time.h"
 #include "extender/world.h"
 
 namespace sobre {
+
+// How it goes with records.
+struct RecordsState {
+  RecorderState recorder;
+  std::optional<ShipperState> shipper;  // nothing where no database is shared
+};
 
 enum class Verb { kFilter, kPrioritize };
 inline constexpr std::size_t kVerbCount = 2;
@@ -26,7 +34,7 @@ class Metrics {
 
   // In Prometheus' text format, with what the state says of nodes and signals.
   [[nodiscard]] std::string Serialize(const WorldState& state, Timestamp now,
-                                      const RecorderState& records) const;
+                                      const RecordsState& records) const;
 
  private:
   static constexpr std::array<double, 12> kBuckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,

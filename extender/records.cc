@@ -166,9 +166,10 @@ Records::~Records() {
   recorder_.reset();
 }
 
-std::optional<ShipperState> Records::Shipping() const {
-  if (!shipper_) return std::nullopt;
-  return shipper_->State();
+RecordsState Records::State() const {
+  RecordsState state{recorder_->State(), std::nullopt};
+  if (shipper_) state.shipper = shipper_->State();
+  return state;
 }
 
 Result<std::unique_ptr<Records>> Records::Open(const Config& config) {

@@ -9,6 +9,7 @@
 #include "audit/shipper.h"
 #include "base/status.h"
 #include "extender/config.h"
+#include "extender/metrics.h"
 #include "extender/recent_decisions.h"
 #include "k8s/cluster_watch.h"
 
@@ -25,8 +26,7 @@ class Records final : public PodListener {
 
   [[nodiscard]] RecentDecisions& recent() { return recent_; }
   [[nodiscard]] Recorder& recorder() const { return *recorder_; }
-  // Nothing where no database is shared.
-  [[nodiscard]] std::optional<ShipperState> Shipping() const;
+  [[nodiscard]] RecordsState State() const;
 
   void PodSeen(const std::string& uid, const std::string& node) override {
     recorder_->PodSeen(uid, node);

@@ -175,7 +175,7 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
   });
   server.Handle("GET", "/metrics", [&, accountant](const HttpRequest&, HttpResponse& response) {
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    response.body = metrics.Serialize(*world.Read(), Now(), records.recorder().State());
+    response.body = metrics.Serialize(*world.Read(), Now(), records.State());
     if (accountant != nullptr) response.body += accountant->Metrics();
   });
   server.Handle("GET", "/api/v1/decisions", [&](const HttpRequest&, HttpResponse& response) {

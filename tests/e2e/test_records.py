@@ -1,0 +1,259 @@
+"""Decisions on record, with a real API server and kube-scheduler: each placement once, with what became of it."""
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+
+import pytest
+import yaml
+
+from tests import world
+from tests.harness import Sobre, eventually, fetch
+from tests.world import INTENSITY, PRICES, REGIONS
+
+
+def run(*arguments, code: int = 0) -> subprocess.CompletedProcess:
+    done = subprocess.run([os.environ["SOBRE_BIN"], *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    return done
+
+
+def metric(sobre: Sobre, name: str) -> float:
+    text = fetch(sobre.status_url + "/metrics").decode()
+    return next(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+
+
+def wait_for_signals(sobre: Sobre) -> None:
+    def heard() -> bool:
+        nodes = sobre.nodes()
+        return all(nodes[f"{r}-0"]["liveGco2ePerKwh"] == INTENSITY[r] and nodes[f"{r}-0"]["eurPerHour"] == PRICES[r] for r in REGIONS)
+    eventually(heard, "signals are there")
+
+
+class Cluster:
+    def __init__(self, plane, sobre, records) -> None:
+        self.plane, self.sobre, self.records, self.batch = plane, sobre, records, 0
+
+    def place(self, count: int, **pod) -> dict[str, str]:
+        self.batch += 1
+        names = [f"pod-{self.batch}-{i}" for i in range(count)]
+        for name in names:
+            self.plane.add_pod(name, cpu="50m", memory="64Mi", **pod)
+        return self.plane.wait_placed(names, 120)
+
+    def rows(self, sql: str):
+        with sqlite3.connect(f"file:{self.records}/records.db?mode=ro", uri=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def settle(self, sql: str, expected) -> None:
+        eventually(lambda: self.rows(sql) == expected, f"{sql}: {expected}")
+
+
+@pytest.fixture(scope="module")
+def cluster(control_plane, exporter, prometheus, tmp_path_factory, sobre_bin):
+    world.add_nodes(control_plane)
+    exporter.text = world.exporter_text(PRICES, INTENSITY)
+    folder = tmp_path_factory.mktemp("sobre")
+    key = folder / "key.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True, capture_output=True)
+    config = world.sobre_config(control_plane, prometheus) | {
+        "records": {"directory": str(folder / "records"), "name": "sobre-0", "signing_key_file": str(key),
+                    "head_config_map": "default/sobre-heads"},
+        "accounting": {"every": "1s", "flush": "2s"}, "limits": {"trust_node_labels": True}}
+    sobre = Sobre(folder, config)
+    wait_for_signals(sobre)
+    control_plane.start_scheduler(sobre.url)
+    yield Cluster(control_plane, sobre, folder / "records")
+    sobre.stop()
+
+
+def test_two_hundred_pods_have_one_record_and_one_outcome_each(cluster):
+    placed = cluster.place(200)
+    cluster.settle("SELECT COUNT(*) FROM entries WHERE kind = 'outcome' AND pod LIKE 'pod-1-%'", [(200,)])
+    for kind in ["decision", "outcome"]:
+        per_pod = cluster.rows(f"SELECT pod, COUNT(*) FROM entries WHERE kind = '{kind}' GROUP BY pod")
+        assert dict(per_pod) == {name: 1 for name in placed}
+    text = run("verify", "--config", cluster.sobre.config).stdout
+    assert "200 decisions and 200 outcomes, all made again and the same to the bit" in text
+    for name in ["pod-1-0", "pod-1-199"]:
+        told = json.loads(run("explain", f"default/{name}", "--config", cluster.sobre.config, "--format", "json").stdout)
+        assert told["outcome"]["node"] == placed[name]
+        assert told["check"] == "same to the bit"
+        assert told["decision"]["best"] and told["best"] in told["decision"]["best"]
+        same = json.loads(fetch(cluster.sobre.status_url + "/api/v1/decisions/" + told["id"]))
+        assert same == told
+    assert metric(cluster.sobre, "sobre_outcomes_total") >= 200
+    assert metric(cluster.sobre, "sobre_records_dropped_total") == 0
+
+
+def test_explain_is_a_table_for_people(cluster):
+    text = run("explain", "default/pod-1-7", "--config", cluster.sobre.config).stdout
+    for words in ["attempt 1 of 1", "Outcome: bound to", "against the mean of the candidates", "score  node", "g/kWh",
+                  "What would have to change", "would win if", "What was known of", "old"]:
+        assert words in text, text
+    missing = run("explain", "default/nobody", "--config", cluster.sobre.config, code=2)
+    assert "no decision about pod default/nobody is kept" in missing.stderr
+
+
+def explained(cluster, pod: str) -> dict:
+    cluster.settle(f"SELECT COUNT(*) FROM entries WHERE kind = 'outcome' AND pod = '{pod}'", [(1,)])
+    return json.loads(run("explain", pod, "--config", cluster.sobre.config, "--format", "json").stdout)
+
+
+def test_in_shadow_mode_the_scheduler_goes_its_own_way(cluster):
+    placed = cluster.place(20, annotations={"sobre.dev/mode": "shadow"})
+    told = {name: explained(cluster, name) for name in placed}
+    elsewhere = [name for name, t in told.items() if t["outcome"]["node"] not in t["decision"]["best"]]
+    assert elsewhere, "spread by the default scores"
+    for name in elsewhere:
+        assert "shadow mode" in told[name]["outcome"]["why"]
+        assert told[name]["outcome"]["report"]["gco2ePerHour"] > 0
+    text = run("explain", elsewhere[0], "--config", cluster.sobre.config).stdout
+    assert "Without Sobre's scores kube-scheduler took it there; on the best:" in text, text
+
+
+def test_the_scheduler_may_prefer_another_node_and_we_say_by_how_much(cluster):
+    config = yaml.safe_load(cluster.sobre.config.read_text())
+    weak = config | {"records": config["records"] | {"extender_weight": 1}}
+    cluster.sobre.stop()
+    cluster.sobre.config.write_text(yaml.safe_dump(weak))
+    cluster.sobre.start()
+    cluster.plane.start_scheduler(cluster.sobre.url, weight=1)
+    wait_for_signals(cluster.sobre)
+    prefer = {"weight": 100, "preference": {"matchExpressions": [
+        {"key": "topology.kubernetes.io/region", "operator": "In", "values": ["pl-waw"]}]}}
+    (name, node), = cluster.place(1, affinity={"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [prefer]}}).items()
+    told = explained(cluster, name)
+    cluster.sobre.stop()
+    cluster.sobre.config.write_text(yaml.safe_dump(config))
+    cluster.sobre.start()
+    cluster.plane.start_scheduler(cluster.sobre.url)
+    wait_for_signals(cluster.sobre)
+    assert node.startswith("pl-waw") and not told["best"].startswith("pl-waw")
+    margin = next(c["score"] for c in told["decision"]["candidates"] if c["node"] == told["best"]) - \
+        next(c["score"] for c in told["decision"]["candidates"] if c["node"] == node)
+    assert f"kube-scheduler took {node}: its other scores in kube-scheduler are at least {margin * 10} points above" \
+        in told["outcome"]["text"]
+
+
+def test_filter_and_prioritize_are_one_attempt(cluster):
+    placed = cluster.place(1, annotations={"sobre.dev/allowed-regions": "scaleway/fr-par"}, limits=True)
+    (name, node), = placed.items()
+    assert node.startswith("fr-par")
+    cluster.settle(f"SELECT COUNT(*) FROM entries WHERE kind = 'outcome' AND pod = '{name}'", [(1,)])
+    told = json.loads(run("explain", name, "--config", cluster.sobre.config, "--format", "json").stdout)
+    assert [call["verb"] for call in told["calls"]] == ["filter", "prioritize"]
+    assert told["calls"][0]["refused"] > 0
+    assert told["attempts"] == 1
+
+
+def test_a_pod_that_leaves_unplaced_has_an_outcome_too(cluster):
+    cluster.plane.add_pod("never", annotations={"sobre.dev/allowed-regions": "scaleway/nowhere"}, limits=True)
+    cluster.settle("SELECT COUNT(*) > 0 FROM entries WHERE kind = 'decision' AND pod = 'never'", [(1,)])
+    cluster.plane.call("DELETE", "/api/v1/namespaces/default/pods/never", {"gracePeriodSeconds": 0})
+    cluster.settle("SELECT COUNT(*) FROM entries WHERE kind = 'outcome' AND pod = 'never'", [(1,)])
+    text = run("explain", "never", "--config", cluster.sobre.config).stdout
+    assert "never bound: it left before it was bound" in text and "No node keeps the limits" in text
+
+
+def test_a_restart_goes_on_with_the_chain_and_with_what_was_open(cluster):
+    cluster.plane.add_pod("slow", annotations={"sobre.dev/allowed-regions": "scaleway/nowhere"}, limits=True)
+    cluster.settle("SELECT COUNT(*) > 0 FROM entries WHERE kind = 'decision' AND pod = 'slow'", [(1,)])
+    assert cluster.sobre.stop() == 0
+    # It leaves while nobody looks.
+    cluster.plane.call("DELETE", "/api/v1/namespaces/default/pods/slow", {"gracePeriodSeconds": 0})
+    cluster.sobre.start()
+    cluster.settle("SELECT COUNT(*) FROM entries WHERE kind = 'outcome' AND pod = 'slow'", [(1,)])
+    cluster.place(3)
+    text = run("verify", "--config", cluster.sobre.config).stdout
+    assert "the same to the bit" in text
+    assert len(text.strip().splitlines()) == 2, "one chain"
+
+
+def test_heads_are_published_and_signed(cluster):
+    cluster.place(1)
+    assert cluster.sobre.stop() == 0  # seals
+    chain, published = next(iter(cluster.plane.call("GET", "/api/v1/namespaces/default/configmaps/sobre-heads")["data"].items()))
+    der = subprocess.run(["openssl", "pkey", "-in", cluster.sobre.folder / "key.pem", "-pubout", "-outform", "DER"], check=True,
+                         capture_output=True).stdout
+    arguments = ["verify", "--config", cluster.sobre.config, "--public-key", der[-32:].hex()]
+    run(*arguments, "--head", f"{chain}:{published}")
+    seq, digest = published.split(":")
+    wrong = run(*arguments, "--head", f"{chain}:{seq}:{'00' * 32}", code=1)
+    assert f"{chain}:{seq}: the head that was kept has another hash" in wrong.stderr
+    cut = run(*arguments, "--head", f"{chain}:{int(seq) + 5}:{digest}", code=1)
+    assert "its tail was cut" in cut.stderr
+    cluster.sobre.start()
+
+
+def test_a_flipped_byte_anywhere_is_found(cluster, tmp_path):
+    """1,000 places of the file: either the chain names an entry or a content, or no recorded byte was touched."""
+    assert cluster.sobre.stop() == 0
+    original = tmp_path / "records.db"
+    with sqlite3.connect(cluster.records / "records.db") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(cluster.records / "records.db", original)
+    cluster.sobre.start()
+
+    def dump(path):
+        with sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True) as connection:
+            return [connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in ("entries", "contents", "chains")]
+
+    def recorded(everything):
+        entries, contents, chains = everything
+        return [entries, [c[:2] for c in contents], [c[:3] for c in chains]]
+
+    before = recorded(dump(original))
+    data = bytearray(original.read_bytes())
+    dice = random.Random(1)
+    named = untouched = 0
+    copy = tmp_path / "flipped.db"
+    for _ in range(1000):
+        place = dice.randrange(len(data))
+        data[place] ^= 1 << dice.randrange(8)
+        copy.write_bytes(data)
+        done = subprocess.run([os.environ["SOBRE_BIN"], "verify", "--db", copy, "--chain-only"], capture_output=True, text=True)
+        if done.returncode == 0:
+            assert recorded(dump(copy)) == before, f"byte {place} of the record changed and nobody noticed"
+            untouched += 1
+        else:
+            assert done.returncode in (1, 2) and done.stderr.strip(), (place, done)
+            named += 1
+        data = bytearray(original.read_bytes())
+    print(f"{named} named, {untouched} outside what is recorded")
+    assert named > 300
+
+
+def test_a_flipped_byte_of_the_record_itself_names_its_entry(cluster, tmp_path):
+    assert cluster.sobre.stop() == 0
+    copy = tmp_path / "records.db"
+    with sqlite3.connect(cluster.records / "records.db") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(cluster.records / "records.db", copy)
+    cluster.sobre.start()
+    dice = random.Random(2)
+    with sqlite3.connect(copy) as connection:
+        entries = connection.execute("SELECT chain, seq, payload, hash FROM entries").fetchall()
+        for _ in range(1000):
+            chain, seq, payload, digest = dice.choice(entries)
+            column = dice.choice(["payload", "payload", "payload", "hash"])
+            changed = bytearray(payload if column == "payload" else digest)
+            changed[dice.randrange(len(changed))] ^= 1 << dice.randrange(8)
+            connection.execute(f"UPDATE entries SET {column} = ? WHERE seq = ?", (bytes(changed), seq))
+            connection.commit()
+            done = subprocess.run([os.environ["SOBRE_BIN"], "verify", "--db", copy, "--chain-only"], capture_output=True, text=True)
+            assert done.returncode == 1 and f"{chain}:{seq}: " in done.stderr, (column, seq, done)
+            connection.execute("UPDATE entries SET payload = ?, hash = ? WHERE seq = ?", (payload, digest, seq))
+            connection.commit()
+    run("verify", "--db", copy)
+
+
+def test_report_tells_what_the_pods_took(cluster):
+    def report() -> dict:
+        return json.loads(run("report", "--config", cluster.sobre.config, "--by", "namespace", "--format", "json").stdout)
+    eventually(lambda: report()["groups"], "usage is accounted for", 60)
+    told = report()
+    by_pod = json.loads(run("report", "--config", cluster.sobre.config, "--by", "pod", "--format", "json").stdout)
+    assert told["groups"] and by_pod["groups"]

@@ -1,0 +1,265 @@
+"""Records under failures: the service answers whatever its database does, and what is kept verifies."""
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+
+import pytest
+
+from tests.harness import Sobre, eventually, fetch
+
+NODES = {"items": [{"metadata": {"name": f"n{i}", "labels": {"topology.kubernetes.io/region": region}},
+                    "spec": {"providerID": f"aws:///{region}a/n{i}"}, "status": {"allocatable": {"cpu": "16", "memory": "64Gi"}}}
+                   for i, region in enumerate(["eu-west-3", "eu-central-1", "eu-north-1"] * 20)]}
+NAMES = [n["metadata"]["name"] for n in NODES["items"]]
+
+
+def body(pod: str) -> bytes:
+    return json.dumps({"Pod": {"metadata": {"name": pod, "namespace": "shop", "uid": f"uid-{pod}"},
+                               "spec": {"containers": [{"name": "a", "resources": {"requests": {"cpu": "1"}}}]}},
+                       "Nodes": None, "NodeNames": NAMES}).encode()
+
+
+class Client:
+    """Asks as kube-scheduler does, on one kept connection."""
+
+    def __init__(self, sobre: Sobre) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", sobre.extender_port, timeout=10)
+
+    def decide(self, pod: str) -> None:
+        self.connection.request("POST", "/v1/prioritize", body(pod), {"Content-Type": "application/json"})
+        answer = self.connection.getresponse()
+        scores = json.loads(answer.read())
+        assert answer.status == 200 and len(scores) == len(NAMES)
+
+
+@pytest.fixture
+def start(tmp_path, sobre_bin):
+    """start(name, **records): a service on a world that stands still."""
+    (tmp_path / "nodes.json").write_text(json.dumps(NODES))
+    services = []
+
+    def begin(name: str = "sobre", **records) -> Sobre:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        records = {"directory": str(folder / "records"), "name": name} | records
+        service = Sobre(folder, {"records": records, "accounting": {"enabled": False}}, "--nodes", tmp_path / "nodes.json")
+        services.append(service)
+        return service
+    yield begin
+    for service in services:
+        service.stop(signal.SIGKILL)
+
+
+def verify(sobre: Sobre, code: int = 0) -> str:
+    done = subprocess.run([os.environ["SOBRE_BIN"], "verify", "--config", sobre.config], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
+
+
+def counts(text: str) -> list[int]:
+    return [int(n) for n in re.findall(r"(\d+) decisions", text)]
+
+
+def metric(sobre: Sobre, name: str) -> float:
+    text = fetch(sobre.status_url + "/metrics").decode()
+    return next(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+
+
+def written(sobre: Sobre) -> float:
+    return metric(sobre, 'sobre_records_written_total{kind="decision"}')
+
+
+def test_killed_fifty_times_in_the_middle_of_writing(start):
+    """What was acknowledged a second before the kill is there; all that is there verifies."""
+    sobre = start()
+    answered = promised = 0
+    for round in range(50):
+        client = Client(sobre)
+        until = time.monotonic() + 0.08 + 0.01 * (round % 10)
+        while time.monotonic() < until:
+            client.decide(f"p{answered}")
+            answered += 1
+        known = int(written(sobre))
+        sobre.stop(signal.SIGKILL)
+        total = counts(verify(sobre))
+        assert len(total) == 1, "one chain, whatever happens"
+        assert total[0] >= promised + known, "what the metric said to be written is lost"
+        assert total[0] <= answered
+        promised = total[0]
+        sobre.start()
+    lost = answered - promised
+    print(f"{answered} answered, {promised} on record, {lost} lost in 50 kills")
+    assert promised > answered / 2
+
+
+def test_a_full_disk_and_back(start, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("no right to mount a small disk")
+    try:
+        sobre = start(directory=str(disk / "records"))
+        client = Client(sobre)
+        number = 0
+        while metric(sobre, "sobre_records_failing") == 0:
+            for _ in range(100):
+                client.decide(f"p{number}")
+                number += 1
+            assert number < 50000, "the disk never was full"
+            time.sleep(0.1)
+        for _ in range(200):
+            client.decide(f"p{number}")
+            number += 1
+        assert metric(sobre, "sobre_records_backlog") > 0
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        eventually(lambda: metric(sobre, "sobre_records_failing") == 0 and metric(sobre, "sobre_records_backlog") == 0,
+                   "written again")
+        assert metric(sobre, "sobre_records_dropped_total") == 0
+        sobre.stop()
+        assert counts(verify(sobre)) == [number]
+    finally:
+        sobre.stop(signal.SIGKILL)
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_read_only_disk_and_back(start, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,ro", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("no right to mount a disk")
+    try:
+        sobre = start(directory=str(disk / "records"))
+        client = Client(sobre)
+        for i in range(50):
+            client.decide(f"p{i}")
+        eventually(lambda: metric(sobre, "sobre_records_failing") == 1, "failing is said")
+        assert "records cannot be written" in sobre.process.tail()
+        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+        eventually(lambda: written(sobre) == 50, "all written")
+        sobre.stop()
+        assert counts(verify(sobre)) == [50]
+    finally:
+        sobre.stop(signal.SIGKILL)
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_damaged_file_is_put_aside_and_a_new_one_begun(start):
+    sobre = start()
+    Client(sobre).decide("p1")
+    eventually(lambda: written(sobre) == 1, "written")
+    sobre.stop()
+    file = pathlib.Path(sobre.folder / "records" / "records.db")
+    file.write_bytes(b"not a database, whatever its name says" * 100)
+    sobre.start()
+    Client(sobre).decide("p2")
+    eventually(lambda: written(sobre) == 1, "written to a new file")
+    assert [f for f in file.parent.iterdir() if "damaged" in f.name]
+    assert "damaged" in sobre.process.tail()
+    sobre.stop()
+    assert counts(verify(sobre)) == [1]
+
+
+def test_two_services_never_share_a_directory(start, tmp_path):
+    first = start("a", directory=str(tmp_path / "records"))
+    second = start("b", directory=str(tmp_path / "records"))
+    Client(first).decide("p1")
+    Client(second).decide("p2")
+    eventually(lambda: metric(second, "sobre_records_failing") == 1, "the second says so")
+    assert "another Sobre records there" in second.process.tail()
+    eventually(lambda: written(first) == 1, "the first writes")
+    first.stop()
+    eventually(lambda: written(second) == 1, "the second takes over")
+
+
+def shared(postgres) -> dict:
+    return {"postgres": postgres.url()}
+
+
+def in_postgres(postgres, what: str = "COUNT(*)", where: str = "kind = 'decision'") -> str:
+    return postgres.query(f"SELECT {what} FROM entries WHERE {where}")
+
+
+@pytest.fixture
+def empty_postgres(postgres):
+    postgres.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return postgres
+
+
+def test_postgres_stopped_and_back(start, empty_postgres):
+    postgres = empty_postgres
+    sobre = start(**shared(postgres))
+    client = Client(sobre)
+    for i in range(20):
+        client.decide(f"before-{i}")
+    eventually(lambda: in_postgres(postgres) == "20", "arrived")
+    postgres.stop("immediate")
+    for i in range(30):
+        client.decide(f"during-{i}")
+    eventually(lambda: written(sobre) == 50, "on the own disk")
+    eventually(lambda: metric(sobre, "sobre_records_shipping_failing") == 1, "said", 60)
+    # A crash meanwhile loses nothing that is on the own disk.
+    sobre.stop(signal.SIGKILL)
+    sobre.start()
+    client = Client(sobre)
+    for i in range(10):
+        client.decide(f"later-{i}")
+    postgres.start()
+    eventually(lambda: in_postgres(postgres) == "60", "all arrived", 60)
+    sobre.stop()
+    assert counts(verify(sobre)) == [60]
+    # What has arrived and is sealed leaves the own disk.
+    with sqlite3.connect(sobre.folder / "records" / "records.db") as connection:
+        assert connection.execute("SELECT COUNT(*) FROM entries").fetchone()[0] <= 2
+
+
+def test_postgres_that_hangs_delays_no_answer(start, empty_postgres):
+    postgres = empty_postgres
+    sobre = start(**shared(postgres))
+    client = Client(sobre)
+    client.decide("first")
+    eventually(lambda: in_postgres(postgres) == "1", "arrived")
+    postgres.pause()
+    try:
+        for i in range(300):
+            client.decide(f"p{i}")
+        eventually(lambda: written(sobre) == 301, "on the own disk")
+    finally:
+        postgres.resume()
+    eventually(lambda: in_postgres(postgres) == "301", "all arrived", 60)
+
+
+def test_two_replicas_under_load_leave_no_duplicate_and_no_gap(start, empty_postgres):
+    postgres = empty_postgres
+    replicas = [start(name, **shared(postgres)) for name in ["sobre-0", "sobre-1"]]
+    errors = []
+
+    def load(replica: Sobre, who: str) -> None:
+        try:
+            client = Client(replica)
+            for i in range(400):
+                client.decide(f"{who}-{i}")
+        except Exception as error:  # noqa: BLE001 - told below
+            errors.append(error)
+    threads = [threading.Thread(target=load, args=(replica, f"{r}-{t}")) for r, replica in enumerate(replicas) for t in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    eventually(lambda: in_postgres(postgres) == "1600", "all arrived", 60)
+    assert in_postgres(postgres, "COUNT(DISTINCT pod_uid)") == "1600"
+    assert in_postgres(postgres, "COUNT(DISTINCT chain)") == "2"
+    assert in_postgres(postgres, "MAX(seq) = COUNT(*)", "chain LIKE 'sobre-0-%'") == "t"
+    for replica in replicas:
+        replica.stop()
+    assert sorted(counts(verify(replicas[0]))) == [800, 800]
+    explained = subprocess.run([os.environ["SOBRE_BIN"], "explain", "shop/1-1-399", "--config", replicas[0].config],
+                               capture_output=True, text=True, check=True).stdout
+    assert "Checked: made again" in explained
