@@ -118,7 +118,6 @@ bool Recorder::RunOnce() {
   }
   TakeRestored();
   TakeAdopted();
-  for (const PodEvent& event : events) TakeEvent(event);
   bool any = !events.empty();
   std::unique_ptr<DecisionCase> made;
   while (queue_.Pop(made)) {
@@ -136,6 +135,8 @@ bool Recorder::RunOnce() {
     }
     ++taken_;
   }
+  // A pod is bound after all calls about it: those were offered before we looked at the events.
+  for (const PodEvent& event : events) TakeEvent(event);
   if (const std::uint64_t lost = lost_; journal_ && lost > said_lost_) {
     journal_->CountDropped(lost - said_lost_);
     said_lost_ = lost;

@@ -79,6 +79,18 @@ TEST_F(RecorderTest, EachPlacementHasOneRecordAndOneOutcome) {
   EXPECT_EQ(summary.seals, 1);
 }
 
+TEST_F(RecorderTest, TwoCallsOfOneAttemptHaveOneOutcome) {
+  auto recorder = Start();
+  for (int i = 0; i < 50; ++i) {
+    Place(*recorder, i, false);
+    Place(*recorder, i);
+  }
+  ASSERT_TRUE(recorder->WaitUntilWritten(kLong));
+  while (recorder->State().outcomes < 50) std::this_thread::yield();
+  recorder.reset();
+  EXPECT_EQ(Verified().outcomes, 50);
+}
+
 TEST_F(RecorderTest, ARestartHearsOfWhatWasOpen) {
   auto recorder = Start();
   Place(*recorder, 1, false);

@@ -3,6 +3,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import urllib.parse
 
 from tests.harness import ROOT, ControlPlane, Exporter, Process, Prometheus, Sobre, eventually, fetch, free_ports
 
+WRITTEN = 'sobre_records_written_total{kind="decision"}'
 SIZES = [100, 1000, 5000]
 REGIONS = [("fr-par", "scaleway://instance/fr-par-1/"), ("eu-central-1", "aws:///eu-central-1a/"),
            ("eu-north-1", "aws:///eu-north-1a/"), ("pl-waw", "scaleway://instance/pl-waw-1/")]
@@ -166,9 +168,47 @@ def refresh(folder: pathlib.Path, programs: pathlib.Path) -> None:
                 process.stop()
 
 
+def records(folder: pathlib.Path, programs: pathlib.Path) -> None:
+    """What recording adds to a decision over 5,000 names, and what a decision takes on the disk."""
+    size = SIZES[-1]
+    nodes = [node(i) for i in range(size)]
+    signals = [{"signal": "node_price_per_hour", "labels": {"node": n["metadata"]["name"]}, "value": 0.5 + i % 7 / 10}
+               for i, n in enumerate(nodes)]
+    (folder / "nodes.json").write_text(json.dumps({"items": nodes}))
+    (folder / "signals.json").write_text(json.dumps(signals))
+    body = folder / "names.json"
+    body.write_text(json.dumps({"Pod": POD, "Nodes": None, "NodeNames": [n["metadata"]["name"] for n in nodes]}))
+    print(f"\n{size} names {'recording':<10} {'pace':<14} {'p50 µs':>8} {'p99 µs':>8} {'p50 / off':>10} {'p99 / off':>10}")
+    arguments = ["--nodes", folder / "nodes.json", "--signals", folder / "signals.json"]
+    off = Sobre(folder, {}, *arguments)
+    (folder / "on").mkdir()
+    on = Sobre(folder / "on", {"records": {"directory": str(folder / "on" / "records")}, "accounting": {"enabled": False}}, *arguments)
+    try:
+        for pace, count, pause in [("300 a second", 3000, 3333), ("as fast as can", 3000, 0)]:
+            base = None
+            for name, sobre in [("off", off), ("on", on), ("off", off), ("on", on)]:
+                run = subprocess.run([programs / "bench_latency", str(sobre.extender_port), "/v1/prioritize", body, str(count), str(pause)],
+                                     stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+                p50, p99 = map(float, run.stdout.split())
+                base = base or (p50, p99)
+                print(f"{'':>10} {name:<10} {pace:<14} {p50:>8.0f} {p99:>8.0f} {p50 / base[0]:>9.2f}x {p99 / base[1]:>9.2f}x", flush=True)
+            text = fetch(on.status_url + "/metrics").decode()
+            figures = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("sobre_records"))
+            print(f"{'':>10} written {figures[WRITTEN]}, dropped {figures['sobre_records_dropped_total']}")
+        memory = memory_mib(on.process, "VmRSS")
+    finally:
+        on.stop()
+        off.stop()
+    with sqlite3.connect(folder / "on" / "records" / "records.db") as connection:
+        count, entries = connection.execute("SELECT COUNT(*), SUM(LENGTH(payload) + LENGTH(hash)) FROM entries WHERE kind = 'decision'").fetchone()
+        contents, = connection.execute("SELECT SUM(LENGTH(bytes)) FROM contents").fetchone()
+    print(f"{count} decisions on record: {entries / count:.0f} bytes each, and {contents / 1024:.0f} KiB once for all nodes; "
+          f"{memory:.0f} MiB resident")
+
+
 def main() -> None:
     """`./run bench` does all; `./run bench refresh` one part."""
-    wanted = sys.argv[1:] or ["latency", "refresh", "pods"]
+    wanted = sys.argv[1:] or ["latency", "records", "refresh", "pods"]
     programs = ROOT / "build" / "release" / "tests"
     with tempfile.TemporaryDirectory() as text:
         folder = pathlib.Path(text)
@@ -176,6 +216,8 @@ def main() -> None:
         subprocess.run([os.environ["SOBRE_GO"], "build", "-o", go_server, "."], cwd=ROOT / "tests" / "bench" / "goserver", check=True)
         if "latency" in wanted:
             latency(folder, programs, go_server)
+        if "records" in wanted:
+            records(folder, programs)
         if "refresh" in wanted:
             refresh(folder, programs)
         if "pods" in wanted:

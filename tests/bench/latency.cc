@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <arpa/inet.h>
@@ -52,11 +53,13 @@ bool ReadAnswer(int fd, std::string& answer) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) return 2;
+  if (argc != 5 && argc != 6) return 2;
   std::ifstream file(argv[3], std::ios::binary);
   const std::string body{std::istreambuf_iterator<char>(file), {}};
   const auto port = static_cast<std::uint16_t>(sobre::ParseInteger(argv[1]).value_or(0));
   const auto count = static_cast<std::size_t>(sobre::ParseInteger(argv[4]).value_or(1));
+  // From one request to the next; without it, as fast as answers come.
+  const std::chrono::microseconds pause(argc == 6 ? sobre::ParseInteger(argv[5]).value_or(0) : 0);
   const std::string request =
       std::string("POST ") + argv[2] +
       " HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: " +
@@ -80,6 +83,7 @@ int main(int argc, char** argv) {
     }
     const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
     if (i >= warm_up) microseconds.push_back(took.count());
+    if (pause.count() > 0) std::this_thread::sleep_until(start + pause);
   }
   std::sort(microseconds.begin(), microseconds.end());
   std::printf("%.1f %.1f\n", microseconds[count / 2], microseconds[count * 99 / 100]);
