@@ -149,7 +149,7 @@ class ChainVerifier {
     const auto known = KnownOf(record->known_sha256());
     if (!known.ok()) return known.status();
     if (!options_.recompute) return Status::Ok();
-    const Status status = sobre::Verify(*record, **known, catalog_);
+    Status status = sobre::Verify(*record, **known, catalog_);
     if (status.code() != ErrorCode::kNotFound) return status;
     ++summary_.other_rules;
     return Status::Ok();

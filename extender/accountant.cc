@@ -150,6 +150,10 @@ void Bookkeeper::Count(const std::vector<UsageRow>& rows) {
     totals.embodied_g += row.embodied_g;
     totals.eur += row.eur;
     totals.energy_kwh += row.energy_kwh;
+    totals.compared_g += row.compared_g;
+    totals.compared_eur += row.compared_eur;
+    totals.mean_candidate_g += row.mean_candidate_g;
+    totals.mean_candidate_eur += row.mean_candidate_eur;
   }
 }
 
@@ -247,6 +251,18 @@ std::string AccountingMetrics(const AccountingStatus& status) {
           "Energy that running pods answer for, with the data centre's overhead.");
   for (const auto& [name, totals] : status.by_namespace)
     out.Value(totals.energy_kwh, {{"namespace", name}});
+  counter("sobre_placement_gco2e_total",
+          "Of pods whose decision is on record: gCO2e on their node, and what the mean of the "
+          "feasible candidates would have taken.");
+  for (const auto& [name, totals] : status.by_namespace) {
+    out.Value(totals.compared_g, {{"of", "node"}, {"namespace", name}});
+    out.Value(totals.mean_candidate_g, {{"of", "mean_candidate"}, {"namespace", name}});
+  }
+  counter("sobre_placement_eur_total", "The same in euros.");
+  for (const auto& [name, totals] : status.by_namespace) {
+    out.Value(totals.compared_eur, {{"of", "node"}, {"namespace", name}});
+    out.Value(totals.mean_candidate_eur, {{"of", "mean_candidate"}, {"namespace", name}});
+  }
   counter("sobre_accounting_gap_seconds_total",
           "Time for which nobody accounted, and that was too long to be bridged.");
   out.Value(Seconds(status.gap));

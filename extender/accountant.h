@@ -29,6 +29,11 @@ struct AccountingStatus {
     double embodied_g = 0;
     double eur = 0;
     double energy_kwh = 0;
+    // Of pods whose decision is on record: on their node, and on the mean of the candidates.
+    double compared_g = 0;
+    double compared_eur = 0;
+    double mean_candidate_g = 0;
+    double mean_candidate_eur = 0;
   };
   // What this replica wrote; of namespaces beyond the first kOwnNamespaces under "other".
   std::map<std::string, Totals> by_namespace;

@@ -64,7 +64,7 @@ def verify(sobre: Sobre, code: int = 0) -> str:
 
 
 def counts(text: str) -> list[int]:
-    return [int(n) for n in re.findall(r"(\d+) decisions", text)]
+    return [int(n) for n in re.findall(r"(\d+) decisions and", text)]
 
 
 def metric(sobre: Sobre, name: str) -> float:
