@@ -169,7 +169,7 @@ void Recorder::TakeCase(const DecisionCase& made) {
   item.ticket = std::make_shared<Ticket>();
   OpenDecision open = OpenOf(made, record, item.ticket);
   if (!journal_->Put(std::move(item))) return;
-  book_.Decided(made.request.pod.uid, std::move(open), [this](Closed closed) { Put(closed); });
+  book_.Decided(made.request.pod.uid, std::move(open), [this](Closed closed) { Put(std::move(closed)); });
 }
 
 void Recorder::TakeRestored() {
