@@ -1,5 +1,6 @@
 #include "extender/status_pages.h"
 
+#include "audit/digest.h"
 #include "base/json_writer.h"
 #include "base/text.h"
 #include "extender/explain.h"
@@ -71,12 +72,30 @@ void WriteNodeTable(const Snapshot& snapshot, std::string& out) {
   }
 }
 
-std::string Page(const WorldState& state, const std::vector<DecisionSummary>& decisions) {
+// Where decisions are kept, and whether that works.
+std::string RecordsText(const RecordsState& records) {
+  if (!records.recorder.enabled) return "Decisions are not kept: records.directory is not set.";
+  const JournalState& journal = records.recorder.journal;
+  std::string text = "On record: " + std::to_string(journal.head.seq) + " entries of chain " +
+                     journal.chain + ", head " + Hex(journal.head.hash).substr(0, 12) + "….";
+  if (!journal.problem.empty())
+    text += " Nothing can be written now, " + std::to_string(journal.backlog) +
+            " entries wait: " + journal.problem + ".";
+  if (journal.dropped > 0)
+    text += " " + std::to_string(journal.dropped) + " were dropped since the start.";
+  if (records.shipper && !records.shipper->problem.empty())
+    text += " The shared database takes none, they stay on this disk: " + records.shipper->problem +
+            ".";
+  return text;
+}
+
+std::string Page(const WorldState& state, const std::vector<DecisionSummary>& decisions,
+                 const RecordsState& records) {
   std::string out(kHead);
   out += "<h1>Sobre: euros and gCO2e per request</h1><p>" +
          std::to_string(state.snapshot->nodes().size()) + " nodes, snapshot of " +
          FormatTime(state.snapshot->time()) + ", catalogue " + state.snapshot->catalog_version() +
-         "</p>";
+         "</p><p>" + Escape(RecordsText(records)) + "</p>";
   for (const std::string& note : state.snapshot->notes())
     out += "<p>Note: " + Escape(note) + "</p>";
   out +=
@@ -84,8 +103,12 @@ std::string Page(const WorldState& state, const std::vector<DecisionSummary>& de
       "class=n>Candidates\n";
   if (decisions.empty()) out += "<tr><td colspan=5>None yet: kube-scheduler has not asked.";
   for (const DecisionSummary& d : decisions) {
-    out += "<tr><td>" + FormatTime(d.time) + "<td>" + Escape(d.pod) + "<td>" + Escape(d.best) +
-           "<td>" + Escape(d.reason) + (d.shadow ? " (shadow: not followed)" : "") +
+    const std::string pod =
+        records.recorder.enabled
+            ? "<a href=\"api/v1/decisions/" + PercentEncode(d.uid) + "\">" + Escape(d.pod) + "</a>"
+            : Escape(d.pod);
+    out += "<tr><td>" + FormatTime(d.time) + "<td>" + pod + "<td>" + Escape(d.best) + "<td>" +
+           Escape(d.reason) + (d.shadow ? " (shadow: not followed)" : "") +
            (d.best_refused.empty() ? "" : "<br>Without limits: " + Escape(d.best_refused)) +
            "<td class=n>" + std::to_string(d.candidates) + "\n";
   }
@@ -206,7 +229,7 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
   });
   server.Handle("GET", "/", [&](const HttpRequest&, HttpResponse& response) {
     response.content_type = "text/html; charset=utf-8";
-    response.body = Page(*world.Read(), records.recent().List());
+    response.body = Page(*world.Read(), records.recent().List(), records.State());
   });
 }
 
