@@ -27,18 +27,34 @@ Recorder::Recorder(RecorderOptions options, std::function<void(const DecisionCas
 Recorder::~Recorder() {
   stop_ = true;
   thread_.join();
+  Case left;
+  while (queue_.Pop(left)) left.reset();
   for (auto& spare : spare_) delete spare.load();
 }
 
-std::unique_ptr<DecisionCase> Recorder::Take() {
-  for (auto& spare : spare_) {
-    if (spare.load(std::memory_order_relaxed) == nullptr) continue;
-    if (DecisionCase* used = spare.exchange(nullptr)) return std::unique_ptr<DecisionCase>(used);
+void GiveBack::operator()(DecisionCase* made) const {
+  std::unique_ptr<DecisionCase> owned(made);
+  // A snapshot is large, and may be old by the time that the case is used again.
+  owned->snapshot.reset();
+  if (recorder == nullptr) return;
+  for (auto& spare : recorder->spare_) {
+    DecisionCase* none = nullptr;
+    if (!spare.compare_exchange_strong(none, made)) continue;
+    // NOLINTNEXTLINE(bugprone-unused-return-value): the slot owns it now
+    owned.release();
+    return;
   }
-  return std::make_unique<DecisionCase>();
 }
 
-void Recorder::Offer(std::unique_ptr<DecisionCase> made) {
+Recorder::Case Recorder::Take() {
+  for (auto& spare : spare_) {
+    if (spare.load(std::memory_order_relaxed) == nullptr) continue;
+    if (DecisionCase* used = spare.exchange(nullptr)) return {used, GiveBack{this}};
+  }
+  return {new DecisionCase(), GiveBack{this}};
+}
+
+void Recorder::Offer(Case made) {
   const auto candidates = static_cast<std::int64_t>(made->decision.candidates.size());
   if (queued_candidates_.fetch_add(candidates) <= kMostQueuedCandidates &&
       queue_.Push(std::move(made)))
@@ -119,20 +135,12 @@ bool Recorder::RunOnce() {
   TakeRestored();
   TakeAdopted();
   bool any = !events.empty();
-  std::unique_ptr<DecisionCase> made;
+  Case made;
   while (queue_.Pop(made)) {
     any = true;
     queued_candidates_ -= static_cast<std::int64_t>(made->decision.candidates.size());
     TakeCase(*made);
-    made->snapshot.reset();
-    for (auto& spare : spare_) {
-      DecisionCase* none = nullptr;
-      if (spare.compare_exchange_strong(none, made.get())) {
-        // NOLINTNEXTLINE(bugprone-unused-return-value): the slot owns it now
-        made.release();
-        break;
-      }
-    }
+    made.reset();
     ++taken_;
   }
   // A pod is bound after all calls about it: those were offered before we looked at the events.
@@ -169,7 +177,8 @@ void Recorder::TakeCase(const DecisionCase& made) {
   item.ticket = std::make_shared<Ticket>();
   OpenDecision open = OpenOf(made, record, item.ticket);
   if (!journal_->Put(std::move(item))) return;
-  book_.Decided(made.request.pod.uid, std::move(open), [this](Closed closed) { Put(std::move(closed)); });
+  book_.Decided(made.request.pod.uid, std::move(open),
+                [this](Closed closed) { Put(std::move(closed)); });
 }
 
 void Recorder::TakeRestored() {

@@ -43,11 +43,21 @@ struct MeanOfCandidates {
   std::optional<double> eur_per_hour;
 };
 
+class Recorder;
+
+// Gives a case back to be used again.
+struct GiveBack {
+  Recorder* recorder = nullptr;
+  void operator()(DecisionCase* made) const;
+};
+
 // Turns decisions, and what became of their pods, into a chain of entries, on threads of its own.
 // What the decision path calls takes no lock, waits for nothing and touches no disk: what cannot be
 // taken is dropped and counted, and the chain says how many.
 class Recorder {
  public:
+  using Case = std::unique_ptr<DecisionCase, GiveBack>;
+
   // `on_case` sees every decision on the recording thread, also where none is kept.
   Recorder(RecorderOptions options, std::function<void(const DecisionCase&)> on_case);
   // Writes what it has, and a seal.
@@ -55,9 +65,10 @@ class Recorder {
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
 
-  // For the decision path: Take() gives a case whose buffers were used before, where there is one.
-  std::unique_ptr<DecisionCase> Take();
-  void Offer(std::unique_ptr<DecisionCase> made);
+  // For the decision path: Take() gives a case whose buffers were used before, where there is one;
+  // one that is not offered goes back as it is destroyed.
+  Case Take();
+  void Offer(Case made);
 
   // For whoever watches pods: one is there, with the node that it was bound to, if any; one is
   // gone; all that are there were told. Any thread, quick.
@@ -78,6 +89,7 @@ class Recorder {
   bool WaitUntilWritten(Duration most);
 
  private:
+  friend struct GiveBack;
   struct PodEvent {
     enum class What { kSeen, kGone, kListed };
     What what;
@@ -98,9 +110,9 @@ class Recorder {
   static constexpr std::size_t kSpare = 16;
 
   const std::function<void(const DecisionCase&)> on_case_;
-  BoundedQueue<std::unique_ptr<DecisionCase>, kQueue> queue_;
-  std::atomic<std::int64_t> queued_candidates_ = 0;
   std::array<std::atomic<DecisionCase*>, kSpare> spare_{};
+  BoundedQueue<Case, kQueue> queue_;  // after spare_, where what it holds goes
+  std::atomic<std::int64_t> queued_candidates_ = 0;
   std::atomic<std::uint64_t> lost_ = 0;  // dropped before anybody could look at them
   std::atomic<std::uint64_t> taken_ = 0;
   std::atomic<bool> stop_ = false;

@@ -151,7 +151,7 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   const Snapshot* snapshot = state->snapshot.get();
   if (Status status = Resolve(*snapshot, args.names, scratch); !status.ok()) return status;
   const auto in_namespace = state->namespaces.find(args.pod.namespace_name);
-  std::unique_ptr<DecisionCase> made = recorder_.Take();
+  Recorder::Case made = recorder_.Take();
   made->request = MakeRequest(std::move(args.pod), in_namespace == state->namespaces.end()
                                                        ? state->cluster_policy
                                                        : in_namespace->second);
