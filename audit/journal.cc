@@ -135,12 +135,13 @@ Result<std::int64_t> Journal::Write(const std::vector<Draft>& drafts, Head& head
 }
 
 Result<std::int64_t> Journal::Append(const std::vector<Draft>& drafts,
-                                     const std::vector<Content>& contents, Timestamp now) {
+                                     const std::vector<std::shared_ptr<const Content>>& contents,
+                                     Timestamp now) {
   Head head = head_;
   std::int64_t first = 0;
   const Status status = database_->Transact([&]() -> Status {
-    for (const Content& content : contents) {
-      const std::array<SqlValue, 3> values = {AsBlob(content.hash), AsBlob(content.bytes),
+    for (const auto& content : contents) {
+      const std::array<SqlValue, 3> values = {AsBlob(content->hash), AsBlob(content->bytes),
                                               ToMs(now)};
       if (Status done = database_->Run(
               "INSERT INTO contents(hash, bytes, last_used_ms) VALUES($1, $2, $3) "

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -64,7 +65,8 @@ class Journal {
   // All of them and what they refer to, or nothing. Contents that are there already are marked as
   // used. Gives back the drafts' numbers: the first one's; the others follow.
   Result<std::int64_t> Append(const std::vector<Draft>& drafts,
-                              const std::vector<Content>& contents, Timestamp now);
+                              const std::vector<std::shared_ptr<const Content>>& contents,
+                              Timestamp now);
 
   // Closes what was written since the last seal, signed where there is a key; nothing where nothing
   // was.

@@ -45,7 +45,9 @@ class JournalTest : public ::testing::Test {
     RandomWorld random(seed);
     DecisionRequest request = RequestFor(random.policy);
     request.pod.uid = "uid-" + std::to_string(seed);
+    request.pod.name = "web-" + std::to_string(seed);
     const auto made = CaseFor(random.world.Snapshot(), random.names, request);
+    made->answered = time;
     const Known known = Describe(made->snapshot);
     const auto written = KnownWriter().Write(known);
     v1::Record record = MakeRecord(*made, known);
@@ -54,7 +56,7 @@ class JournalTest : public ::testing::Test {
     draft.time = time;
     draft.pod_uid = request.pod.uid;
     draft.namespace_name = "shop";
-    draft.pod = "web-" + std::to_string(seed);
+    draft.pod = request.pod.name;
     draft.payload = Compress(record.SerializeAsString());
     const auto first = journal.Append({draft}, written.contents, time);
     ASSERT_TRUE(first.ok()) << first.status().message();

@@ -13,6 +13,7 @@ namespace {
 constexpr Duration kGather = std::chrono::milliseconds(50);
 constexpr Duration kRetry = std::chrono::seconds(1);
 constexpr std::size_t kMostInBatch = 500;
+constexpr Duration kBetweenLooks = std::chrono::seconds(5);
 constexpr Duration kBetweenPrunings = std::chrono::minutes(10);
 // A content is marked as used at most so often; pruning leaves an hour's margin.
 constexpr Duration kMarkAgain = std::chrono::minutes(20);
@@ -27,6 +28,17 @@ std::size_t SizeOfItem(const JournalWriter::Item& item) {
   constexpr std::size_t kOverhead = 512;
   std::size_t size = kOverhead + item.draft.payload.size();
   if (item.outcome) size += item.outcome->ByteSizeLong();
+  return size;
+}
+
+// Of the contents that `known` does not share with the one before it.
+std::size_t SizeOfNew(const KnownWriter::Written& known, const KnownWriter::Written* before) {
+  std::unordered_set<const Content*> shared;
+  if (before != nullptr)
+    for (const auto& content : before->contents) shared.insert(content.get());
+  std::size_t size = 0;
+  for (const auto& content : known.contents)
+    if (!shared.contains(content.get())) size += content->bytes.size();
   return size;
 }
 
@@ -48,8 +60,11 @@ bool JournalWriter::Put(Item item) {
   item.bytes = SizeOfItem(item);
   {
     const std::lock_guard lock(mutex_);
+    if (item.known && item.known != last_known_)
+      item.bytes += SizeOfNew(*item.known, last_known_.get());
     if (backlog_.size() < options_.most_items && bytes_ + item.bytes <= options_.most_bytes) {
       bytes_ += item.bytes;
+      if (item.known) last_known_ = item.known;
       backlog_.push_back(std::move(item));
       wake_.notify_all();
       return true;
@@ -125,6 +140,7 @@ void JournalWriter::Report(const Status& status) {
   if (status.ok() && !state_.problem.empty()) Log(LogLevel::kInfo, "records are written again");
   state_.problem = status.message();
   if (status.ok()) return;
+  damaged_ = status.code() == ErrorCode::kDamaged;
   // Whatever the connection is in, begin anew.
   journal_.reset();
   database_.reset();
@@ -133,13 +149,14 @@ void JournalWriter::Report(const Status& status) {
 
 Status JournalWriter::Open(Timestamp now) {
   if (journal_) return Status::Ok();
-  Result<std::unique_ptr<Database>> opened = options_.open();
+  Result<std::unique_ptr<Database>> opened = options_.open(std::exchange(damaged_, false));
   if (!opened.ok()) return opened.status();
   database_ = *std::move(opened);
   Result<Journal> journal = Journal::Open(*database_, options_.name, now);
   if (!journal.ok()) return journal.status();
   journal_ = *std::move(journal);
   if (last_seal_ == Timestamp()) last_seal_ = now;
+  if (options_.still_there) (void)options_.still_there(true);
   {
     const std::lock_guard lock(mutex_);
     state_.chain = journal_->chain();
@@ -152,13 +169,13 @@ Status JournalWriter::Open(Timestamp now) {
 // A page at a time, from the end: the last entry of a pod says whether its decision is open.
 Status JournalWriter::Restore(Timestamp now) {
   if (!restoring_) return Status::Ok();
-  const std::array<SqlValue, 4> values = {journal_->chain(), restoring_->before,
-                                          (now - kOpenFor).time_since_epoch().count(),
+  const SqlValue since = (now - kOpenFor).time_since_epoch().count();
+  const std::array<SqlValue, 4> values = {journal_->chain(), restoring_->before, since,
                                           kRestorePage};
   const auto rows = database_->Rows(
       "SELECT " + std::string(kEntryColumns) +
-          " FROM entries WHERE chain = $1 AND seq < $2 AND (kind = 'outcome' OR (kind = 'decision' "
-          "AND time_ms >= $3)) ORDER BY seq DESC LIMIT $4",
+          " FROM entries WHERE chain = $1 AND seq < $2 AND time_ms >= $3 AND kind IN ('decision', "
+          "'outcome') ORDER BY seq DESC LIMIT $4",
       values);
   if (!rows.ok()) return rows.status();
   // What cannot be read is passed over: `sobre verify` names it.
@@ -166,16 +183,10 @@ Status JournalWriter::Restore(Timestamp now) {
     restoring_->before = Integer(row[1]);
     const Result<Entry> entry = ReadEntry(row);
     if (!entry.ok() || !restoring_->pods.insert(entry->pod_uid).second) continue;
-    if (entry->kind == EntryKind::kDecision) {
-      const auto record = Parse<v1::Record>(*entry);
-      if (record.ok())
-        restoring_->found.open.emplace_back(entry->pod_uid,
-                                            OpenOf(*record, {entry->chain, entry->seq}));
-    } else {
-      const auto outcome = Parse<v1::RecordedOutcome>(*entry);
-      if (outcome.ok() && !outcome->node().empty())
-        restoring_->found.means.emplace_back(entry->pod_uid, outcome->mean());
-    }
+    if (entry->kind != EntryKind::kDecision) continue;
+    const auto record = Parse<v1::Record>(*entry);
+    if (record.ok())
+      restoring_->found.emplace_back(entry->pod_uid, OpenOf(*record, {entry->chain, entry->seq}));
   }
   if (static_cast<std::int64_t>(rows->size()) == kRestorePage &&
       restoring_->pods.size() < kMostRestored)
@@ -206,7 +217,7 @@ JournalWriter::Batch JournalWriter::Compose(Timestamp now) {
     ++seq;
   }
   for (Item& item : backlog_) {
-    if (batch.items == kMostInBatch) break;
+    if (batch.items == (most_in_batch_ > 0 ? most_in_batch_ : kMostInBatch)) break;
     ++batch.items;
     ++seq;
     Draft draft = item.draft;
@@ -219,8 +230,8 @@ JournalWriter::Batch JournalWriter::Compose(Timestamp now) {
     }
     batch.drafts.push_back(std::move(draft));
     if (!item.known) continue;
-    for (const Content& content : item.known->contents) {
-      const auto [marked, added] = stored_.try_emplace(content.hash, now);
+    for (const auto& content : item.known->contents) {
+      const auto [marked, added] = stored_.try_emplace(content->hash, now);
       if (!added && now - marked->second < kMarkAgain) continue;
       marked->second = now;
       batch.contents.push_back(content);
@@ -234,9 +245,24 @@ Status JournalWriter::WriteBatch(Timestamp now) {
   const Batch batch = Compose(now);
   if (batch.drafts.empty()) return Status::Ok();
   const Result<std::int64_t> first = journal_->Append(batch.drafts, batch.contents, now);
-  if (!first.ok()) return first.status();
+  // What no database takes must not stop what comes after it: found by writing one at a time.
+  if (first.status().code() == ErrorCode::kInvalid && batch.items == 1) DropFirst();
+  if (!first.ok()) {
+    most_in_batch_ = 1;
+    return first.status();
+  }
+  most_in_batch_ = 0;
   Finish(batch, now);
   return Status::Ok();
+}
+
+void JournalWriter::DropFirst() {
+  {
+    const std::lock_guard lock(mutex_);
+    bytes_ -= backlog_.front().bytes;
+    backlog_.pop_front();
+  }
+  CountDropped(1);
 }
 
 void JournalWriter::Finish(const Batch& batch, Timestamp now) {
@@ -273,6 +299,10 @@ Status JournalWriter::Seal(Timestamp now) {
 }
 
 Status JournalWriter::Maintain(Timestamp now) {
+  if (options_.still_there && now >= next_look_) {
+    next_look_ = now + kBetweenLooks;
+    if (Status status = options_.still_there(false); !status.ok()) return status;
+  }
   const std::int64_t unsealed = journal_->entries_since_seal();
   if (unsealed >= options_.seal_entries ||
       (unsealed > 0 && now - last_seal_ >= options_.seal_every)) {

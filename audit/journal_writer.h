@@ -20,8 +20,10 @@
 namespace sobre {
 
 struct JournalOptions {
-  // Opens the database, and again after it failed.
-  std::function<Result<std::unique_ptr<Database>>()> open;
+  // Opens the database, and again after it failed; `damaged`: its file is no longer a database's.
+  std::function<Result<std::unique_ptr<Database>>(bool damaged)> open;
+  // Whether the database is still where it was opened; `opened`: it has just been. May be nothing.
+  std::function<Status(bool opened)> still_there;
   // The chain's name begins with it.
   std::string name = "sobre";
   Duration seal_every = std::chrono::minutes(10);
@@ -61,11 +63,8 @@ class JournalWriter {
     std::optional<v1::RecordedOutcome> outcome;  // becomes the payload
     std::size_t bytes = 0;                       // set by Put()
   };
-  // What a former process wrote: decisions without an outcome, and outcomes, by the pod's uid.
-  struct Restored {
-    std::vector<std::pair<std::string, OpenDecision>> open;
-    std::vector<std::pair<std::string, v1::RecordedFigures>> means;
-  };
+  // Decisions of former processes that have no outcome, by the pod's uid.
+  using Restored = std::vector<std::pair<std::string, OpenDecision>>;
 
   explicit JournalWriter(JournalOptions options);
   // Writes what waits, as long as the database takes it, and a seal.
@@ -86,13 +85,14 @@ class JournalWriter {
  private:
   struct Batch {
     std::vector<Draft> drafts;
-    std::vector<Content> contents;
+    std::vector<std::shared_ptr<const Content>> contents;
     std::size_t items = 0;
     std::uint64_t gap = 0;
   };
   void Run();
   Status WriteBatch(Timestamp now);
   Batch Compose(Timestamp now);
+  void DropFirst();
   void Finish(const Batch& batch, Timestamp now);
   Status Open(Timestamp now);
   Status Restore(Timestamp now);
@@ -106,6 +106,8 @@ class JournalWriter {
   std::condition_variable written_;
   std::deque<Item> backlog_;
   std::size_t bytes_ = 0;
+  // Of the item put last: its contents are counted in bytes_ already.
+  std::shared_ptr<const KnownWriter::Written> last_known_;
   std::uint64_t unsaid_ = 0;  // dropped, and in no entry yet
   Timestamp unsaid_from_;
   std::optional<Restored> restored_;
@@ -121,7 +123,10 @@ class JournalWriter {
     Restored found;
   };
   std::optional<Restoring> restoring_ = Restoring();  // nothing once it is done
+  bool damaged_ = false;
+  std::size_t most_in_batch_ = 0;  // 1 after a batch that cannot be written as it is
   Timestamp last_seal_;
+  Timestamp next_look_;
   Timestamp next_prune_;
   std::thread thread_;  // last: it uses all above
 };

@@ -311,16 +311,16 @@ std::vector<std::int32_t> AlikeOf(const v1::RecordedSnapshot& message) {
   return alike;
 }
 
-Content KnownWriter::Store(const std::string& bytes) {
+std::shared_ptr<const Content> KnownWriter::Store(const std::string& bytes) {
   const std::string key = Sha256(bytes);
   if (const auto found = written_.find(key); found != written_.end()) return found->second;
-  Content content;
+  std::shared_ptr<const Content> content;
   if (const auto found = written_before_.find(key); found != written_before_.end()) {
-    content = std::move(found->second);
-    written_before_.erase(found);
+    content = found->second;
   } else {
-    content.bytes = Compress(bytes);
-    content.hash = Sha256(content.bytes);
+    std::string packed = Compress(bytes);
+    std::string hash = Sha256(packed);
+    content = std::make_shared<const Content>(Content{std::move(hash), std::move(packed)});
   }
   return written_.emplace(key, std::move(content)).first->second;
 }
@@ -337,7 +337,7 @@ KnownWriter::Written KnownWriter::Write(const Known& known) {
   v1::RecordedSnapshot part;
   const auto close = [&] {
     written.contents.push_back(Store(part.SerializeAsString()));
-    rest.add_parts(written.contents.back().hash);
+    rest.add_parts(written.contents.back()->hash);
     part.Clear();
   };
   for (const v1::RecordedNode& node : known.message.nodes()) {
@@ -351,7 +351,7 @@ KnownWriter::Written KnownWriter::Write(const Known& known) {
   }
   if (part.prices_size() > 0) close();
   written.contents.push_back(Store(rest.SerializeAsString()));
-  written.hash = written.contents.back().hash;
+  written.hash = written.contents.back()->hash;
   return written;
 }
 

@@ -43,15 +43,15 @@ class KnownWriter {
   // The hash of what holds the rest together, and all contents that belong to it, that one last.
   struct Written {
     std::string hash;
-    std::vector<Content> contents;
+    std::vector<std::shared_ptr<const Content>> contents;
   };
   Written Write(const Known& known);
 
  private:
-  Content Store(const std::string& bytes);
+  std::shared_ptr<const Content> Store(const std::string& bytes);
   // By the hash of the bytes before compression, which takes the longest: two generations.
-  std::unordered_map<std::string, Content> written_;
-  std::unordered_map<std::string, Content> written_before_;
+  std::unordered_map<std::string, std::shared_ptr<const Content>> written_;
+  std::unordered_map<std::string, std::shared_ptr<const Content>> written_before_;
 };
 
 // What KnownWriter wrote, put together again. `fetch` gives the bytes of a content; they are

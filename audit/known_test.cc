@@ -19,8 +19,8 @@ class Contents {
   // How many bytes of them are new.
   std::size_t Keep(const KnownWriter::Written& written) {
     std::size_t added = 0;
-    for (const Content& content : written.contents)
-      if (kept_.emplace(content.hash, content.bytes).second) added += content.bytes.size();
+    for (const auto& content : written.contents)
+      if (kept_.emplace(content->hash, content->bytes).second) added += content->bytes.size();
     return added;
   }
   Fetch fetch() {
@@ -113,7 +113,7 @@ TEST(Known, AChangedContentIsNamed) {
       bytes = before;
     }
   }
-  contents.kept().erase(written.contents.front().hash);
+  contents.kept().erase(written.contents.front()->hash);
   EXPECT_EQ(ReadKnown(written.hash, contents.fetch()).status().code(), ErrorCode::kNotFound);
 }
 

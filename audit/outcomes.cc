@@ -1,6 +1,8 @@
 #include "audit/outcomes.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 
 #include "audit/read_back.h"
 #include "scoring/analysis.h"
@@ -10,6 +12,9 @@ namespace {
 
 // A pod is bound milliseconds after its decision, or waits for long.
 constexpr Duration kKeepSnapshot = std::chrono::minutes(2);
+constexpr std::size_t kMostSnapshots = 16;
+constexpr Duration kOpenFor = std::chrono::hours(48);
+constexpr Duration kUntold = std::chrono::minutes(10);
 // kube-scheduler's scores reach 100, an extender's 10.
 constexpr std::int64_t kSchedulerPoints = 10;
 
@@ -51,6 +56,11 @@ OpenDecision OpenOf(const DecisionCase& made, const v1::Record& record,
 }
 
 void OutcomeBook::Decided(const std::string& uid, OpenDecision decision, const Each& closed) {
+  decided_.insert(uid);
+  Open(uid, std::move(decision), closed);
+}
+
+void OutcomeBook::Open(const std::string& uid, OpenDecision decision, const Each& closed) {
   open_[uid] = std::move(decision);
   // The watch may be ahead of us.
   if (const auto pod = present_.find(uid); pod != present_.end() && !pod->second.empty())
@@ -58,16 +68,14 @@ void OutcomeBook::Decided(const std::string& uid, OpenDecision decision, const E
 }
 
 void OutcomeBook::Restore(const std::string& uid, OpenDecision decision, const Each& closed) {
-  const auto known = open_.find(uid);
-  if (known != open_.end() && known->second.answered > decision.answered) return;
-  Decided(uid, std::move(decision), closed);
+  if (!decided_.contains(uid)) Open(uid, std::move(decision), closed);
 }
 
 void OutcomeBook::Seen(const std::string& uid, const std::string& node, const Each& closed) {
   std::string& held = present_[uid];
-  if (!held.empty() || (node.empty() && !held.empty())) return;
+  if (!held.empty() || node.empty()) return;
   held = node;
-  if (!node.empty()) Close(uid, node, closed);
+  Close(uid, node, closed);
 }
 
 void OutcomeBook::Gone(const std::string& uid, const Each& closed) {
@@ -83,8 +91,23 @@ void OutcomeBook::AllKnown(const Each& closed) {
 }
 
 void OutcomeBook::Age(Timestamp now) {
+  // Of pods that nobody told of, or that wait for ever, nothing will be heard.
+  std::erase_if(open_, [&](const auto& entry) {
+    const Duration age = now - entry.second.answered;
+    return age > kOpenFor ||
+           (age > kUntold && !entry.second.restored && !present_.contains(entry.first));
+  });
+  std::erase_if(decided_, [this](const std::string& uid) {
+    return !open_.contains(uid) && !present_.contains(uid);
+  });
+  std::map<Timestamp, const Snapshot*, std::greater<>> snapshots;
+  for (const auto& [uid, open] : open_)
+    if (open.snapshot) snapshots.emplace(open.snapshot->time(), open.snapshot.get());
+  Timestamp oldest = now - kKeepSnapshot;
+  if (snapshots.size() > kMostSnapshots)
+    oldest = std::max(oldest, std::next(snapshots.begin(), kMostSnapshots - 1)->first);
   for (auto& [uid, open] : open_) {
-    if (open.snapshot == nullptr || now - open.answered < kKeepSnapshot) continue;
+    if (open.snapshot == nullptr || open.snapshot->time() >= oldest) continue;
     open.snapshot.reset();
     open.request = {};
     open.candidates = {};
@@ -111,6 +134,7 @@ Closed OutcomeBook::Judge(const OpenDecision& open, const std::string& uid,
   for (const std::string& certification : open.certifications)
     outcome.add_certifications(certification);
   if (node.empty()) {
+    outcome.set_unseen(open.restored);
     outcome.set_why(open.restored ? "it was gone when somebody looked again"
                                   : "it left before it was bound");
     return closed;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "audit/journal.h"
@@ -55,7 +56,7 @@ class OutcomeBook {
 
   using Each = std::function<void(Closed)>;
   void Decided(const std::string& uid, OpenDecision decision, const Each& closed);
-  // A decision that was read back; nothing if a newer one is known.
+  // A decision that was read back; nothing if its pod was decided on since.
   void Restore(const std::string& uid, OpenDecision decision, const Each& closed);
   // The pod is there; `node` is empty while it has none.
   void Seen(const std::string& uid, const std::string& node, const Each& closed);
@@ -63,12 +64,12 @@ class OutcomeBook {
   // All pods were told, and all decisions of former processes: of those whose pod is not there
   // nobody will hear more.
   void AllKnown(const Each& closed);
-  // Lets go of what keeps much memory.
+  // Lets go of what keeps much memory, and of pods of which nothing will be heard. Walks all.
   void Age(Timestamp now);
   [[nodiscard]] std::size_t open() const { return open_.size(); }
-  [[nodiscard]] bool IsPresent(const std::string& uid) const { return present_.contains(uid); }
 
  private:
+  void Open(const std::string& uid, OpenDecision decision, const Each& closed);
   void Close(const std::string& uid, const std::string& node, const Each& closed);
   [[nodiscard]] Closed Judge(const OpenDecision& open, const std::string& uid,
                              const std::string& node) const;
@@ -76,6 +77,7 @@ class OutcomeBook {
   const std::int64_t extender_weight_;
   std::unordered_map<std::string, OpenDecision> open_;
   std::unordered_map<std::string, std::string> present_;  // uid to node, "" while it has none
+  std::unordered_set<std::string> decided_;               // by this process
 };
 
 }  // namespace sobre

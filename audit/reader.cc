@@ -11,7 +11,6 @@ namespace sobre {
 namespace {
 
 constexpr std::int64_t kClockSkewMs = 1000;
-constexpr std::int64_t kPage = 500;
 
 bool IsFilter(const Call& call) { return call.record.verb() == "filter"; }
 
@@ -92,6 +91,8 @@ std::vector<Placement> JoinCalls(std::vector<Call> calls, std::vector<Outcome> o
         return call.id.chain == outcome.record.chain() && call.id.seq == outcome.record.seq();
       };
       if (std::none_of(placement.calls.begin(), placement.calls.end(), is_of)) continue;
+      // Of an earlier attempt another replica was waiting to hear, too.
+      if (i + 1 < placements.size()) continue;
       if (!placement.outcome || is_of(placement.decisive())) placement.outcome = outcome;
     }
   }
@@ -119,6 +120,20 @@ Result<std::vector<Placement>> PlacementsOf(Database& database, const std::strin
     }
   }
   return JoinCalls(std::move(calls), std::move(outcomes));
+}
+
+Result<std::optional<v1::RecordedFigures>> MeanOf(Database& database, const std::string& pod_uid) {
+  const SqlValue value = pod_uid;
+  const auto rows = database.Rows(
+      SelectEntries("pod_uid = $1 AND kind = 'outcome' ORDER BY time_ms DESC LIMIT 1"),
+      {&value, 1});
+  if (!rows.ok()) return rows.status();
+  if (rows->empty()) return std::optional<v1::RecordedFigures>();
+  const Result<Entry> entry = ReadEntry(rows->front());
+  if (!entry.ok()) return entry.status();
+  const auto outcome = Parse<v1::RecordedOutcome>(*entry);
+  if (!outcome.ok()) return outcome.status();
+  return std::optional(outcome->mean());
 }
 
 Result<Placement> FindPlacement(Database& database, std::string_view what) {
@@ -157,46 +172,44 @@ Result<DecisionStats> ReadStats(Database& database, Timestamp from, Timestamp to
   DecisionStats totals;
   std::int64_t refused_nodes = 0;
   std::map<std::string, DecisionStats::Certification> certifications;
-  // By pod: attempts are counted by the calls that decide.
-  std::string after;
-  while (true) {
-    const std::array<SqlValue, 4> values = {
-        static_cast<std::int64_t>(from.time_since_epoch().count()),
-        static_cast<std::int64_t>(to.time_since_epoch().count()), after, kPage};
-    const auto pods = database.Rows(
-        "SELECT DISTINCT pod_uid FROM entries WHERE kind = 'decision' AND time_ms >= $1 AND "
-        "time_ms < $2 AND pod_uid > $3 ORDER BY pod_uid LIMIT $4",
-        values);
-    if (!pods.ok()) return pods.status();
-    for (const SqlRow& row : *pods) {
-      after = Text(row.front());
-      const auto placements = PlacementsOf(database, after);
-      if (!placements.ok()) return placements.status();
-      for (const Placement& placement : *placements) {
-        const v1::Record& record = placement.decisive().record;
-        const Timestamp answered{Duration(record.answered_ms())};
-        if (answered < from || answered >= to) continue;
-        ++totals.decisions;
-        for (const Call& call : placement.calls) refused_nodes += call.record.refused();
-        if (!placement.outcome) continue;
-        const v1::RecordedOutcome& outcome = placement.outcome->record;
-        if (outcome.node().empty()) {
-          ++totals.never_bound;
-          continue;
-        }
-        ++totals.outcomes;
-        if (outcome.node() == record.best().node() ||
-            (outcome.has_score() && outcome.score() == outcome.best_score()))
-          ++totals.agreed;
-        for (const std::string& name : outcome.certifications()) {
-          DecisionStats::Certification& certification = certifications[name];
-          certification.name = name;
-          ++certification.decisions;
-          if (outcome.certified()) ++certification.kept;
-        }
+  const std::array<SqlValue, 2> values = {
+      static_cast<std::int64_t>(from.time_since_epoch().count()),
+      static_cast<std::int64_t>(to.time_since_epoch().count())};
+  std::vector<std::string> pods;
+  const Status listed = database.ForEach(
+      "SELECT DISTINCT pod_uid FROM entries WHERE kind = 'decision' AND time_ms >= $1 AND "
+      "time_ms < $2",
+      values, [&](const SqlRow& row) {
+        pods.push_back(Text(row.front()));
+        return Status::Ok();
+      });
+  if (!listed.ok()) return listed;
+  for (const std::string& pod : pods) {
+    const auto placements = PlacementsOf(database, pod);
+    if (!placements.ok()) return placements.status();
+    for (const Placement& placement : *placements) {
+      const v1::Record& record = placement.decisive().record;
+      const Timestamp answered{Duration(record.answered_ms())};
+      if (answered < from || answered >= to) continue;
+      ++totals.decisions;
+      for (const Call& call : placement.calls) refused_nodes += call.record.refused();
+      if (!placement.outcome) continue;
+      const v1::RecordedOutcome& outcome = placement.outcome->record;
+      if (outcome.node().empty()) {
+        if (!outcome.unseen()) ++totals.never_bound;
+        continue;
+      }
+      ++totals.outcomes;
+      if (outcome.node() == record.best().node() ||
+          (outcome.has_score() && outcome.score() == outcome.best_score()))
+        ++totals.agreed;
+      for (const std::string& name : outcome.certifications()) {
+        DecisionStats::Certification& certification = certifications[name];
+        certification.name = name;
+        ++certification.decisions;
+        if (outcome.certified()) ++certification.kept;
       }
     }
-    if (static_cast<std::int64_t>(pods->size()) < kPage) break;
   }
   if (refused_nodes > 0) totals.refusals.push_back({"limits", refused_nodes});
   for (auto& [name, certification] : certifications)

@@ -48,6 +48,10 @@ Result<std::vector<Placement>> PlacementsOf(Database& database, const std::strin
 // attempt that has that id, else the pod's last one. kNotFound says what was looked for.
 Result<Placement> FindPlacement(Database& database, std::string_view what);
 
+// What the mean of the candidates of a pod's last decision would have taken; nothing where no
+// outcome is kept.
+Result<std::optional<v1::RecordedFigures>> MeanOf(Database& database, const std::string& pod_uid);
+
 // Of decisions that were answered in [from, to), with their outcomes whenever they came. Each
 // attempt counts once; a pod's outcome belongs to its last attempt. Says nothing of hours.
 Result<DecisionStats> ReadStats(Database& database, Timestamp from, Timestamp to);

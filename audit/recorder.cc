@@ -2,12 +2,17 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace sobre {
 namespace {
 
 constexpr Duration kPause = std::chrono::milliseconds(5);
 // Some 30 MB of candidates.
 constexpr std::int64_t kMostQueuedCandidates = 500'000;
+
+constexpr Duration kBetweenAgings = std::chrono::seconds(1);
+constexpr std::size_t kLongestName = 253;
 
 MeanOfCandidates MeanOf(const v1::RecordedFigures& figures) {
   MeanOfCandidates mean;
@@ -135,8 +140,10 @@ bool Recorder::RunOnce() {
   TakeRestored();
   TakeAdopted();
   bool any = !events.empty();
+  // No further than they had come then, so that the rest is seen to as well.
+  const std::uint64_t until = queue_.pushed();
   Case made;
-  while (queue_.Pop(made)) {
+  while (taken_ < until && queue_.Pop(made)) {
     any = true;
     queued_candidates_ -= static_cast<std::int64_t>(made->decision.candidates.size());
     TakeCase(*made);
@@ -149,7 +156,10 @@ bool Recorder::RunOnce() {
     journal_->CountDropped(lost - said_lost_);
     said_lost_ = lost;
   }
-  book_.Age(Now());
+  if (const Timestamp now = Now(); now >= next_aging_) {
+    book_.Age(now);
+    next_aging_ = now + kBetweenAgings;
+  }
   open_ = book_.open();
   return any;
 }
@@ -169,9 +179,10 @@ void Recorder::TakeCase(const DecisionCase& made) {
   JournalWriter::Item item;
   item.draft.kind = EntryKind::kDecision;
   item.draft.time = made.answered;
-  item.draft.pod_uid = made.request.pod.uid;
-  item.draft.namespace_name = made.request.pod.namespace_name;
-  item.draft.pod = made.request.pod.name;
+  // Whoever asks may write what no database keeps.
+  item.draft.pod_uid = Printable(made.request.pod.uid, kLongestName);
+  item.draft.namespace_name = Printable(made.request.pod.namespace_name, kLongestName);
+  item.draft.pod = Printable(made.request.pod.name, kLongestName);
   item.draft.payload = Compress(record.SerializeAsString());
   item.known = written_;
   item.ticket = std::make_shared<Ticket>();
@@ -187,11 +198,7 @@ void Recorder::TakeRestored() {
   if (!restored) return;
   restored_ = true;
   const auto put = [this](Closed closed) { Put(std::move(closed)); };
-  for (auto& [uid, decision] : restored->open) book_.Restore(uid, std::move(decision), put);
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [uid, mean] : restored->means) means_.try_emplace(uid, MeanOf(mean));
-  }
+  for (auto& [uid, decision] : *restored) book_.Restore(uid, std::move(decision), put);
   if (pods_listed_) ForgetTheGone();
 }
 
@@ -212,8 +219,6 @@ void Recorder::TakeAdopted() {
 // All pods were told, and all that was restored.
 void Recorder::ForgetTheGone() {
   book_.AllKnown([this](Closed closed) { Put(std::move(closed)); });
-  const std::lock_guard lock(mutex_);
-  std::erase_if(means_, [this](const auto& entry) { return !book_.IsPresent(entry.first); });
 }
 
 void Recorder::TakeEvent(const PodEvent& event) {
@@ -244,9 +249,9 @@ void Recorder::Put(Closed closed) {
   JournalWriter::Item item;
   item.draft.kind = EntryKind::kOutcome;
   item.draft.time = Now();
-  item.draft.pod_uid = closed.outcome.pod_uid();
-  item.draft.namespace_name = closed.outcome.namespace_();
-  item.draft.pod = closed.outcome.pod();
+  item.draft.pod_uid = Printable(closed.outcome.pod_uid(), kLongestName);
+  item.draft.namespace_name = Printable(closed.outcome.namespace_(), kLongestName);
+  item.draft.pod = Printable(closed.outcome.pod(), kLongestName);
   item.ticket = std::move(closed.ticket);
   item.outcome = std::move(closed.outcome);
   journal_->Put(std::move(item));

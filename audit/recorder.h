@@ -130,6 +130,7 @@ class Recorder {
   bool pods_listed_ = false;
   bool restored_ = false;
   std::uint64_t said_lost_ = 0;
+  Timestamp next_aging_;
   Known known_;
   std::shared_ptr<const KnownWriter::Written> written_;
   KnownWriter known_writer_;

@@ -25,7 +25,7 @@ class RecorderTest : public ::testing::Test {
 
   [[nodiscard]] RecorderOptions Options() {
     JournalOptions journal;
-    journal.open = [this]() -> Result<std::unique_ptr<sobre::Database>> {
+    journal.open = [this](bool) -> Result<std::unique_ptr<sobre::Database>> {
       if (broken_) return Status::Unavailable("no disk");
       return OpenDatabase();
     };

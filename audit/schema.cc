@@ -14,11 +14,13 @@ constexpr std::array kSteps = {
     "time_ms BIGINT NOT NULL, pod_uid TEXT NOT NULL, namespace TEXT NOT NULL, pod TEXT NOT NULL, "
     "payload BYTEA NOT NULL, hash BYTEA NOT NULL, PRIMARY KEY(chain, seq))",
     "CREATE INDEX entries_by_uid ON entries(pod_uid)",
-    "CREATE INDEX entries_by_pod ON entries(namespace, pod)",
-    "CREATE INDEX entries_by_time ON entries(time_ms)",
+    "CREATE INDEX entries_by_pod ON entries(pod, namespace)",
+    "CREATE INDEX entries_by_time ON entries(kind, time_ms, pod_uid)",
+    "CREATE INDEX entries_seals ON entries(chain, time_ms, seq) WHERE kind = 'seal'",
     // What entries refer to, by the hash of its bytes.
     "CREATE TABLE contents(hash BYTEA PRIMARY KEY, bytes BYTEA NOT NULL, "
     "last_used_ms BIGINT NOT NULL)",
+    "CREATE INDEX contents_by_use ON contents(last_used_ms)",
     // `anchor` is the hash before the first entry that is kept.
     "CREATE TABLE chains(chain TEXT PRIMARY KEY, first_seq BIGINT NOT NULL, anchor BYTEA NOT NULL, "
     "last_seen_ms BIGINT NOT NULL)",
@@ -71,8 +73,8 @@ Status MigrateSchema(Database& database) {
     const std::int64_t done = rows->empty() ? 0 : Integer(rows->front().front());
     const auto all = static_cast<std::int64_t>(kSteps.size());
     if (done > all)
-      return Status::Invalid("its tables are of a newer version (" + std::to_string(done) +
-                             "; this program knows " + std::to_string(all) + ")");
+      return Status::Denied("its tables are of a newer version (" + std::to_string(done) +
+                            "; this program knows " + std::to_string(all) + ")");
     for (std::int64_t step = done; step < all; ++step) {
       if (Status status = database.Run(kSteps[static_cast<std::size_t>(step)]); !status.ok())
         return status;

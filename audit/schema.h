@@ -6,7 +6,7 @@
 namespace sobre {
 
 // Brings the tables of a database to this program's version, step by step, each in a transaction;
-// safe where two replicas start at once. kInvalid where a newer program has been there.
+// safe where two replicas start at once. kDenied where a newer program has been there.
 Status MigrateSchema(Database& database);
 
 }  // namespace sobre

@@ -40,7 +40,7 @@ TEST_P(Schema, OfANewerProgramIsLeftAlone) {
   ExpectOk(MigrateSchema(*database_));
   ExpectOk(database_->Run("UPDATE schema_version SET step = 1000"));
   const Status status = MigrateSchema(*database_);
-  EXPECT_EQ(status.code(), ErrorCode::kInvalid);
+  EXPECT_EQ(status.code(), ErrorCode::kDenied);
   EXPECT_THAT(status.message(), HasSubstr("of a newer version (1000; this program knows "));
   EXPECT_EQ(Integer(database_->Rows("SELECT step FROM schema_version")->front().front()), 1000);
 }

@@ -1,6 +1,8 @@
 #include "audit/shipper.h"
 
+#include <algorithm>
 #include <array>
+#include <limits>
 
 #include "audit/read_back.h"
 #include "base/log.h"
@@ -13,13 +15,13 @@ using read_back::ToMs;
 
 constexpr std::int64_t kPage = 200;
 constexpr Duration kMarkAgain = std::chrono::minutes(20);
-constexpr Duration kLocalContents = std::chrono::hours(2);
+constexpr Duration kBetweenTrims = std::chrono::minutes(1);
 constexpr Duration kBetweenMaintenances = std::chrono::seconds(30);
 constexpr Duration kBetweenPrunings = std::chrono::minutes(10);
 constexpr Duration kContentMargin = std::chrono::hours(1);
 // Pods that wait longer are not looked after.
 constexpr Duration kAdoptFor = std::chrono::hours(48);
-constexpr Duration kClaimHolds = std::chrono::hours(1);
+constexpr std::int64_t kDeletedAtOnce = 5000;
 constexpr std::int64_t kMostAdopted = 500;
 
 Status Insert(Database& database, const Content& content, Timestamp now) {
@@ -100,16 +102,15 @@ Status Shipper::ShipAll(Timestamp now) {
   for (const SqlRow& row : *chains) {
     const std::string chain = Text(row.front());
     if (Status status = Arrive(chain); !status.ok()) return status;
-    bool any = false;
     while (true) {
-      const Result<std::int64_t> shipped = ShipSome(chain, now);
+      const Result<std::int64_t> shipped = ShipSome(chain, Now());
       if (!shipped.ok()) return shipped.status();
-      any |= *shipped > 0;
       if (*shipped < kPage) break;
     }
-    if (!any) continue;
+    if (now < next_trim_) continue;
     if (Status status = Trim(chain, now); !status.ok()) return status;
   }
+  if (now >= next_trim_) next_trim_ = now + kBetweenTrims;
   return Status::Ok();
 }
 
@@ -122,17 +123,50 @@ Status Shipper::Arrive(const std::string& chain) {
   if (!own.ok()) return own.status();
   if (own->empty()) return Status::Ok();
   const std::array<SqlValue, 4> values = {chain, (*own)[0][0], (*own)[0][1], (*own)[0][2]};
-  if (Status status = shared_->Run(
-          "INSERT INTO chains(chain, first_seq, anchor, last_seen_ms) VALUES($1, $2, $3, $4) "
-          "ON CONFLICT (chain) DO NOTHING",
-          values);
-      !status.ok())
-    return status;
+  const auto known =
+      shared_->Rows("SELECT first_seq, anchor FROM chains WHERE chain = $1", {&name, 1});
+  if (!known.ok()) return known.status();
+  if (known->empty()) {
+    if (Status status = shared_->Run(
+            "INSERT INTO chains(chain, first_seq, anchor, last_seen_ms) VALUES($1, $2, $3, $4)",
+            values);
+        !status.ok())
+      return status;
+    // It was there once, and forgotten while we were away.
+    if (Integer((*own)[0][0]) > 1) PutPruning(Integer((*own)[0][0]), Now(), "forgotten as dead");
+  }
   const auto last = shared_->Rows(
-      "SELECT seq FROM entries WHERE chain = $1 ORDER BY seq DESC LIMIT 1", {&name, 1});
+      "SELECT seq, hash FROM entries WHERE chain = $1 ORDER BY seq DESC LIMIT 1", {&name, 1});
   if (!last.ok()) return last.status();
-  arrived_[chain] = last->empty() ? Integer((*own)[0][0]) - 1 : Integer(last->front().front());
+  const std::int64_t arrived = !last->empty()   ? Integer((*last)[0][0])
+                               : known->empty() ? Integer((*own)[0][0]) - 1
+                                                : Integer((*known)[0][0]) - 1;
+  if (!last->empty()) {
+    const std::array<SqlValue, 2> same = {chain, arrived};
+    const auto here = local_->Rows("SELECT hash FROM entries WHERE chain = $1 AND seq = $2", same);
+    if (!here.ok()) return here.status();
+    const bool is_anchor = arrived + 1 == Integer((*own)[0][0]);
+    if ((!here->empty() && (*here)[0][0] != (*last)[0][1]) ||
+        (is_anchor && (*own)[0][1] != (*last)[0][1]))
+      return Status::Denied("chain " + chain + ": entry " + std::to_string(arrived) +
+                            " differs between this disk and the shared database; move " +
+                            local_->Name() + " away, and a new chain is begun");
+  }
+  arrived_[chain] = arrived;
   return Status::Ok();
+}
+
+void Shipper::PutPruning(std::int64_t first_seq, Timestamp now, const char* reason) {
+  v1::RecordedPruning pruning;
+  pruning.set_first_seq(first_seq);
+  pruning.set_time_ms(ToMs(now - options_.keep));
+  pruning.set_reason(reason);
+  Draft draft;
+  draft.kind = EntryKind::kPruning;
+  draft.time = now;
+  draft.payload = Compress(pruning.SerializeAsString());
+  const std::lock_guard lock(calls_);
+  if (attached_ && options_.put) options_.put(std::move(draft));
 }
 
 Result<std::vector<Content>> Shipper::ContentsOf(const std::vector<Entry>& entries, Timestamp now) {
@@ -183,6 +217,11 @@ Result<std::int64_t> Shipper::ShipSome(const std::string& chain, Timestamp now) 
     if (!entry.ok()) return entry.status();
     entries.push_back(*std::move(entry));
   }
+  if (entries.front().seq != arrived + 1)
+    return Status::Denied("chain " + chain + ": the shared database ends at entry " +
+                          std::to_string(arrived) + ", this disk begins at " +
+                          std::to_string(entries.front().seq) + "; move " + local_->Name() +
+                          " away, and a new chain is begun");
   const Result<std::vector<Content>> contents = ContentsOf(entries, now);
   if (!contents.ok()) return contents.status();
   const Status status = shared_->Transact([&]() -> Status {
@@ -217,9 +256,11 @@ Result<std::int64_t> Shipper::ShipSome(const std::string& chain, Timestamp now) 
 // What has arrived leaves the own disk; the last seal and what came after it stay, for the next one
 // counts them.
 Status Shipper::Trim(const std::string& chain, Timestamp now) {
-  const std::array<SqlValue, 2> arrived = {chain, arrived_[chain]};
+  const std::array<SqlValue, 3> arrived = {chain, ToMs(now - options_.keep_local), arrived_[chain]};
   const auto seal = local_->Rows(
-      "SELECT MAX(seq) FROM entries WHERE chain = $1 AND kind = 'seal' AND seq <= $2", arrived);
+      "SELECT MAX(seq) FROM entries WHERE chain = $1 AND kind = 'seal' AND time_ms <= $2 AND seq "
+      "<= $3",
+      arrived);
   if (!seal.ok()) return seal.status();
   const std::int64_t first = Integer(seal->front().front());
   const std::array<SqlValue, 2> before = {chain, first - 1};
@@ -237,13 +278,13 @@ Status Shipper::Trim(const std::string& chain, Timestamp now) {
     if (Status done = local_->Run("DELETE FROM entries WHERE chain = $1 AND seq < $2", older);
         !done.ok())
       return done;
-    const SqlValue unused = ToMs(now - kLocalContents);
+    const SqlValue unused = ToMs(now - options_.keep_local - kContentMargin);
     return local_->Run("DELETE FROM contents WHERE last_used_ms < $1", {&unused, 1});
   });
 }
 
 Status Shipper::Maintain(Timestamp now) {
-  if (now < next_maintenance_) return Status::Ok();
+  if (now < next_maintenance_ || arrived_.empty()) return Status::Ok();
   next_maintenance_ = now + kBetweenMaintenances;
   std::erase_if(marked_, [&](const auto& entry) { return now - entry.second > 2 * kMarkAgain; });
   const bool prune = now >= next_pruning_;
@@ -253,11 +294,17 @@ Status Shipper::Maintain(Timestamp now) {
     if (Status status = shared_->Run("UPDATE chains SET last_seen_ms = $1 WHERE chain = $2", seen);
         !status.ok())
       return status;
-    if (Status status = Adopt(chain, now); !status.ok()) return status;
+    if (Status status = Adopt(chain, now); !status.ok()) {
+      Log(LogLevel::kWarning, "decisions of replicas that are gone were not looked for",
+          {{"error", status.message()}});
+      if (status.code() == ErrorCode::kUnavailable) return status;
+    }
     if (!prune) continue;
     if (Status status = AskToPrune(chain, now); !status.ok()) return status;
   }
-  return prune ? ForgetDeadChains(now) : Status::Ok();
+  if (!prune) return Status::Ok();
+  if (Status status = DeletePruned(); !status.ok()) return status;
+  return ForgetDeadChains(now);
 }
 
 Status Shipper::AskToPrune(const std::string& chain, Timestamp now) {
@@ -272,19 +319,11 @@ Status Shipper::AskToPrune(const std::string& chain, Timestamp now) {
   if (!any.ok()) return any.status();
   if (any->empty() || first <= asked_to_prune_) return Status::Ok();
   asked_to_prune_ = first;
-  v1::RecordedPruning pruning;
-  pruning.set_first_seq(first);
-  pruning.set_time_ms(ToMs(now - options_.keep));
-  pruning.set_reason("older than records.keep");
-  Draft draft;
-  draft.kind = EntryKind::kPruning;
-  draft.time = now;
-  draft.payload = Compress(pruning.SerializeAsString());
-  const std::lock_guard lock(calls_);
-  if (attached_ && options_.put) options_.put(std::move(draft));
+  PutPruning(first, now, "older than records.keep");
   return Status::Ok();
 }
 
+// The chain begins later from now on; DeletePruned() takes the rows away.
 Status Shipper::Prune(const std::string& chain, const Entry& entry) {
   const auto pruning = Parse<v1::RecordedPruning>(entry);
   if (!pruning.ok()) return pruning.status();
@@ -293,31 +332,58 @@ Status Shipper::Prune(const std::string& chain, const Entry& entry) {
   if (!anchor.ok()) return anchor.status();
   if (anchor->empty()) return Status::Ok();
   const std::array<SqlValue, 3> values = {pruning->first_seq(), (*anchor)[0][0], chain};
-  if (Status done =
-          shared_->Run("UPDATE chains SET first_seq = $1, anchor = $2 WHERE chain = $3", values);
-      !done.ok())
-    return done;
-  const std::array<SqlValue, 2> before = {chain, pruning->first_seq()};
-  return shared_->Run("DELETE FROM entries WHERE chain = $1 AND seq < $2", before);
+  return shared_->Run("UPDATE chains SET first_seq = $1, anchor = $2 WHERE chain = $3", values);
+}
+
+// A portion at a time: a statement may take seconds, not minutes.
+Status Shipper::DeleteBefore(const std::string& chain, std::int64_t first_seq) {
+  while (true) {
+    const std::array<SqlValue, 2> values = {chain, first_seq};
+    const auto oldest = shared_->Rows(
+        "SELECT seq FROM entries WHERE chain = $1 AND seq < $2 ORDER BY seq LIMIT 1", values);
+    if (!oldest.ok()) return oldest.status();
+    if (oldest->empty()) return Status::Ok();
+    const std::array<SqlValue, 2> portion = {
+        chain, std::min(first_seq, Integer(oldest->front().front()) + kDeletedAtOnce)};
+    if (Status status = shared_->Run("DELETE FROM entries WHERE chain = $1 AND seq < $2", portion);
+        !status.ok())
+      return status;
+  }
+}
+
+Status Shipper::DeletePruned() {
+  const auto chains = shared_->Rows("SELECT chain, first_seq FROM chains");
+  if (!chains.ok()) return chains.status();
+  for (const SqlRow& row : *chains) {
+    if (Status status = DeleteBefore(Text(row[0]), Integer(row[1])); !status.ok()) return status;
+  }
+  return Status::Ok();
 }
 
 // Chains of replicas that are gone go as a whole, once their last entry is old.
 Status Shipper::ForgetDeadChains(Timestamp now) {
-  return shared_->Transact([&]() -> Status {
-    const SqlValue old = ToMs(now - options_.keep);
-    if (Status status = shared_->Run(
-            "DELETE FROM entries WHERE chain IN (SELECT chain FROM chains WHERE last_seen_ms < $1)",
-            {&old, 1});
+  const SqlValue old = ToMs(now - options_.keep);
+  const auto dead = shared_->Rows("SELECT chain FROM chains WHERE last_seen_ms < $1", {&old, 1});
+  if (!dead.ok()) return dead.status();
+  for (const SqlRow& row : *dead) {
+    if (Status status = DeleteBefore(Text(row[0]), std::numeric_limits<std::int64_t>::max());
         !status.ok())
       return status;
-    if (Status status = shared_->Run("DELETE FROM chains WHERE last_seen_ms < $1", {&old, 1});
+    const std::array<SqlValue, 2> values = {row[0], old};
+    if (Status status =
+            shared_->Run("DELETE FROM chains WHERE chain = $1 AND last_seen_ms < $2", values);
         !status.ok())
       return status;
-    const auto first = shared_->Rows("SELECT MIN(time_ms) FROM entries");
-    if (!first.ok()) return first.status();
-    const SqlValue unused = Integer(first->front().front()) - kContentMargin.count();
-    return shared_->Run("DELETE FROM contents WHERE last_used_ms < $1", {&unused, 1});
-  });
+  }
+  const SqlValue settled = ToMs(now - kAdoptFor);
+  if (Status status =
+          shared_->Run("DELETE FROM outcome_claims WHERE claimed_ms < $1", {&settled, 1});
+      !status.ok())
+    return status;
+  const auto first = shared_->Rows("SELECT MIN(time_ms) FROM entries WHERE kind = 'decision'");
+  if (!first.ok()) return first.status();
+  const SqlValue unused = Integer(first->front().front()) - kContentMargin.count();
+  return shared_->Run("DELETE FROM contents WHERE last_used_ms < $1", {&unused, 1});
 }
 
 // Decisions of replicas that have been silent for long, whose pods have no outcome: claimed by one.
@@ -327,9 +393,12 @@ Status Shipper::Adopt(const std::string& chain, Timestamp now) {
   const auto rows = shared_->Rows(
       "SELECT " + std::string(kEntryColumns) +
           " FROM entries d WHERE kind = 'decision' AND chain <> $1 AND chain IN (SELECT chain FROM "
-          "chains WHERE last_seen_ms < $2) AND time_ms > $3 AND NOT EXISTS (SELECT 1 FROM entries "
+          "chains WHERE last_seen_ms < $2) AND time_ms > $3 AND NOT EXISTS (SELECT 1 FROM "
+          "outcome_claims held WHERE held.chain = d.chain AND held.seq = d.seq AND held.claimed_by "
+          "IN (SELECT chain FROM chains WHERE last_seen_ms >= $2)) AND NOT EXISTS (SELECT 1 FROM "
+          "entries "
           "later WHERE later.pod_uid = d.pod_uid AND (later.kind = 'outcome' OR later.time_ms > "
-          "d.time_ms OR (later.chain = d.chain AND later.seq > d.seq))) LIMIT $4",
+          "d.time_ms OR (later.chain = d.chain AND later.seq > d.seq))) ORDER BY time_ms LIMIT $4",
       values);
   if (!rows.ok()) return rows.status();
   std::vector<std::pair<std::string, OpenDecision>> adopted;
@@ -337,11 +406,12 @@ Status Shipper::Adopt(const std::string& chain, Timestamp now) {
     const Result<Entry> entry = ReadEntry(row);
     if (!entry.ok()) continue;
     const std::array<SqlValue, 5> claim = {entry->chain, entry->seq, chain, ToMs(now),
-                                           ToMs(now - kClaimHolds)};
+                                           ToMs(now - options_.silent)};
     if (Status status = shared_->Run(
             "INSERT INTO outcome_claims(chain, seq, claimed_by, claimed_ms) VALUES($1, $2, $3, $4) "
             "ON CONFLICT (chain, seq) DO UPDATE SET claimed_by = excluded.claimed_by, claimed_ms = "
-            "excluded.claimed_ms WHERE outcome_claims.claimed_ms < $5",
+            "excluded.claimed_ms WHERE outcome_claims.claimed_by NOT IN (SELECT chain FROM chains "
+            "WHERE last_seen_ms >= $5)",
             claim);
         !status.ok())
       return status;

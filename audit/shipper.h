@@ -23,6 +23,8 @@ struct ShipperOptions {
   std::function<Result<std::unique_ptr<Database>>()> open_local;
   std::function<Result<std::unique_ptr<Database>>()> open_shared;
   Duration keep = std::chrono::hours(24 * 400);
+  // What has arrived stays on the own disk for so long: a restart finds open decisions there.
+  Duration keep_local = std::chrono::hours(48);
   Duration every = std::chrono::milliseconds(500);
   // How long a replica may say nothing before others look after its decisions.
   Duration silent = std::chrono::minutes(3);
@@ -62,6 +64,9 @@ class Shipper {
   Status Maintain(Timestamp now);
   Status AskToPrune(const std::string& chain, Timestamp now);
   Status Prune(const std::string& chain, const Entry& entry);
+  void PutPruning(std::int64_t first_seq, Timestamp now, const char* reason);
+  Status DeleteBefore(const std::string& chain, std::int64_t first_seq);
+  Status DeletePruned();
   Status ForgetDeadChains(Timestamp now);
   Status Adopt(const std::string& chain, Timestamp now);
 
@@ -80,6 +85,7 @@ class Shipper {
   std::int64_t asked_to_prune_ = 0;
   Timestamp next_maintenance_;
   Timestamp next_pruning_;
+  Timestamp next_trim_;
   std::thread thread_;  // last: it uses all above
 };
 

@@ -2,7 +2,7 @@
 
 #include <array>
 #include <map>
-#include <unordered_map>
+#include <unordered_set>
 
 #include "audit/record.h"
 #include "audit/verify.h"
@@ -12,6 +12,9 @@ namespace sobre {
 namespace {
 
 constexpr std::int64_t kPage = 200;
+// Twice what is written between two seals at most.
+constexpr std::int64_t kMostUnsealed = 2000;
+constexpr std::size_t kLongestName = 253;
 constexpr std::size_t kMostKnown = 32;
 
 class ChainVerifier {
@@ -38,6 +41,13 @@ class ChainVerifier {
       if (summary_.first_seq < 1)
         return Wrong({summary_.chain, summary_.first_seq}, "no chain begins there");
       summary_.head = {summary_.first_seq - 1, Bytes(row[2])};
+      for (const VerifyOptions::KeptHead& kept : options_.heads) {
+        if (kept.id.chain == summary_.chain && kept.id.seq == summary_.head.seq &&
+            kept.hash != summary_.head.hash)
+          return Wrong(kept.id,
+                       "the head that was kept has another hash: the chain was written "
+                       "anew");
+      }
       if (Status status = CheckChain(); !status.ok()) return status;
       summaries.push_back(summary_);
     }
@@ -80,9 +90,16 @@ class ChainVerifier {
     const auto early =
         database_.Rows("SELECT seq FROM entries WHERE chain = $1 AND seq < $2 LIMIT 1", before);
     if (!early.ok()) return early.status();
-    if (!early->empty())
+    // Rows that were pruned may be there for a while yet.
+    if (!early->empty() && pruned_to_ != summary_.first_seq)
       return Wrong({summary_.chain, Integer(early->front()[0])},
                    "stands before the chain's beginning");
+    summary_.unsealed = summary_.head.seq - last_seal_;
+    if (options_.public_key && summary_.head.seq >= summary_.first_seq &&
+        (summary_.signed_seals == 0 || summary_.unsealed > kMostUnsealed))
+      return Wrong({summary_.chain, last_seal_ + 1}, "no signed seal covers it and the " +
+                                                         std::to_string(summary_.unsealed - 1) +
+                                                         " after it");
     if (summary_.first_seq > 1 && pruned_to_ != summary_.first_seq)
       return Wrong({summary_.chain, summary_.first_seq},
                    "entries before it are gone, and no entry says that they were pruned");
@@ -143,9 +160,13 @@ class ChainVerifier {
     ++summary_.decisions;
     const auto record = Parse<v1::Record>(entry);
     if (!record.ok()) return record.status();
-    if (record->pod().uid() != entry.pod_uid)
-      return Status::Invalid("the entry is of pod " + Printable(entry.pod_uid, 60) +
-                             ", the decision of " + Printable(record->pod().uid(), 60));
+    if (Printable(record->pod().uid(), kLongestName) != entry.pod_uid ||
+        Printable(record->pod().namespace_(), kLongestName) != entry.namespace_name ||
+        Printable(record->pod().name(), kLongestName) != entry.pod)
+      return Status::Invalid("the entry is of pod " + Printable(entry.namespace_name, 60) + "/" +
+                             Printable(entry.pod, 60) + ", its decision of another");
+    if (entry.time != Timestamp(Duration(record->answered_ms())))
+      return Status::Invalid("the entry is of another time than its decision");
     const auto known = KnownOf(record->known_sha256());
     if (!known.ok()) return known.status();
     if (!options_.recompute) return Status::Ok();
@@ -160,9 +181,9 @@ class ChainVerifier {
     const auto outcome = Parse<v1::RecordedOutcome>(entry);
     if (!outcome.ok()) return outcome.status();
     const EntryId of{outcome->chain(), outcome->seq()};
-    if (!seen_outcomes_.emplace(ToString(of), entry.seq).second)
-      return Status::Invalid("a second outcome of decision " + ToString(of));
     if (of.chain != entry.chain) return Status::Ok();
+    if (!seen_outcomes_.insert(of.seq).second)
+      return Status::Invalid("a second outcome of decision " + ToString(of));
     if (of.seq >= entry.seq)
       return Status::Invalid("its decision " + ToString(of) + " comes later");
     return Status::Ok();
@@ -198,6 +219,9 @@ class ChainVerifier {
                    const std::vector<ChainSummary>& summaries) const {
     for (const ChainSummary& summary : summaries) {
       if (summary.chain != kept.id.chain) continue;
+      if (kept.id.seq < summary.first_seq - 1)
+        return Status::NotFound(ToString(kept.id) +
+                                ": what this head covered was pruned: it cannot be compared");
       if (summary.head.seq < kept.id.seq)
         return Wrong(kept.id, "its hash was kept, and the chain ends at " +
                                   std::to_string(summary.head.seq) + ": its tail was cut");
@@ -229,7 +253,7 @@ class ChainVerifier {
   } since_seal_;
   std::int64_t pruned_to_ = 1;
   std::string before_;
-  std::unordered_map<std::string, std::int64_t> seen_outcomes_;
+  std::unordered_set<std::int64_t> seen_outcomes_;
   std::map<std::string, std::shared_ptr<const v1::RecordedSnapshot>> known_;
 };
 
@@ -238,7 +262,16 @@ class ChainVerifier {
 Result<std::vector<ChainSummary>> VerifyChains(Database& database,
                                                const std::shared_ptr<const Catalog>& catalog,
                                                const VerifyOptions& options) {
-  return ChainVerifier(database, catalog, options).Verify();
+  // Pruning may move a chain's beginning while it is read.
+  constexpr int kTries = 3;
+  for (int tries = 1;; ++tries) {
+    const auto before = database.Rows("SELECT chain, first_seq FROM chains ORDER BY chain");
+    if (!before.ok()) return before.status();
+    auto result = ChainVerifier(database, catalog, options).Verify();
+    if (result.ok() || tries == kTries) return result;
+    const auto after = database.Rows("SELECT chain, first_seq FROM chains ORDER BY chain");
+    if (!after.ok() || *after == *before) return result;
+  }
 }
 
 }  // namespace sobre

@@ -33,7 +33,8 @@ struct ChainSummary {
   std::int64_t outcomes = 0;
   std::int64_t seals = 0;
   std::int64_t signed_seals = 0;
-  std::int64_t dropped = 0;      // decisions that could not be written, as the chain says
+  std::int64_t unsealed = 0;     // entries after the last seal
+  std::int64_t dropped = 0;      // entries that could not be written, as the chain says
   std::int64_t other_rules = 0;  // made by another version or catalogue: not made again
   Head head;
 };

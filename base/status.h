@@ -18,7 +18,8 @@ enum class ErrorCode {
   kTimeout,
   kDenied,
   kGone,
-  kTooLarge
+  kTooLarge,
+  kDamaged
 };
 
 // The result of something that can fail: success, or one sentence for a person. An error gains
@@ -37,6 +38,8 @@ class [[nodiscard]] Status {
   static Status Denied(std::string message) { return {ErrorCode::kDenied, std::move(message)}; }
   static Status Gone(std::string message) { return {ErrorCode::kGone, std::move(message)}; }
   static Status TooLarge(std::string message) { return {ErrorCode::kTooLarge, std::move(message)}; }
+  // What was stored is not what was written.
+  static Status Damaged(std::string message) { return {ErrorCode::kDamaged, std::move(message)}; }
 
   [[nodiscard]] bool ok() const { return code_ == ErrorCode::kOk; }
   [[nodiscard]] ErrorCode code() const { return code_; }

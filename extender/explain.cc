@@ -96,11 +96,10 @@ std::string OutcomeText(const Placement& placement) {
          (outcome.why().empty() ? "" : ": " + outcome.why());
 }
 
-// Report figures of where the pod runs: as the outcome knows them, else the best's.
+// Report figures of where the pod runs; nothing where that is not known.
 const v1::RecordedFigures& Taken(const Placement& placement) {
-  if (placement.outcome && placement.outcome->record.has_report())
-    return placement.outcome->record.report();
-  return placement.decisive().record.best().report();
+  return placement.outcome ? placement.outcome->record.report()
+                           : v1::RecordedFigures::default_instance();
 }
 
 std::string CallsText(const Placement& placement) {
@@ -186,11 +185,15 @@ Result<std::string> ExplainPlacement(const Placement& placement, const Fetch& fe
   std::string text = "Decision " + ToString(call.id) + ", attempt " +
                      std::to_string(placement.attempt) + " of " +
                      std::to_string(placement.attempts) + ": " + CallsText(placement) + "\n";
-  text += "Outcome: " + OutcomeText(placement) + ".\n";
+  if (record.policy().mode() == "shadow")
+    text +=
+        "Shadow mode: kube-scheduler was told nothing of what follows; all nodes passed with the "
+        "same score.\n";
+  text += "Outcome: " + Printable(OutcomeText(placement), 1000) + ".\n";
   if (const std::string mean = Against(Taken(placement), record.mean(),
                                        "the mean of the candidates that were not refused");
       !mean.empty())
-    text += "Attributed: " + mean + ".\n";
+    text += "Attributed where it runs (report ledger): " + mean + ".\n";
   if (record.policy().mode() == "shadow" && placement.outcome &&
       placement.outcome->record.has_best()) {
     text += "Without Sobre's scores kube-scheduler took it there; on the best: " +
@@ -304,7 +307,9 @@ int RunExplain(std::span<const std::string_view> arguments) {
     text = RecordJson(record);
   }
   if (!text.ok()) return UsageError("explain", text.status());
-  std::fwrite(text->data(), 1, text->size(), stdout);
+  if (std::fwrite(text->data(), 1, text->size(), stdout) != text->size() ||
+      std::fflush(stdout) != 0)
+    return UsageError("explain", Status::Unavailable("standard output: not all was written"));
   return 0;
 }
 

@@ -1,13 +1,18 @@
 #include "extender/records.h"
 
 #include <array>
-#include <cstdlib>
+#include <condition_variable>
 #include <filesystem>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "audit/reader.h"
 #include "audit/schema.h"
 #include "base/file.h"
 #include "base/json_writer.h"
@@ -26,7 +31,9 @@ class FolderLock {
   static Result<std::shared_ptr<FolderLock>> Take(const std::filesystem::path& folder) {
     const std::string path = (folder / "lock").string();
     const int file = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (file < 0) return Status::Unavailable(path + " cannot be written: is the disk read-only?");
+    if (file < 0)
+      return Status::Unavailable(
+          path + " cannot be written: is it a folder on a disk that can be written?");
     if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
       ::close(file);
       return Status::Unavailable(folder.string() +
@@ -45,31 +52,38 @@ class FolderLock {
 };
 
 // A damaged file is kept under another name for whoever can repair it, and a new one begun.
-void PutAside(const std::filesystem::path& file, const Status& why) {
+void PutAside(const std::filesystem::path& file) {
   const std::string name =
       file.string() + ".damaged-" + std::to_string(Now().time_since_epoch().count());
   std::error_code error;
   for (const char* suffix : {"", "-wal", "-shm"})
     std::filesystem::rename(file.string() + suffix, name + suffix, error);
   Log(LogLevel::kError, "the records' file is damaged: it was renamed, and a new one is begun",
-      {{"file", name}, {"error", why.message()}});
+      {{"file", name}});
 }
 
 class Opener {
  public:
   explicit Opener(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
-  Result<std::unique_ptr<Database>> operator()() {
+  Result<std::unique_ptr<Database>> operator()(bool damaged) {
     std::error_code error;
-    std::filesystem::create_directories(folder_, error);
+    // What pods cost is not everybody's business.
+    if (std::filesystem::create_directories(folder_, error))
+      std::filesystem::permissions(folder_,
+                                   std::filesystem::perms::owner_all |
+                                       std::filesystem::perms::group_read |
+                                       std::filesystem::perms::group_exec,
+                                   error);
     if (!lock_) {
       Result<std::shared_ptr<FolderLock>> lock = FolderLock::Take(folder_);
       if (!lock.ok()) return lock.status();
       lock_ = *std::move(lock);
     }
+    if (damaged) PutAside(folder_ / kFile);
     Result<std::unique_ptr<Database>> database = OpenMigrated();
-    if (database.ok() || database.status().code() != ErrorCode::kInvalid) return database;
-    PutAside(folder_ / kFile, database.status());
+    if (database.ok() || database.status().code() != ErrorCode::kDamaged) return database;
+    PutAside(folder_ / kFile);
     return OpenMigrated();
   }
 
@@ -84,6 +98,30 @@ class Opener {
 
   const std::filesystem::path folder_;
   std::shared_ptr<FolderLock> lock_;
+};
+
+// Whether the path still names the file that was opened: one that was removed goes on being
+// written, and nobody can ever read it.
+class FileWatch {
+ public:
+  explicit FileWatch(std::string path) : path_(std::move(path)) {}
+  Status Check(bool opened) {
+    struct stat now {};
+    const bool there = ::stat(path_.c_str(), &now) == 0;
+    if (opened) {
+      inode_ = there ? now.st_ino : 0;
+      return Status::Ok();
+    }
+    if (there && now.st_ino == inode_) return Status::Ok();
+    return Status::Unavailable(
+        path_ +
+        ": it was removed or replaced while it was written; what stood there "
+        "is lost, a new chain is begun");
+  }
+
+ private:
+  const std::string path_;
+  ino_t inode_ = 0;
 };
 
 // The pod's name in a cluster, else the host's.
@@ -101,25 +139,54 @@ std::string NameOfReplica(const Config::Records& records) {
   return safe.empty() ? "sobre" : safe;
 }
 
-// Heads of chains, by chain, in a ConfigMap that others can read and keep.
+// Heads of chains, by chain, in a ConfigMap that others can read and keep; by a thread of its own,
+// so that an API server that does not answer holds up no entry.
 class HeadPublisher {
  public:
-  HeadPublisher(const ApiAccess& access, const std::string& config_map)
-      : api_(std::make_shared<ApiClient>(access)) {
+  HeadPublisher(const ApiAccess& access, const std::string& config_map) : api_(access) {
     const std::size_t slash = config_map.find('/');
     collection_ =
         "/api/v1/namespaces/" + PercentEncode(config_map.substr(0, slash)) + "/configmaps";
     name_ = config_map.substr(slash + 1);
   }
 
-  void operator()(const std::string& chain, const Head& head) {
+  ~HeadPublisher() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+  HeadPublisher(const HeadPublisher&) = delete;
+  HeadPublisher& operator=(const HeadPublisher&) = delete;
+
+  void Offer(const std::string& chain, const Head& head) {
+    const std::lock_guard lock(mutex_);
+    newest_ = {chain, head};
+    wake_.notify_all();
+  }
+
+ private:
+  void Run() {
+    while (true) {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return stop_ || newest_; });
+      if (!newest_) return;
+      const auto [chain, head] = *std::exchange(newest_, std::nullopt);
+      lock.unlock();
+      Publish(chain, head);
+    }
+  }
+
+  void Publish(const std::string& chain, const Head& head) {
     const std::string data = Data(chain, head);
-    Result<HttpReply> reply = api_->Call("PATCH", collection_ + "/" + PercentEncode(name_),
-                                         "{" + data + "}", "application/merge-patch+json");
+    Result<HttpReply> reply = api_.Call("PATCH", collection_ + "/" + PercentEncode(name_),
+                                        "{" + data + "}", "application/merge-patch+json");
     if (reply.ok() && reply->status == 404) {
       std::string body = R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":)";
       AppendJsonString(body, name_);
-      reply = api_->Call("POST", collection_, body + "}," + data + "}");
+      reply = api_.Call("POST", collection_, body + "}," + data + "}");
     }
     if (reply.ok() && reply->status < 300) return;
     Log(LogLevel::kWarning, "the records' head was not published",
@@ -127,7 +194,6 @@ class HeadPublisher {
          {"error", reply.ok() ? Complaint(*reply) : reply.status().message()}});
   }
 
- private:
   static std::string Data(const std::string& chain, const Head& head) {
     std::string data = R"("data":{)";
     AppendJsonString(data, chain);
@@ -136,9 +202,14 @@ class HeadPublisher {
     return data + "}";
   }
 
-  std::shared_ptr<ApiClient> api_;
+  ApiClient api_;
   std::string collection_;
   std::string name_;
+  std::mutex mutex_;  // guards the next two
+  std::condition_variable wake_;
+  std::optional<std::pair<std::string, Head>> newest_;
+  bool stop_ = false;
+  std::thread thread_{[this] { Run(); }};
 };
 
 std::string FileOf(const Config& config) {
@@ -158,7 +229,66 @@ Result<std::unique_ptr<Database>> OpenShared(const Config::Records& records, boo
   return database;
 }
 
+// Looks pods up in the records, so many at a time; one that is not there is asked for again later.
+class MeansOnRecord {
+ public:
+  explicit MeansOnRecord(const Config& config) : open_(ForUsage(config)) {}
+
+  std::optional<MeanOfCandidates> Find(const std::string& uid) {
+    const Timestamp now = Now();
+    if (now - begun_ > kWindow) {
+      begun_ = now;
+      lookups_ = 0;
+      std::erase_if(known_, [&](const auto& entry) { return now - entry.second.asked > kForget; });
+    }
+    Known& known = known_[uid];
+    known.asked = now;
+    if (known.mean || now < known.next_look || lookups_ >= kMostLookups) return known.mean;
+    ++lookups_;
+    known.next_look = now + kLookAgain;
+    if (!database_) {
+      auto opened = open_();
+      if (!opened.ok()) return std::nullopt;
+      database_ = *std::move(opened);
+    }
+    const auto mean = MeanOf(*database_, uid);
+    if (!mean.ok()) {
+      database_.reset();
+    } else if (*mean) {
+      known.mean = MeanOfCandidates{};
+      if ((*mean)->has_gco2e()) known.mean->gco2e_per_hour = (*mean)->gco2e();
+      if ((*mean)->has_eur()) known.mean->eur_per_hour = (*mean)->eur();
+    }
+    return known.mean;
+  }
+
+ private:
+  static constexpr Duration kWindow = std::chrono::seconds(10);
+  static constexpr Duration kLookAgain = std::chrono::minutes(2);
+  static constexpr Duration kForget = std::chrono::hours(1);
+  static constexpr int kMostLookups = 2000;
+  struct Known {
+    std::optional<MeanOfCandidates> mean;
+    Timestamp next_look;
+    Timestamp asked;
+  };
+  const std::function<Result<std::unique_ptr<Database>>()> open_;
+  std::unique_ptr<Database> database_;
+  std::unordered_map<std::string, Known> known_;
+  Timestamp begun_;
+  int lookups_ = 0;
+};
+
 }  // namespace
+
+std::function<std::optional<MeanOfCandidates>(const std::string& uid)> MeansOf(
+    const Records& records, const Config& config) {
+  return [&recorder = records.recorder(),
+          on_record = std::make_shared<MeansOnRecord>(config)](const std::string& uid) {
+    const std::optional<MeanOfCandidates> mean = recorder.MeanFor(uid);
+    return mean ? mean : on_record->Find(uid);
+  };
+}
 
 // What is written last is still shipped.
 Records::~Records() {
@@ -179,6 +309,9 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
   if (!config.records.directory.empty()) {
     JournalOptions journal;
     journal.open = Opener(config.records.directory);
+    journal.still_there = [watch = std::make_shared<FileWatch>(FileOf(config))](bool opened) {
+      return watch->Check(opened);
+    };
     journal.name = NameOfReplica(config.records);
     journal.seal_every = config.records.seal_every;
     if (config.records.postgres.empty())
@@ -192,7 +325,9 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
     if (!config.records.head_config_map.empty()) {
       const Result<ApiAccess> access = AccessOf(config);
       if (!access.ok()) return access.status().WithContext("records.head_config_map");
-      journal.on_seal = HeadPublisher(*access, config.records.head_config_map);
+      journal.on_seal =
+          [publisher = std::make_shared<HeadPublisher>(*access, config.records.head_config_map)](
+              const std::string& chain, const Head& head) { publisher->Offer(chain, head); };
     }
     options.journal = std::move(journal);
   }

@@ -41,6 +41,11 @@ class Records final : public PodListener {
   std::unique_ptr<Shipper> shipper_;  // nothing where no database is shared
 };
 
+// By a pod's uid, the mean of its decision's candidates: from memory where this replica decided, else
+// from the records that all replicas share. For one thread; outlived by `records`.
+std::function<std::optional<MeanOfCandidates>(const std::string& uid)> MeansOf(
+    const Records& records, const Config& config);
+
 // Opens where usage is added up: the shared database, else this replica's file.
 std::function<Result<std::unique_ptr<Database>>()> ForUsage(const Config& config);
 

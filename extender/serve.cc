@@ -78,8 +78,8 @@ std::unique_ptr<Accountant> OpenAccountant(const World& world, const Records& re
   options.budgets = config.budgets;
   return std::make_unique<Accountant>(
       world, config.accounting.every, std::move(options), MakeUsageSink(ForUsage(config)),
-      [&recorder = records.recorder()](const std::string& uid) -> std::optional<Counterfactual> {
-        const std::optional<MeanOfCandidates> mean = recorder.MeanFor(uid);
+      [means = MeansOf(records, config)](const std::string& uid) -> std::optional<Counterfactual> {
+        const std::optional<MeanOfCandidates> mean = means(uid);
         if (!mean) return std::nullopt;
         return Counterfactual{mean->gco2e_per_hour, mean->eur_per_hour};
       });

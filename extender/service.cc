@@ -193,6 +193,7 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
       WriteFilterError("node " + Printable(args.names[*stranger], 63) +
                            " is not known to Sobre yet, and no other keeps the limits",
                        out);
+      Record(std::move(made), args, scratch.nodes);
       return Status::Ok();
     }
     out.reserve(body.size());
@@ -206,13 +207,16 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   }
   if (request.policy.mode == Mode::kOff) return Status::Ok();
   if (!request.problems.empty()) TellOwner(request);
-  if (strangers) {
-    for (std::size_t i = 0; i < args.names.size(); ++i)
-      if (scratch.nodes[i] == Snapshot::kUnknownNode) made->unknown.emplace_back(args.names[i]);
-  }
+  Record(std::move(made), args, scratch.nodes);
+  return Status::Ok();
+}
+
+void ExtenderService::Record(Recorder::Case made, const ExtenderArgs& args,
+                             const std::vector<std::int32_t>& nodes) {
+  for (std::size_t i = 0; i < args.names.size(); ++i)
+    if (nodes[i] == Snapshot::kUnknownNode) made->unknown.emplace_back(args.names[i]);
   made->answered = Now();
   recorder_.Offer(std::move(made));
-  return Status::Ok();
 }
 
 }  // namespace sobre

@@ -3,6 +3,7 @@
 #include "audit/recorder.h"
 #include "extender/metrics.h"
 #include "extender/world.h"
+#include "k8s/json_objects.h"
 #include "net/http_server.h"
 #include "scoring/decide.h"
 
@@ -29,6 +30,8 @@ class ExtenderService {
  private:
   void Answer(Verb verb, const HttpRequest& request, HttpResponse& response);
   Status Handle(Verb verb, std::string_view body, std::string& out);
+  void Record(Recorder::Case made, const ExtenderArgs& args,
+              const std::vector<std::int32_t>& nodes);
   void TellOwner(const DecisionRequest& request);
 
   World& world_;

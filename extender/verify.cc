@@ -43,7 +43,7 @@ int VerifyLines(const std::string& path, const std::shared_ptr<const Catalog>& c
     return record.ok() && status.code() == ErrorCode::kInvalid ? 1 : 2;
   }
   std::printf("%lld records made again: all agree\n", static_cast<long long>(agree));
-  return 0;
+  return std::fflush(stdout) == 0 ? 0 : 2;
 }
 
 // "CHAIN:N:HASH", as the log, the ConfigMap and `sobre verify` print it.
@@ -71,13 +71,14 @@ void Print(const ChainSummary& chain, bool recomputed) {
     text += "; ";
   }
   text += std::to_string(chain.seals) + " seals";
+  if (chain.unsealed > 0) text += ", " + std::to_string(chain.unsealed) + " entries after the last";
   if (chain.signed_seals > 0) text += ", " + std::to_string(chain.signed_seals) + " signed";
   if (chain.first_seq > 1)
     text +=
         "; begins at entry " + std::to_string(chain.first_seq) + ", what came before was pruned";
   if (chain.dropped > 0)
     text += "; " + std::to_string(chain.dropped) +
-            " decisions were dropped when they could not be "
+            " entries were dropped when they could not be "
             "written, as the chain says";
   std::printf("%s\n  head %s:%lld:%s\n", text.c_str(), chain.chain.c_str(),
               static_cast<long long>(chain.head.seq), Hex(chain.head.hash).c_str());
@@ -104,7 +105,13 @@ int RunVerify(std::span<const std::string_view> arguments) {
   const Result<Config> config =
       line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
   if (!config.ok()) return UsageError("verify", config.status());
-  if (line->Has("--in")) return VerifyLines(line->Get("--in"), config->rows);
+  if (line->Has("--in")) {
+    for (const char* option : {"--db", "--head", "--public-key", "--chain-only"})
+      if (line->Has(option))
+        return UsageError("verify",
+                          Status::Invalid(std::string(option) + " is of a chain: not with --in"));
+    return VerifyLines(line->Get("--in"), config->rows);
+  }
   VerifyOptions options;
   options.recompute = !line->Has("--chain-only");
   if (line->Has("--head")) {
@@ -123,11 +130,12 @@ int RunVerify(std::span<const std::string_view> arguments) {
   const auto chains = VerifyChains(**database, config->rows, options);
   if (!chains.ok()) {
     std::fprintf(stderr, "sobre verify: %s\n", chains.status().message().c_str());
-    return chains.status().code() == ErrorCode::kInvalid ? 1 : 2;
+    const ErrorCode code = chains.status().code();
+    return code == ErrorCode::kInvalid || code == ErrorCode::kDamaged ? 1 : 2;
   }
   for (const ChainSummary& chain : *chains) Print(chain, options.recompute);
   if (chains->empty()) std::printf("no records yet\n");
-  return 0;
+  return std::fflush(stdout) == 0 ? 0 : 2;
 }
 
 }  // namespace sobre

@@ -337,9 +337,9 @@ std::string InputsText(const NodeRecord& node, const Decision& decision) {
 
 std::string ExplainText(const DecisionRequest& request, const Decision& decision,
                         const Snapshot& snapshot, std::size_t most_rows) {
-  std::string text = "Pod " + request.pod.namespace_name + "/" + request.pod.name + " at " +
-                     FormatTime(decision.time) + ": objective " +
-                     std::string(ToString(decision.policy.objective)) + ", per " +
+  std::string text = "Pod " + Printable(request.pod.namespace_name, 63) + "/" +
+                     Printable(request.pod.name, 253) + " at " + FormatTime(decision.time) +
+                     ": objective " + std::string(ToString(decision.policy.objective)) + ", per " +
                      std::string(ToString(decision.unit)) + ", placement ledger, " +
                      std::string(ToString(decision.intensity_basis)) +
                      " grid intensity, catalogue " + snapshot.catalog_version() + "\n\n";

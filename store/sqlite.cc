@@ -63,7 +63,7 @@ Status Failure(int code, const std::string& path, std::string_view detail) {
                             "its volume is mounted" + why);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return Status::Invalid(path + ": the file is damaged, or is no SQLite database; move it " +
+      return Status::Damaged(path + ": the file is damaged, or is no SQLite database; move it " +
                              "away with its -wal and -shm, and put back a copy" + why);
     default:
       return Status::Invalid(path + ": " + std::string(detail));

@@ -1,0 +1,159 @@
+#include "audit/shipper.h"
+
+#include <filesystem>
+#include <random>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "audit/recorder.h"
+#include "audit/schema.h"
+#include "audit/test_case.h"
+#include "audit/verify_chain.h"
+#include "scoring/random_world.h"
+
+namespace sobre {
+namespace {
+
+using ::testing::HasSubstr;
+constexpr Duration kLong = std::chrono::seconds(60);
+
+// A replica that writes to a file of its own and ships to another, which stands for the server.
+class ShipperTest : public ::testing::Test {
+ protected:
+  ShipperTest() { std::filesystem::create_directories(folder_); }
+  ~ShipperTest() override { std::filesystem::remove_all(folder_); }
+
+  Result<std::unique_ptr<Database>> Open(const std::string& name) const {
+    auto database = OpenSqlite(folder_ + "/" + name + ".db", SqliteMode::kReadWrite);
+    if (!database.ok()) return database;
+    if (Status status = MigrateSchema(**database); !status.ok()) return status;
+    return database;
+  }
+  std::unique_ptr<Recorder> Record(const std::string& name) {
+    JournalOptions journal;
+    journal.open = [this, name](bool) { return Open(name); };
+    journal.name = name;
+    return std::make_unique<Recorder>(RecorderOptions{journal, 25}, [](const DecisionCase&) {});
+  }
+  std::unique_ptr<Shipper> Ship(const std::string& name, Recorder& recorder,
+                                Duration keep_local = std::chrono::hours(48)) {
+    ShipperOptions options;
+    options.open_local = [this, name] { return Open(name); };
+    options.open_shared = [this]() -> Result<std::unique_ptr<Database>> {
+      if (away_) return Status::Unavailable("no server");
+      return Open("shared");
+    };
+    options.every = std::chrono::milliseconds(20);
+    options.keep_local = keep_local;
+    options.silent = Duration(-1);  // everybody else is silent
+    options.adopt = [&recorder](auto decisions) { recorder.Adopt(std::move(decisions)); };
+    options.put = [&recorder](Draft draft) { recorder.Put(std::move(draft)); };
+    return std::make_unique<Shipper>(std::move(options));
+  }
+  void Place(Recorder& recorder, unsigned number, bool bind = true) {
+    RandomWorld random(number);
+    DecisionRequest request = RequestFor(random.policy);
+    request.pod.uid = "uid-" + std::to_string(number);
+    auto made = recorder.Take();
+    *made = *CaseFor(random.world.Snapshot(), random.names, request);
+    made->answered = Now();
+    recorder.Offer(std::move(made));
+    if (bind) recorder.PodSeen(request.pod.uid, "n0");
+  }
+  std::int64_t Count(const std::string& database, const std::string& where) {
+    return Integer((*(*Open(database))->Rows("SELECT COUNT(*) FROM entries WHERE " + where))[0][0]);
+  }
+  Result<std::vector<ChainSummary>> Verified() {
+    return VerifyChains(**Open("shared"), SnapshotInput::EmbeddedCatalog(), {});
+  }
+
+  std::atomic<bool> away_ = false;
+  const std::string folder_ =
+      testing::TempDir() + "/shipper" + std::to_string(std::random_device()());
+};
+
+TEST_F(ShipperTest, EverythingArrivesInOrderAlsoAfterTheServerWasAway) {
+  auto recorder = Record("a");
+  auto shipper = Ship("a", *recorder);
+  for (unsigned i = 0; i < 30; ++i) Place(*recorder, i);
+  ASSERT_TRUE(recorder->WaitUntilWritten(kLong));
+  away_ = true;
+  for (unsigned i = 30; i < 40; ++i) Place(*recorder, i);
+  ASSERT_TRUE(recorder->WaitUntilWritten(kLong));
+  away_ = false;
+  shipper->Detach();
+  recorder.reset();
+  shipper.reset();
+  const auto chains = Verified();
+  ASSERT_TRUE(chains.ok()) << chains.status().message();
+  ASSERT_EQ(chains->size(), 1U);
+  EXPECT_EQ(chains->front().decisions, 40);
+  EXPECT_EQ(chains->front().outcomes, 40);
+  EXPECT_EQ(chains->front().seals, 1);
+}
+
+TEST_F(ShipperTest, WhatHasArrivedAndIsSealedLeavesTheOwnDisk) {
+  for (unsigned run = 0; run < 3; ++run) {
+    auto recorder = Record("a");
+    auto shipper = Ship("a", *recorder, Duration(0));
+    for (unsigned i = 0; i < 10; ++i) Place(*recorder, run * 10 + i);
+    ASSERT_TRUE(recorder->WaitUntilWritten(kLong));
+    shipper->Detach();
+    recorder.reset();
+  }
+  const auto chains = Verified();
+  ASSERT_TRUE(chains.ok()) << chains.status().message();
+  EXPECT_EQ(chains->front().decisions, 30);
+  EXPECT_LT(Count("a", "1 = 1"), 30);
+}
+
+TEST_F(ShipperTest, AnotherReplicaHearsOfThePodsOfOneThatIsGone) {
+  {
+    auto recorder = Record("gone");
+    auto shipper = Ship("gone", *recorder);
+    for (unsigned i = 0; i < 5; ++i) Place(*recorder, i, false);
+    ASSERT_TRUE(recorder->WaitUntilWritten(kLong));
+    shipper->Detach();
+  }
+  ASSERT_EQ(Count("shared", "kind = 'outcome'"), 0);
+  auto recorder = Record("here");
+  for (unsigned i = 0; i < 5; ++i)
+    if (i != 3) recorder->PodSeen("uid-" + std::to_string(i), "n1");
+  recorder->PodsListed();
+  auto shipper = Ship("here", *recorder);
+  while (recorder->State().outcomes < 5) std::this_thread::yield();
+  shipper->Detach();
+  recorder.reset();
+  shipper.reset();
+  EXPECT_EQ(Count("shared", "kind = 'outcome'"), 5);
+  EXPECT_TRUE(Verified().ok()) << Verified().status().message();
+}
+
+TEST_F(ShipperTest, ASharedDatabaseThatLostItsTailIsNotWrittenOn) {
+  {
+    auto recorder = Record("a");
+    auto shipper = Ship("a", *recorder, Duration(0));
+    for (unsigned i = 0; i < 10; ++i) Place(*recorder, i);
+    ASSERT_TRUE(recorder->WaitUntilWritten(kLong));
+    shipper->Detach();
+    recorder.reset();
+  }
+  {
+    auto recorder = Record("a");
+    auto shipper = Ship("a", *recorder, Duration(0));
+    shipper->Detach();
+  }
+  ASSERT_TRUE((*Open("shared"))->Run("DELETE FROM entries WHERE seq > 5").ok());
+  auto recorder = Record("a");
+  Place(*recorder, 50);
+  ASSERT_TRUE(recorder->WaitUntilWritten(kLong));
+  auto shipper = Ship("a", *recorder);
+  while (shipper->State().problem.empty()) std::this_thread::yield();
+  EXPECT_THAT(shipper->State().problem, HasSubstr("the shared database ends at entry 5"));
+  EXPECT_EQ(Count("shared", "seq > 5"), 0);
+  shipper->Detach();
+}
+
+}  // namespace
+}  // namespace sobre
