@@ -192,7 +192,9 @@ Result<DecisionStats> ReadStats(Database& database, Timestamp from, Timestamp to
       const Timestamp answered{Duration(record.answered_ms())};
       if (answered < from || answered >= to) continue;
       ++totals.decisions;
-      for (const Call& call : placement.calls) refused_nodes += call.record.refused();
+      // Shadow mode refuses nothing.
+      if (record.policy().mode() != ToString(Mode::kShadow))
+        refused_nodes += placement.calls.front().record.refused();
       if (!placement.outcome) continue;
       const v1::RecordedOutcome& outcome = placement.outcome->record;
       if (outcome.node().empty()) {

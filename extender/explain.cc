@@ -201,7 +201,8 @@ Result<std::string> ExplainPlacement(const Placement& placement, const Fetch& fe
   }
   if (record.best().node().empty() && !record.refusal().empty())
     text += "No node keeps the limits: " + record.refusal() + ".\n";
-  for (const std::string& origin : record.policy_from()) text += "Policy: " + origin + ".\n";
+  for (const std::string& origin : record.policy_from())
+    text += "Policy: said of " + origin + ".\n";
   text += again.check.ok() ? "Checked: made again, every figure is the same to the bit.\n"
                            : "Checked: " + again.check.message() + ".\n";
   if (!again.recalled) {

@@ -360,6 +360,44 @@ std::function<Result<std::unique_ptr<Database>>()> ForUsage(const Config& config
   };
 }
 
+std::vector<Finding> DiagnoseRecords(const Config& config) {
+  const Config::Records& records = config.records;
+  if (records.directory.empty())
+    return {{Severity::kNote, "records", "decisions are not kept, and usage is not accounted for",
+             "set records.directory (docs/records.md)"}};
+  std::vector<Finding> findings;
+  const std::string folder = std::filesystem::path(records.directory).string();
+  if (::access(folder.c_str(), F_OK) != 0) {
+    const std::string parent = std::filesystem::absolute(folder).parent_path().string();
+    if (::access(parent.c_str(), W_OK) != 0)
+      findings.push_back({Severity::kError, "records", folder + " is not there and cannot be made",
+                          "make it, or mount a volume there that can be written"});
+  } else if (!std::filesystem::is_directory(folder) || ::access(folder.c_str(), W_OK) != 0) {
+    findings.push_back({Severity::kError, "records", folder + " is no folder that can be written",
+                        "mount a volume there that can be written, or name another"});
+  }
+  if (!records.signing_key_file.empty()) {
+    if (const Result<SigningKey> key = SigningKey::Load(records.signing_key_file); !key.ok())
+      findings.push_back({Severity::kError, "records",
+                          "seals cannot be signed: " + key.status().message(),
+                          "see records.signing_key_file"});
+  }
+  if (!records.postgres.empty()) {
+    Result<std::unique_ptr<Database>> shared = OpenShared(records, false);
+    const Status status = shared.ok() ? (*shared)->Run("SELECT 1") : shared.status();
+    if (!status.ok())
+      findings.push_back({Severity::kError, "records",
+                          "the shared database cannot be used: " + status.message(),
+                          "see records.postgres and records.postgres_password_file"});
+  }
+  if (findings.empty())
+    findings.push_back(
+        {Severity::kOk, "records",
+         "kept in " + folder + (records.postgres.empty() ? "" : " and in the shared database"),
+         ""});
+  return findings;
+}
+
 Result<std::unique_ptr<Database>> OpenToRead(const Config& config, const std::string& file) {
   if (file.starts_with("postgresql://") || file.starts_with("postgres://"))
     return OpenPostgres(file);

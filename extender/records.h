@@ -4,11 +4,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "audit/recorder.h"
 #include "audit/shipper.h"
 #include "base/status.h"
 #include "extender/config.h"
+#include "extender/diagnosis.h"
 #include "extender/metrics.h"
 #include "extender/recent_decisions.h"
 #include "k8s/cluster_watch.h"
@@ -41,13 +43,17 @@ class Records final : public PodListener {
   std::unique_ptr<Shipper> shipper_;  // nothing where no database is shared
 };
 
-// By a pod's uid, the mean of its decision's candidates: from memory where this replica decided, else
-// from the records that all replicas share. For one thread; outlived by `records`.
+// By a pod's uid, the mean of its decision's candidates: from memory where this replica decided,
+// else from the records that all replicas share. For one thread; outlived by `records`.
 std::function<std::optional<MeanOfCandidates>(const std::string& uid)> MeansOf(
     const Records& records, const Config& config);
 
 // Opens where usage is added up: the shared database, else this replica's file.
 std::function<Result<std::unique_ptr<Database>>()> ForUsage(const Config& config);
+
+// Whether what the configuration says of records can work. Looks at the disk and asks the database;
+// changes nothing.
+std::vector<Finding> DiagnoseRecords(const Config& config);
 
 // Where a configuration keeps its records, or the file that is named, to be read; an error says
 // that there is none.

@@ -191,6 +191,17 @@ def test_a_file_that_is_taken_away_is_noticed(start):
     assert counts(verify(sobre)) == [1]
 
 
+def test_the_doctor_says_what_cannot_work(start, tmp_path):
+    config = tmp_path / "bad.yaml"
+    config.write_text(json.dumps({"records": {"directory": "/proc/nope", "signing_key_file": str(tmp_path / "no.pem"),
+                                              "postgres": "postgresql://nobody@127.0.0.1:1/none"}}))
+    done = subprocess.run([os.environ["SOBRE_BIN"], "doctor", "--config", config, "--nodes", tmp_path / "nodes.json", "--wait", "1s"],
+                          capture_output=True, text=True)
+    assert done.returncode == 1
+    for words in ["/proc/nope is not there and cannot be made", "seals cannot be signed", "the shared database cannot be used"]:
+        assert words in done.stdout, done.stdout
+
+
 def test_two_services_never_share_a_directory(start, tmp_path):
     first = start("a", directory=str(tmp_path / "records"))
     second = start("b", directory=str(tmp_path / "records"))
