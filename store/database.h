@@ -25,8 +25,8 @@ using SqlRow = std::vector<SqlValue>;
 // One connection to a database: SQLite's file or a PostgreSQL server, which understand the same
 // statements here (BIGINT, DOUBLE PRECISION, TEXT, BYTEA; INSERT … ON CONFLICT; $1, $2 …, each
 // first used in that order). Errors: kUnavailable where waiting may help (no space, locked, no
-// connection, not in time), kDamaged for a file that is no database, kDenied for a read-only place or a refused user, kInvalid for anything
-// else, such as a damaged file. For one thread at a time.
+// connection, not in time), kDamaged for a file that is no database, kDenied for a read-only place
+// or a refused user, kInvalid for anything else, such as a damaged file. For one thread at a time.
 class Database {
  public:
   virtual ~Database() = default;
