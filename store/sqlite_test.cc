@@ -238,7 +238,7 @@ TEST_F(SqliteFile, DamageIsCalledDamage) {
   std::ofstream(folder_ + "/other.db") << std::string(8192, 'x');
   for (const SqliteMode mode : {SqliteMode::kReadWrite, SqliteMode::kReadOnly}) {
     const Status status = OpenSqlite(folder_ + "/other.db", mode).status();
-    EXPECT_EQ(status.code(), ErrorCode::kInvalid);
+    EXPECT_EQ(status.code(), ErrorCode::kDamaged);
     EXPECT_THAT(status.message(), HasSubstr("other.db: the file is damaged"));
   }
   // Overwritten in the middle: found when it is read.
@@ -250,7 +250,7 @@ TEST_F(SqliteFile, DamageIsCalledDamage) {
   }
   const auto database = Open();
   const Status status = database->Run("SELECT b FROM kept");
-  EXPECT_EQ(status.code(), ErrorCode::kInvalid);
+  EXPECT_EQ(status.code(), ErrorCode::kDamaged);
   EXPECT_THAT(status.message(), HasSubstr(path_ + ": the file is damaged"));
 }
 
