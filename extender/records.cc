@@ -369,7 +369,7 @@ std::vector<Finding> DiagnoseRecords(const Config& config) {
   const std::string folder = std::filesystem::path(records.directory).string();
   if (::access(folder.c_str(), F_OK) != 0) {
     const std::string parent = std::filesystem::absolute(folder).parent_path().string();
-    if (::access(parent.c_str(), W_OK) != 0)
+    if (!std::filesystem::is_directory(parent) || ::access(parent.c_str(), W_OK) != 0)
       findings.push_back({Severity::kError, "records", folder + " is not there and cannot be made",
                           "make it, or mount a volume there that can be written"});
   } else if (!std::filesystem::is_directory(folder) || ::access(folder.c_str(), W_OK) != 0) {

@@ -193,12 +193,12 @@ def test_a_file_that_is_taken_away_is_noticed(start):
 
 def test_the_doctor_says_what_cannot_work(start, tmp_path):
     config = tmp_path / "bad.yaml"
-    config.write_text(json.dumps({"records": {"directory": "/proc/nope", "signing_key_file": str(tmp_path / "no.pem"),
+    config.write_text(json.dumps({"records": {"directory": str(tmp_path / "nodes.json" / "nope"), "signing_key_file": str(tmp_path / "no.pem"),
                                               "postgres": "postgresql://nobody@127.0.0.1:1/none"}}))
     done = subprocess.run([os.environ["SOBRE_BIN"], "doctor", "--config", config, "--nodes", tmp_path / "nodes.json", "--wait", "1s"],
                           capture_output=True, text=True)
     assert done.returncode == 1
-    for words in ["/proc/nope is not there and cannot be made", "seals cannot be signed", "the shared database cannot be used"]:
+    for words in ["nodes.json/nope is not there and cannot be made", "seals cannot be signed", "the shared database cannot be used"]:
         assert words in done.stdout, done.stdout
 
 
