@@ -6,6 +6,7 @@
 
 #include "audit/read_back.h"
 #include "scoring/analysis.h"
+#include "scoring/limits.h"
 
 namespace sobre {
 namespace {
@@ -18,12 +19,11 @@ constexpr Duration kUntold = std::chrono::minutes(10);
 // kube-scheduler's scores reach 100, an extender's 10.
 constexpr std::int64_t kSchedulerPoints = 10;
 
+// By the rule that refuses nodes.
 void SetCertified(const OpenDecision& open, const NodeRecord& node, v1::RecordedOutcome& outcome) {
-  const auto& held = node.sovereignty.certifications;
-  outcome.set_certified(std::all_of(
-      open.certifications.begin(), open.certifications.end(), [&](const std::string& asked) {
-        return std::find(held.begin(), held.end(), asked) != held.end();
-      }));
+  Limits limits;
+  limits.certifications = open.certifications;
+  outcome.set_certified(!CheckPlaceLimits(limits, node, *open.snapshot));
 }
 
 }  // namespace

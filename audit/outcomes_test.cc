@@ -76,6 +76,19 @@ TEST_F(OutcomesTest, OnAnother) {
   EXPECT_THAT(closed_.back().outcome.why(), HasSubstr("shadow mode"));
 }
 
+TEST_F(OutcomesTest, ACertificateCountsAsItDoesForTheLimit) {
+  world_.input().trust_node_labels = true;
+  world_.Node("s3ns", "s3ns", "u-france-east1").Price("s3ns", 0.4);
+  policy_.limits.certifications = {"secnumcloud"};
+  Decide("kept", {"s3ns", "fr"});
+  book_.Seen("kept", "s3ns", each_);
+  EXPECT_TRUE(closed_.back().outcome.certified()) << "by the catalogue";
+  Decide("broken", {"s3ns", "fr"});
+  book_.Seen("broken", "fr", each_);
+  EXPECT_FALSE(closed_.back().outcome.certified());
+  EXPECT_EQ(closed_.back().outcome.certifications_size(), 1);
+}
+
 TEST_F(OutcomesTest, TheLastDecisionOfAPodCounts) {
   Decide("a");
   Decide("a", {"de", "pl"});
