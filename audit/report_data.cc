@@ -4,15 +4,6 @@
 namespace sobre {
 namespace {
 
-void WriteOptional(JsonWriter& json, std::string_view key, const std::optional<double>& value) {
-  json.Key(key);
-  if (value) {
-    json.Value(*value);
-  } else {
-    json.Null();
-  }
-}
-
 void WriteRange(JsonWriter& json, std::string_view key, const std::optional<Range<Grams>>& range) {
   json.Key(key);
   if (!range) {
@@ -31,9 +22,9 @@ void WriteUnit(JsonWriter& json, std::string_view key, const std::optional<UnitF
     return;
   }
   json.BeginObject();
-  WriteOptional(json, "watt_hours", figures->watt_hours);
-  WriteOptional(json, "gco2e", figures->grams);
-  WriteOptional(json, "eur", figures->euros);
+  json.Key("watt_hours").Value(figures->watt_hours);
+  json.Key("gco2e").Value(figures->grams);
+  json.Key("eur").Value(figures->euros);
   json.EndObject();
 }
 
@@ -51,15 +42,15 @@ void WriteFigures(JsonWriter& json, const ReportLine& line) {
   const UsageRow& sum = line.sum;
   json.Key("pod_hours").Value(sum.pod_hours).Key("vcpu_hours").Value(sum.vcpu_hours);
   json.Key("memory_gb_hours").Value(sum.memory_gb_hours).Key("gpu_hours").Value(sum.gpu_hours);
-  WriteOptional(json, "energy_kwh", line.energy_kwh);
+  json.Key("energy_kwh").Value(line.energy_kwh);
   json.Key("gco2e").BeginObject();
   WriteRange(json, "operational_location_based", line.operational);
-  WriteOptional(json, "operational_market_based", line.market_g);
+  json.Key("operational_market_based").Value(line.market_g);
   WriteRange(json, "embodied", line.embodied);
   WriteRange(json, "total_location_based", line.total);
   json.EndObject();
-  WriteOptional(json, "eur", line.euros);
-  WriteOptional(json, "list_eur", line.list_euros);
+  json.Key("eur").Value(line.euros);
+  json.Key("list_eur").Value(line.list_euros);
   json.Key("requests").Value(sum.requests).Key("tokens").Value(sum.tokens);
   WriteUnit(json, "per_request", line.per_request);
   WriteUnit(json, "per_1k_tokens", line.per_thousand_tokens);
@@ -75,18 +66,18 @@ void WriteFigures(JsonWriter& json, const ReportLine& line) {
     json.Null();
   }
   json.Key("quality").BeginObject();
-  WriteOptional(json, "measured_share_of_energy", line.measured_share);
-  WriteOptional(json, "live_share_of_operational_gco2e", line.live_share);
-  WriteOptional(json, "energy_known_share_of_pod_hours", line.energy_known_share);
-  WriteOptional(json, "gco2e_known_share_of_pod_hours", line.grams_known_share);
-  WriteOptional(json, "eur_known_share_of_pod_hours", line.euros_known_share);
+  json.Key("measured_share_of_energy").Value(line.measured_share);
+  json.Key("live_share_of_operational_gco2e").Value(line.live_share);
+  json.Key("energy_known_share_of_pod_hours").Value(line.energy_known_share);
+  json.Key("gco2e_known_share_of_pod_hours").Value(line.grams_known_share);
+  json.Key("eur_known_share_of_pod_hours").Value(line.euros_known_share);
   json.EndObject();
   json.Key("change_against_mean_candidate");
   if (line.change) {
     json.BeginObject().Key("gco2e").Value(line.change->grams);
-    WriteOptional(json, "gco2e_share", line.change->grams_share);
+    json.Key("gco2e_share").Value(line.change->grams_share);
     json.Key("eur").Value(line.change->euros);
-    WriteOptional(json, "eur_share", line.change->euros_share);
+    json.Key("eur_share").Value(line.change->euros_share);
     json.EndObject();
   } else {
     json.Null();

@@ -57,31 +57,7 @@ body{padding:0;max-width:none;font-size:11px}*{print-color-adjust:exact;-webkit-
 </style></head><body>
 )";
 
-std::string Escape(std::string_view text) {
-  std::string out;
-  for (const char c : Printable(text, 4000)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
+std::string Escape(std::string_view text) { return EscapeHtml(Printable(text, 4000)); }
 
 // A coordinate.
 std::string At(double value) {

@@ -2,6 +2,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,7 @@ class JsonWriter {
   }
   // A number that is not finite has no JSON form and is written as null.
   JsonWriter& Value(double number);
+  JsonWriter& Value(std::optional<double> number) { return number ? Value(*number) : Null(); }
   JsonWriter& Null() { return Raw("null"); }
   // Text that is JSON already.
   JsonWriter& Raw(std::string_view json);

@@ -38,6 +38,8 @@ std::string DidYouMean(std::string_view word, std::span<const std::string_view> 
 // Bytes of the well-formed UTF-8 sequence that starts the non-empty `text`, or 0 where it is
 // broken.
 std::size_t Utf8SequenceLength(std::string_view text);
+// Fit for the text or a quoted attribute of an HTML page.
+std::string EscapeHtml(std::string_view text);
 // At most `limit` bytes of somebody else's text, with control characters and broken UTF-8 replaced:
 // fit for a log line or an error.
 std::string Printable(std::string_view text, std::size_t limit = 120);

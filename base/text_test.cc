@@ -75,5 +75,10 @@ TEST(PercentEncode, LeavesOnlyWhatNeedsNoCare) {
   EXPECT_EQ(PercentEncode("{a=\"b c\"}&+é"), "%7Ba%3D%22b%20c%22%7D%26%2B%C3%A9");
 }
 
+TEST(Text, HtmlIsEscaped) {
+  EXPECT_EQ(EscapeHtml("<a href=\"x\">R&D's</a>"),
+            "&lt;a href=&quot;x&quot;&gt;R&amp;D&#39;s&lt;/a&gt;");
+}
+
 }  // namespace
 }  // namespace sobre

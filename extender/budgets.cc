@@ -71,15 +71,6 @@ void Forecast(const Course& course, Timestamp since, Timestamp until, BudgetRepo
   report.forecast_high = std::max(*report.forecast, report.used + most * left);
 }
 
-void WriteNumber(const char* key, const std::optional<double>& value, JsonWriter& json) {
-  json.Key(key);
-  if (value) {
-    json.Value(*value);
-  } else {
-    json.Null();
-  }
-}
-
 std::string Amount(double value, std::string_view kind) {
   return kind == "eur" ? FormatSignificant(value, 4) + " EUR"
                        : FormatSignificant(value / 1000, 4) + " kgCO2e";
@@ -174,9 +165,9 @@ std::string BudgetsJson(const std::vector<BudgetReport>& reports,
     json.BeginObject().Key("budget").Value(report.name).Key("kind").Value(report.kind);
     json.Key("limit").Value(report.limit).Key("used").Value(report.used);
     json.Key("usedRatio").Value(report.used / report.limit);
-    WriteNumber("forecast", report.forecast, json);
-    WriteNumber("forecastLow", report.forecast_low, json);
-    WriteNumber("forecastHigh", report.forecast_high, json);
+    json.Key("forecast").Value(report.forecast);
+    json.Key("forecastLow").Value(report.forecast_low);
+    json.Key("forecastHigh").Value(report.forecast_high);
     json.Key("state").Value(ToString(report.state)).EndObject();
   }
   json.EndArray().EndObject();

@@ -159,12 +159,7 @@ void AddInputs(const Recalled& recalled, const Placement& placement, std::string
 
 void WriteFigures(JsonWriter& json, const v1::RecordedFigures& figures) {
   const auto number = [&](const char* key, bool known, double value) {
-    json.Key(key);
-    if (known) {
-      json.Value(value);
-    } else {
-      json.Null();
-    }
+    json.Key(key).Value(known ? std::optional(value) : std::nullopt);
   };
   json.BeginObject();
   number("lowGco2ePerHour", figures.has_low_gco2e(), figures.low_gco2e());

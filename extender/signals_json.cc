@@ -25,12 +25,7 @@ void WritePlaces(const Snapshot& snapshot, JsonWriter& json) {
   for (const NodeRecord& node : snapshot.nodes())
     places.try_emplace({node.facts->provider, node.facts->region, node.grid_zone}, &node);
   const auto number = [&](const char* key, const auto& seen) {
-    json.Key(key);
-    if (seen) {
-      json.Value(seen->value.value());
-    } else {
-      json.Null();
-    }
+    json.Key(key).Value(seen ? std::optional(seen->value.value()) : std::nullopt);
   };
   json.Key("places").BeginArray();
   for (const auto& [place, node] : places) {
@@ -59,12 +54,7 @@ void WriteMeasurements(const char* key, const Snapshot::MeasurementsByName& all,
                        const Snapshot& snapshot, JsonWriter& json) {
   json.Key(key).BeginArray();
   const auto number = [&](const char* name, const auto& value, double factor) {
-    json.Key(name);
-    if (value) {
-      json.Value(value->value() * factor);
-    } else {
-      json.Null();
-    }
+    json.Key(name).Value(value ? std::optional(value->value() * factor) : std::nullopt);
   };
   for (const auto& [name, measurements] : all) {
     if (name.find('\n') != std::string::npos) continue;

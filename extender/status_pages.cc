@@ -9,29 +9,6 @@
 namespace sobre {
 namespace {
 
-std::string Escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 constexpr std::string_view kHead = R"(<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="refresh" content="5"><title>Sobre</title><style>
@@ -52,10 +29,10 @@ void WriteNodeTable(const Snapshot& snapshot, std::string& out) {
   for (const NodeRecord& node : snapshot.nodes()) {
     if (shown++ == kShown) break;
     const auto& intensity = node.live_intensity ? node.live_intensity : node.catalog_intensity;
-    out += "<tr><td>" + Escape(node.facts->name) + "<td>" + Escape(node.facts->provider) + "<td>" +
-           Escape(node.facts->region) + "<td>" +
-           Escape(snapshot.hardware_classes()[static_cast<std::size_t>(node.hardware_class)]) +
-           "<td>" + Escape(node.grid_zone) + "<td class=n>" +
+    out += "<tr><td>" + EscapeHtml(node.facts->name) + "<td>" + EscapeHtml(node.facts->provider) +
+           "<td>" + EscapeHtml(node.facts->region) + "<td>" +
+           EscapeHtml(snapshot.hardware_classes()[static_cast<std::size_t>(node.hardware_class)]) +
+           "<td>" + EscapeHtml(node.grid_zone) + "<td class=n>" +
            (intensity ? FormatSignificant(intensity->value.value(), 3) +
                             (node.live_intensity ? " live" : "")
                       : "?") +
@@ -95,21 +72,21 @@ std::string Page(const WorldState& state, const std::vector<DecisionSummary>& de
   out += "<h1>Sobre: euros and gCO2e per request</h1><p>" +
          std::to_string(state.snapshot->nodes().size()) + " nodes, snapshot of " +
          FormatTime(state.snapshot->time()) + ", catalogue " + state.snapshot->catalog_version() +
-         "</p><p>" + Escape(RecordsText(records)) + "</p>";
+         "</p><p>" + EscapeHtml(RecordsText(records)) + "</p>";
   for (const std::string& note : state.snapshot->notes())
-    out += "<p>Note: " + Escape(note) + "</p>";
+    out += "<p>Note: " + EscapeHtml(note) + "</p>";
   out +=
       "<h2>Last decisions</h2><div class=wide><table><tr><th>Time<th>Pod<th>Best node<th>Why<th "
       "class=n>Candidates\n";
   if (decisions.empty()) out += "<tr><td colspan=5>None yet: kube-scheduler has not asked.";
   for (const DecisionSummary& d : decisions) {
-    const std::string pod =
-        records.recorder.enabled
-            ? "<a href=\"api/v1/decisions/" + PercentEncode(d.uid) + "\">" + Escape(d.pod) + "</a>"
-            : Escape(d.pod);
-    out += "<tr><td>" + FormatTime(d.time) + "<td>" + pod + "<td>" + Escape(d.best) + "<td>" +
-           Escape(d.reason) + (d.shadow ? " (shadow: not followed)" : "") +
-           (d.best_refused.empty() ? "" : "<br>Without limits: " + Escape(d.best_refused)) +
+    const std::string pod = records.recorder.enabled
+                                ? "<a href=\"api/v1/decisions/" + PercentEncode(d.uid) + "\">" +
+                                      EscapeHtml(d.pod) + "</a>"
+                                : EscapeHtml(d.pod);
+    out += "<tr><td>" + FormatTime(d.time) + "<td>" + pod + "<td>" + EscapeHtml(d.best) + "<td>" +
+           EscapeHtml(d.reason) + (d.shadow ? " (shadow: not followed)" : "") +
+           (d.best_refused.empty() ? "" : "<br>Without limits: " + EscapeHtml(d.best_refused)) +
            "<td class=n>" + std::to_string(d.candidates) + "\n";
   }
   out += "</table></div>";
@@ -155,12 +132,7 @@ void WriteNodes(const Snapshot& snapshot, std::string& out) {
         .Value(snapshot.hardware_classes()[static_cast<std::size_t>(node.hardware_class)]);
     json.Key("priceEstimated").Value(node.price_estimated);
     const auto number = [&](const char* key, const auto& sourced) {
-      json.Key(key);
-      if (sourced) {
-        json.Value(sourced->value.value());
-      } else {
-        json.Null();
-      }
+      json.Key(key).Value(sourced ? std::optional(sourced->value.value()) : std::nullopt);
     };
     number("catalogueGco2ePerKwh", node.catalog_intensity);
     number("liveGco2ePerKwh", node.live_intensity);
