@@ -16,8 +16,10 @@ using read_back::ToMs;
 
 constexpr std::array kKinds = {EntryKind::kDecision, EntryKind::kOutcome, EntryKind::kSeal,
                                EntryKind::kGap, EntryKind::kPruning};
-// What an entry refers to was used shortly before it at the earliest.
+// A content is marked as used at most so often, and stays for so much longer than entries need it.
+constexpr Duration kMarkAgain = std::chrono::minutes(20);
 constexpr Duration kContentMargin = std::chrono::hours(1);
+constexpr std::size_t kLongestName = 253;
 
 Blob AsBlob(std::string bytes) { return Blob{std::move(bytes)}; }
 
@@ -69,6 +71,51 @@ std::optional<EntryId> ParseEntryId(std::string_view text) {
   const std::optional<std::int64_t> seq = ParseInteger(text.substr(colon + 1));
   if (!seq || *seq < 1) return std::nullopt;
   return EntryId{std::string(text.substr(0, colon)), *seq};
+}
+
+std::string ColumnText(std::string_view text) { return Printable(text, kLongestName); }
+
+std::string SelectEntries(std::string_view where_and_order) {
+  return "SELECT chain, seq, kind, time_ms, pod_uid, namespace, pod, payload, hash FROM entries " +
+         std::string(where_and_order);
+}
+
+Status PutContent(Database& database, const Content& content, Timestamp now) {
+  const std::array<SqlValue, 3> values = {AsBlob(content.hash), AsBlob(content.bytes), ToMs(now)};
+  return database.Run(
+      "INSERT INTO contents(hash, bytes, last_used_ms) VALUES($1, $2, $3) "
+      "ON CONFLICT (hash) DO UPDATE SET last_used_ms = excluded.last_used_ms",
+      values);
+}
+
+Status DropContents(Database& database, Timestamp oldest_entry) {
+  const SqlValue unused = ToMs(oldest_entry - kContentMargin);
+  return database.Run("DELETE FROM contents WHERE last_used_ms < $1", {&unused, 1});
+}
+
+Result<bool> BeginAt(Database& database, const std::string& chain, std::int64_t first_seq) {
+  const std::array<SqlValue, 2> before = {chain, first_seq - 1};
+  const auto anchor =
+      database.Rows("SELECT hash FROM entries WHERE chain = $1 AND seq = $2", before);
+  if (!anchor.ok()) return anchor.status();
+  if (anchor->empty()) return false;
+  const std::array<SqlValue, 3> values = {first_seq, anchor->front()[0], chain};
+  if (Status status =
+          database.Run("UPDATE chains SET first_seq = $1, anchor = $2 WHERE chain = $3", values);
+      !status.ok())
+    return status;
+  return true;
+}
+
+bool ContentMarks::IsDue(const std::string& hash, Timestamp now) {
+  const auto [marked, added] = marked_.try_emplace(hash, now);
+  if (!added && now - marked->second < kMarkAgain) return false;
+  marked->second = now;
+  return true;
+}
+
+void ContentMarks::ForgetOld(Timestamp now) {
+  std::erase_if(marked_, [&](const auto& entry) { return now - entry.second > 2 * kMarkAgain; });
 }
 
 Result<Journal> Journal::Open(Database& database, const std::string& name, Timestamp now) {
@@ -124,12 +171,7 @@ Result<std::int64_t> Journal::Write(const std::vector<Draft>& drafts, Head& head
                                             draft.pod,
                                             AsBlob(draft.payload),
                                             AsBlob(head.hash)};
-    if (Status status = database_->Run(
-            "INSERT INTO entries(chain, seq, kind, time_ms, pod_uid, namespace, pod, payload, "
-            "hash) VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            values);
-        !status.ok())
-      return status;
+    if (Status status = database_->Run(kInsertEntry, values); !status.ok()) return status;
   }
   return first;
 }
@@ -140,16 +182,8 @@ Result<std::int64_t> Journal::Append(const std::vector<Draft>& drafts,
   Head head = head_;
   std::int64_t first = 0;
   const Status status = database_->Transact([&]() -> Status {
-    for (const auto& content : contents) {
-      const std::array<SqlValue, 3> values = {AsBlob(content->hash), AsBlob(content->bytes),
-                                              ToMs(now)};
-      if (Status done = database_->Run(
-              "INSERT INTO contents(hash, bytes, last_used_ms) VALUES($1, $2, $3) "
-              "ON CONFLICT (hash) DO UPDATE SET last_used_ms = excluded.last_used_ms",
-              values);
-          !done.ok())
-        return done;
-    }
+    for (const auto& content : contents)
+      if (Status done = PutContent(*database_, *content, now); !done.ok()) return done;
     const Result<std::int64_t> written = Write(drafts, head);
     if (!written.ok()) return written.status();
     first = *written;
@@ -177,11 +211,7 @@ Status Journal::Seal(const SigningKey* key, Timestamp now) {
     seal.set_signature(key->Sign(head_.hash));
     seal.set_public_key(key->public_key());
   }
-  Draft draft;
-  draft.kind = EntryKind::kSeal;
-  draft.time = now;
-  draft.payload = Compress(seal.SerializeAsString());
-  const Result<std::int64_t> written = Append({draft}, {}, now);
+  const Result<std::int64_t> written = Append({DraftOf(EntryKind::kSeal, now, seal)}, {}, now);
   if (!written.ok()) return written.status();
   sealed_ = *written;
   return Status::Ok();
@@ -234,35 +264,28 @@ Result<bool> Journal::Prune(const Retention& retention, Timestamp now) {
   if (!*oldest) return false;
   Head head = head_;
   const Status status = database_->Transact([&]() -> Status {
-    const std::array<SqlValue, 2> last = {chain_, **oldest - 1};
-    const auto anchor =
-        database_->Rows("SELECT hash, time_ms FROM entries WHERE chain = $1 AND seq = $2", last);
-    if (!anchor.ok()) return anchor.status();
-    if (anchor->empty())
+    const Result<bool> moved = BeginAt(*database_, chain_, **oldest);
+    if (!moved.ok()) return moved.status();
+    const std::array<SqlValue, 2> before = {chain_, **oldest};
+    const auto newest = database_->Rows(
+        "SELECT time_ms FROM entries WHERE chain = $1 AND seq < $2 ORDER BY seq DESC LIMIT 1",
+        before);
+    if (!newest.ok()) return newest.status();
+    if (!*moved || newest->empty())
       return Status::Invalid("entry " + std::to_string(**oldest - 1) + " of " + chain_ +
                              " is missing");
     v1::RecordedPruning pruning;
     pruning.set_first_seq(**oldest);
-    pruning.set_time_ms(Integer(anchor->front()[1]));
-    Draft draft;
-    draft.kind = EntryKind::kPruning;
-    draft.time = now;
-    draft.payload = Compress(pruning.SerializeAsString());
-    if (const auto written = Write({draft}, head); !written.ok()) return written.status();
-    const std::array<SqlValue, 3> values = {**oldest, anchor->front()[0], chain_};
-    if (Status done = database_->Run(
-            "UPDATE chains SET first_seq = $1, anchor = $2 WHERE chain = $3", values);
-        !done.ok())
-      return done;
-    const std::array<SqlValue, 2> before = {chain_, **oldest};
+    pruning.set_time_ms(Integer(newest->front()[0]));
+    if (const auto written = Write({DraftOf(EntryKind::kPruning, now, pruning)}, head);
+        !written.ok())
+      return written.status();
     if (Status done = database_->Run("DELETE FROM entries WHERE chain = $1 AND seq < $2", before);
         !done.ok())
       return done;
     const auto first = database_->Rows("SELECT MIN(time_ms) FROM entries");
     if (!first.ok()) return first.status();
-    const SqlValue unused =
-        Integer(first->front().front()) - static_cast<std::int64_t>(kContentMargin.count());
-    return database_->Run("DELETE FROM contents WHERE last_used_ms < $1", {&unused, 1});
+    return DropContents(*database_, FromMs(Integer(first->front().front())));
   });
   if (!status.ok()) return status;
   head_ = head;
@@ -291,9 +314,7 @@ Result<Entry> ReadEntry(const SqlRow& row) {
 
 Result<std::optional<Entry>> FindEntry(Database& database, const EntryId& id) {
   const std::array<SqlValue, 2> values = {id.chain, id.seq};
-  const auto rows = database.Rows(
-      "SELECT " + std::string(kEntryColumns) + " FROM entries WHERE chain = $1 AND seq = $2",
-      values);
+  const auto rows = database.Rows(SelectEntries("WHERE chain = $1 AND seq = $2"), values);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return std::optional<Entry>();
   Result<Entry> entry = ReadEntry(rows->front());
@@ -312,19 +333,12 @@ Fetch FetchFrom(Database& database) {
   };
 }
 
-// Asked in each database's own way: whichever answers.
 Result<std::int64_t> SizeOf(Database& database) {
-  for (const char* sql :
-       {"SELECT (SELECT page_count FROM pragma_page_count()) * (SELECT page_size FROM "
-        "pragma_page_size()) - (SELECT freelist_count FROM pragma_freelist_count()) * (SELECT "
-        "page_size FROM pragma_page_size())",
-        "SELECT pg_total_relation_size('entries') + pg_total_relation_size('contents') + "
-        "pg_total_relation_size('usage')"}) {
-    const auto rows = database.Rows(sql);
-    if (rows.ok() && !rows->empty()) return Integer(rows->front().front());
-    if (!rows.ok() && rows.status().code() != ErrorCode::kInvalid) return rows.status();
-  }
-  return Status::Invalid(database.Name() + ": its size is not told");
+  const auto rows = database.Rows(
+      "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count(), "
+      "pragma_freelist_count(), pragma_page_size()");
+  if (!rows.ok()) return rows.status();
+  return Integer(rows->front().front());
 }
 
 }  // namespace sobre

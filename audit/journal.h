@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "audit/digest.h"
@@ -96,9 +97,45 @@ class Journal {
   std::int64_t sealed_ = 0;  // number of the last seal
 };
 
-// Entries as they are read back.
-inline constexpr std::string_view kEntryColumns =
-    "chain, seq, kind, time_ms, pod_uid, namespace, pod, payload, hash";
+// A draft of no pod that holds a message of proto/sobre/v1/record.proto.
+template <class Message>
+Draft DraftOf(EntryKind kind, Timestamp time, const Message& message) {
+  Draft draft;
+  draft.kind = kind;
+  draft.time = time;
+  draft.payload = Compress(message.SerializeAsString());
+  return draft;
+}
+// Somebody's text as the columns of an entry hold it: whoever asks may write what no database
+// keeps.
+std::string ColumnText(std::string_view text);
+
+// What all that writes entries has in common. Statements for rows of `entries`, in the order that
+// ReadEntry() takes:
+std::string SelectEntries(std::string_view where_and_order);
+inline constexpr const char* kInsertEntry =
+    "INSERT INTO entries(chain, seq, kind, time_ms, pod_uid, namespace, pod, payload, hash) "
+    "VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+// Writes a content, or marks the one that is there as used now.
+Status PutContent(Database& database, const Content& content, Timestamp now);
+// Takes contents away that no entry since then can refer to.
+Status DropContents(Database& database, Timestamp oldest_entry);
+// Makes the chain begin at this entry; false, and nothing is changed, where the one before it is
+// not there.
+Result<bool> BeginAt(Database& database, const std::string& chain, std::int64_t first_seq);
+
+// Which contents have been written or marked lately and need not be again. Not thread-safe.
+class ContentMarks {
+ public:
+  // True, and then not for a while.
+  bool IsDue(const std::string& hash, Timestamp now);
+  void ForgetOld(Timestamp now);
+  void Clear() { marked_.clear(); }
+
+ private:
+  std::unordered_map<std::string, Timestamp> marked_;
+};
+
 Result<Entry> ReadEntry(const SqlRow& row);
 Result<std::optional<Entry>> FindEntry(Database& database, const EntryId& id);
 // Of a decision's message and the like; kInvalid names the entry.
@@ -114,7 +151,7 @@ Result<Message> Parse(const Entry& entry) {
 // Contents by hash.
 Fetch FetchFrom(Database& database);
 
-// How much of a database its tables take, without what pruning left free.
+// How much of SQLite's file is in use, without what pruning left free.
 Result<std::int64_t> SizeOf(Database& database);
 
 }  // namespace sobre

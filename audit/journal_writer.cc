@@ -15,10 +15,6 @@ constexpr Duration kRetry = std::chrono::seconds(1);
 constexpr std::size_t kMostInBatch = 500;
 constexpr Duration kBetweenLooks = std::chrono::seconds(5);
 constexpr Duration kBetweenPrunings = std::chrono::minutes(10);
-// A content is marked as used at most so often; pruning leaves an hour's margin.
-constexpr Duration kMarkAgain = std::chrono::minutes(20);
-// Decisions older than this are not waited for after a restart.
-constexpr Duration kOpenFor = std::chrono::hours(48);
 constexpr int kLastTries = 2;
 // Pods that are remembered over a restart; so many are read between two batches.
 constexpr std::size_t kMostRestored = 100'000;
@@ -144,7 +140,7 @@ void JournalWriter::Report(const Status& status) {
   // Whatever the connection is in, begin anew.
   journal_.reset();
   database_.reset();
-  stored_.clear();
+  stored_.Clear();
 }
 
 Status JournalWriter::Open(Timestamp now) {
@@ -173,9 +169,8 @@ Status JournalWriter::Restore(Timestamp now) {
   const std::array<SqlValue, 4> values = {journal_->chain(), restoring_->before, since,
                                           kRestorePage};
   const auto rows = database_->Rows(
-      "SELECT " + std::string(kEntryColumns) +
-          " FROM entries WHERE chain = $1 AND seq < $2 AND time_ms >= $3 AND kind IN ('decision', "
-          "'outcome') ORDER BY seq DESC LIMIT $4",
+      SelectEntries("WHERE chain = $1 AND seq < $2 AND time_ms >= $3 AND kind IN ('decision', "
+                    "'outcome') ORDER BY seq DESC LIMIT $4"),
       values);
   if (!rows.ok()) return rows.status();
   // What cannot be read is passed over: `sobre verify` names it.
@@ -208,12 +203,8 @@ JournalWriter::Batch JournalWriter::Compose(Timestamp now) {
     gap.set_to_ms(now.time_since_epoch().count());
     gap.set_reason(state_.problem.empty() ? "more decisions than could be written"
                                           : state_.problem);
-    Draft draft;
-    draft.kind = EntryKind::kGap;
-    draft.time = now;
-    draft.payload = Compress(gap.SerializeAsString());
     batch.gap = unsaid_;
-    batch.drafts.push_back(std::move(draft));
+    batch.drafts.push_back(DraftOf(EntryKind::kGap, now, gap));
     ++seq;
   }
   for (Item& item : backlog_) {
@@ -230,12 +221,8 @@ JournalWriter::Batch JournalWriter::Compose(Timestamp now) {
     }
     batch.drafts.push_back(std::move(draft));
     if (!item.known) continue;
-    for (const auto& content : item.known->contents) {
-      const auto [marked, added] = stored_.try_emplace(content->hash, now);
-      if (!added && now - marked->second < kMarkAgain) continue;
-      marked->second = now;
-      batch.contents.push_back(content);
-    }
+    for (const auto& content : item.known->contents)
+      if (stored_.IsDue(content->hash, now)) batch.contents.push_back(content);
   }
   return batch;
 }
@@ -314,8 +301,8 @@ Status JournalWriter::Maintain(Timestamp now) {
   const Result<bool> pruned = journal_->Prune(*options_.retention, now);
   if (!pruned.ok()) return pruned.status();
   // Contents that nothing kept refers to are gone, and unknown to `stored_`.
-  if (*pruned) stored_.clear();
-  std::erase_if(stored_, [&](const auto& entry) { return now - entry.second > 2 * kMarkAgain; });
+  if (*pruned) stored_.Clear();
+  stored_.ForgetOld(now);
   const std::lock_guard lock(mutex_);
   state_.head = journal_->head();
   return Status::Ok();

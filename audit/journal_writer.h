@@ -9,7 +9,6 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -116,7 +115,7 @@ class JournalWriter {
   // Of the thread alone.
   std::unique_ptr<Database> database_;
   std::optional<Journal> journal_;
-  std::unordered_map<std::string, Timestamp> stored_;  // contents, by when they were last marked
+  ContentMarks stored_;
   struct Restoring {
     std::int64_t before = 0;  // entries from here on were read; 0: none
     std::unordered_set<std::string> pods;

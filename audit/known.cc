@@ -76,9 +76,6 @@ class Describer {
     to->set_cpu_price_share(node.cpu_price_share.value());
     to->set_memory_price_share(node.memory_price_share.value());
     to->set_gpu_price_share(node.gpu_price_share.value());
-    const auto [kind, added] = kinds_.emplace(to->SerializeAsString(), known_.kinds);
-    if (added) ++known_.kinds;
-    known_.alike.push_back(kind->second);
     to->set_name(node.facts->name);
   }
 
@@ -170,7 +167,6 @@ class Describer {
   Shared<v1::RecordedPlace> places_;
   Shared<v1::RecordedPrice> prices_;
   std::unordered_map<std::int64_t, std::int32_t> times_;
-  std::unordered_map<std::string, std::int32_t> kinds_;
 };
 
 // Whatever the standard library's hash may be: parts stay the same from one program to the next.
@@ -296,6 +292,7 @@ Known Describe(std::shared_ptr<const Snapshot> snapshot) {
   }
   Describer describer(known);
   for (const NodeRecord& node : snapshot->nodes()) describer.Add(node);
+  known.alike = AlikeOf(known.message);
   known.snapshot = std::move(snapshot);
   return known;
 }

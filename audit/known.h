@@ -30,7 +30,6 @@ struct Known {
   std::vector<std::int64_t> times_ms;
   // By node: nodes with the same number differ in name alone.
   std::vector<std::int32_t> alike;
-  std::int32_t kinds = 0;
 };
 Known Describe(std::shared_ptr<const Snapshot> snapshot);
 // Known::alike of what Describe() made.

@@ -14,7 +14,6 @@ namespace {
 // A pod is bound milliseconds after its decision, or waits for long.
 constexpr Duration kKeepSnapshot = std::chrono::minutes(2);
 constexpr std::size_t kMostSnapshots = 16;
-constexpr Duration kOpenFor = std::chrono::hours(48);
 constexpr Duration kUntold = std::chrono::minutes(10);
 // kube-scheduler's scores reach 100, an extender's 10.
 constexpr std::int64_t kSchedulerPoints = 10;
@@ -27,6 +26,13 @@ void SetCertified(const OpenDecision& open, const NodeRecord& node, v1::Recorded
 }
 
 }  // namespace
+
+MeanOfCandidates MeanOf(const v1::RecordedFigures& figures) {
+  MeanOfCandidates mean;
+  if (figures.has_gco2e()) mean.gco2e_per_hour = figures.gco2e();
+  if (figures.has_eur()) mean.eur_per_hour = figures.eur();
+  return mean;
+}
 
 OpenDecision OpenOf(const v1::Record& record, const EntryId& id) {
   OpenDecision open;
@@ -55,39 +61,39 @@ OpenDecision OpenOf(const DecisionCase& made, const v1::Record& record,
   return open;
 }
 
-void OutcomeBook::Decided(const std::string& uid, OpenDecision decision, const Each& closed) {
+void OutcomeBook::Decided(const std::string& uid, OpenDecision decision) {
   decided_.insert(uid);
-  Open(uid, std::move(decision), closed);
+  Open(uid, std::move(decision));
 }
 
-void OutcomeBook::Open(const std::string& uid, OpenDecision decision, const Each& closed) {
+void OutcomeBook::Open(const std::string& uid, OpenDecision decision) {
   open_[uid] = std::move(decision);
   // The watch may be ahead of us.
   if (const auto pod = present_.find(uid); pod != present_.end() && !pod->second.empty())
-    Close(uid, pod->second, closed);
+    Close(uid, pod->second);
 }
 
-void OutcomeBook::Restore(const std::string& uid, OpenDecision decision, const Each& closed) {
-  if (!decided_.contains(uid)) Open(uid, std::move(decision), closed);
+void OutcomeBook::Restore(const std::string& uid, OpenDecision decision) {
+  if (!decided_.contains(uid)) Open(uid, std::move(decision));
 }
 
-void OutcomeBook::Seen(const std::string& uid, const std::string& node, const Each& closed) {
+void OutcomeBook::Seen(const std::string& uid, const std::string& node) {
   std::string& held = present_[uid];
   if (!held.empty() || node.empty()) return;
   held = node;
-  Close(uid, node, closed);
+  Close(uid, node);
 }
 
-void OutcomeBook::Gone(const std::string& uid, const Each& closed) {
+void OutcomeBook::Gone(const std::string& uid) {
   present_.erase(uid);
-  Close(uid, "", closed);
+  Close(uid, "");
 }
 
-void OutcomeBook::AllKnown(const Each& closed) {
+void OutcomeBook::AllKnown() {
   std::vector<std::string> lost;
   for (const auto& [uid, open] : open_)
     if (open.restored && !present_.contains(uid)) lost.push_back(uid);
-  for (const std::string& uid : lost) Close(uid, "", closed);
+  for (const std::string& uid : lost) Close(uid, "");
 }
 
 void OutcomeBook::Age(Timestamp now) {
@@ -114,12 +120,12 @@ void OutcomeBook::Age(Timestamp now) {
   }
 }
 
-void OutcomeBook::Close(const std::string& uid, const std::string& node, const Each& closed) {
+void OutcomeBook::Close(const std::string& uid, const std::string& node) {
   const auto found = open_.find(uid);
   if (found == open_.end()) return;
   const OpenDecision open = std::move(found->second);
   open_.erase(found);
-  closed(Judge(open, uid, node));
+  closed_(Judge(open, uid, node));
 }
 
 Closed OutcomeBook::Judge(const OpenDecision& open, const std::string& uid,

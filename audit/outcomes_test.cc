@@ -23,7 +23,7 @@ class OutcomesTest : public ::testing::Test {
     DecisionRequest request = RequestFor(policy_);
     request.pod.uid = uid;
     const auto made = CaseFor(world_.Snapshot(), names, request);
-    book_.Decided(uid, OpenOf(*made, SelfContained(*made), Numbered(++seq_)), each_);
+    book_.Decided(uid, OpenOf(*made, SelfContained(*made), Numbered(++seq_)));
   }
   static std::shared_ptr<Ticket> Numbered(std::int64_t seq) {
     return std::make_shared<Ticket>(Ticket{"sobre-0", seq});
@@ -33,16 +33,15 @@ class OutcomesTest : public ::testing::Test {
   Policy policy_;
   std::int64_t seq_ = 0;
   std::vector<Closed> closed_;
-  OutcomeBook::Each each_ = [this](Closed closed) { closed_.push_back(std::move(closed)); };
-  OutcomeBook book_{25};
+  OutcomeBook book_{25, [this](Closed closed) { closed_.push_back(std::move(closed)); }};
 };
 
 TEST_F(OutcomesTest, OnTheBestNode) {
   Decide("a");
-  book_.Seen("a", "", each_);
+  book_.Seen("a", "");
   EXPECT_TRUE(closed_.empty());
-  book_.Seen("a", "fr", each_);
-  book_.Seen("a", "fr", each_);
+  book_.Seen("a", "fr");
+  book_.Seen("a", "fr");
   ASSERT_EQ(closed_.size(), 1U);
   const v1::RecordedOutcome& outcome = closed_[0].outcome;
   EXPECT_EQ(outcome.node(), "fr");
@@ -56,11 +55,11 @@ TEST_F(OutcomesTest, OnTheBestNode) {
 
 TEST_F(OutcomesTest, OnAnother) {
   Decide("tie");
-  book_.Seen("tie", "fr2", each_);
+  book_.Seen("tie", "fr2");
   EXPECT_EQ(closed_.back().outcome.why(), "as good: both score 10");
   EXPECT_TRUE(closed_.back().agreed);
   Decide("worse");
-  book_.Seen("worse", "de", each_);
+  book_.Seen("worse", "de");
   const v1::RecordedOutcome& worse = closed_.back().outcome;
   EXPECT_EQ(worse.best_score(), 10);
   EXPECT_THAT(worse.why(), HasSubstr("its other scores in kube-scheduler are at least " +
@@ -68,11 +67,11 @@ TEST_F(OutcomesTest, OnAnother) {
   EXPECT_GT(worse.report().gco2e(), worse.best().gco2e());
   EXPECT_FALSE(closed_.back().agreed);
   Decide("elsewhere");
-  book_.Seen("elsewhere", "pl", each_);
+  book_.Seen("elsewhere", "pl");
   EXPECT_THAT(closed_.back().outcome.why(), HasSubstr("did not ask about it"));
   policy_.mode = Mode::kShadow;
   Decide("shadow");
-  book_.Seen("shadow", "de", each_);
+  book_.Seen("shadow", "de");
   EXPECT_THAT(closed_.back().outcome.why(), HasSubstr("shadow mode"));
 }
 
@@ -81,10 +80,10 @@ TEST_F(OutcomesTest, ACertificateCountsAsItDoesForTheLimit) {
   world_.Node("s3ns", "s3ns", "u-france-east1").Price("s3ns", 0.4);
   policy_.limits.certifications = {"secnumcloud"};
   Decide("kept", {"s3ns", "fr"});
-  book_.Seen("kept", "s3ns", each_);
+  book_.Seen("kept", "s3ns");
   EXPECT_TRUE(closed_.back().outcome.certified()) << "by the catalogue";
   Decide("broken", {"s3ns", "fr"});
-  book_.Seen("broken", "fr", each_);
+  book_.Seen("broken", "fr");
   EXPECT_FALSE(closed_.back().outcome.certified());
   EXPECT_EQ(closed_.back().outcome.certifications_size(), 1);
 }
@@ -92,13 +91,13 @@ TEST_F(OutcomesTest, ACertificateCountsAsItDoesForTheLimit) {
 TEST_F(OutcomesTest, TheLastDecisionOfAPodCounts) {
   Decide("a");
   Decide("a", {"de", "pl"});
-  book_.Seen("a", "de", each_);
+  book_.Seen("a", "de");
   ASSERT_EQ(closed_.size(), 1U);
   EXPECT_EQ(closed_[0].ticket->seq, 2);
 }
 
 TEST_F(OutcomesTest, TheWatchMayBeAhead) {
-  book_.Seen("a", "fr", each_);
+  book_.Seen("a", "fr");
   EXPECT_TRUE(closed_.empty());
   Decide("a");
   ASSERT_EQ(closed_.size(), 1U);
@@ -107,8 +106,8 @@ TEST_F(OutcomesTest, TheWatchMayBeAhead) {
 
 TEST_F(OutcomesTest, APodThatLeaves) {
   Decide("a");
-  book_.Seen("a", "", each_);
-  book_.Gone("a", each_);
+  book_.Seen("a", "");
+  book_.Gone("a");
   ASSERT_EQ(closed_.size(), 1U);
   EXPECT_EQ(closed_[0].outcome.node(), "");
   EXPECT_THAT(closed_[0].outcome.why(), HasSubstr("left before it was bound"));
@@ -119,24 +118,24 @@ TEST_F(OutcomesTest, AfterARestart) {
   policy_.limits.certifications = {"SecNumCloud"};
   const auto record = SelfContained(*CaseFor(world_.Snapshot(), {"fr", "de"}, RequestFor(policy_)));
   for (const char* uid : {"bound", "pending", "gone"})
-    book_.Restore(uid, OpenOf(record, {"sobre-0", 5}), each_);
-  book_.Seen("bound", "fr", each_);
-  book_.Seen("pending", "", each_);
-  book_.AllKnown(each_);
+    book_.Restore(uid, OpenOf(record, {"sobre-0", 5}));
+  book_.Seen("bound", "fr");
+  book_.Seen("pending", "");
+  book_.AllKnown();
   ASSERT_EQ(closed_.size(), 2U);
   EXPECT_EQ(closed_[0].outcome.node(), "fr");
   EXPECT_EQ(closed_[1].outcome.pod_uid(), "gone");
   EXPECT_THAT(closed_[1].outcome.why(), HasSubstr("gone when somebody looked again"));
   // A newer decision is not overwritten by what is read back.
   Decide("pending");
-  book_.Restore("pending", OpenOf(record, {"sobre-0", 5}), each_);
+  book_.Restore("pending", OpenOf(record, {"sobre-0", 5}));
   EXPECT_EQ(book_.open(), 1U);
 }
 
 TEST_F(OutcomesTest, OldOnesLetGoOfTheirSnapshots) {
   Decide("a");
   book_.Age(TestWorld::kTime + std::chrono::minutes(3));
-  book_.Seen("a", "de", each_);
+  book_.Seen("a", "de");
   EXPECT_THAT(closed_.at(0).outcome.why(), HasSubstr("waited for long"));
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <set>
 
 #include "base/text.h"
 
@@ -26,10 +25,6 @@ bool BeginsAttempt(const Call& call, const Placement& last) {
   const bool skewed = !has(true) && first.id.chain != call.id.chain &&
                       call.record.answered_ms() - first.record.answered_ms() < kClockSkewMs;
   return !skewed;
-}
-
-std::string SelectEntries(const std::string& where) {
-  return "SELECT " + std::string(kEntryColumns) + " FROM entries WHERE " + where;
 }
 
 // The uid of the pod that was decided on last among those that match.
@@ -83,18 +78,19 @@ std::vector<Placement> JoinCalls(std::vector<Call> calls, std::vector<Outcome> o
     placements.back().calls.push_back(std::move(call));
   }
   for (std::size_t i = 0; i < placements.size(); ++i) {
-    Placement& placement = placements[i];
-    placement.attempt = i + 1;
-    placement.attempts = placements.size();
-    for (Outcome& outcome : outcomes) {
-      const auto is_of = [&](const Call& call) {
-        return call.id.chain == outcome.record.chain() && call.id.seq == outcome.record.seq();
-      };
-      if (std::none_of(placement.calls.begin(), placement.calls.end(), is_of)) continue;
-      // Of an earlier attempt another replica was waiting to hear, too.
-      if (i + 1 < placements.size()) continue;
-      if (!placement.outcome || is_of(placement.decisive())) placement.outcome = outcome;
-    }
+    placements[i].attempt = i + 1;
+    placements[i].attempts = placements.size();
+  }
+  if (placements.empty()) return placements;
+  // What another replica wrote of an earlier attempt, which it was still waiting for, is no
+  // outcome.
+  Placement& last = placements.back();
+  for (Outcome& outcome : outcomes) {
+    const auto is_of = [&](const Call& call) {
+      return call.id.chain == outcome.record.chain() && call.id.seq == outcome.record.seq();
+    };
+    if (std::none_of(last.calls.begin(), last.calls.end(), is_of)) continue;
+    if (!last.outcome || is_of(last.decisive())) last.outcome = std::move(outcome);
   }
   return placements;
 }
@@ -103,7 +99,8 @@ Result<std::vector<Placement>> PlacementsOf(Database& database, const std::strin
   std::vector<Call> calls;
   std::vector<Outcome> outcomes;
   const SqlValue value = pod_uid;
-  const auto rows = database.Rows(SelectEntries("pod_uid = $1 ORDER BY chain, seq"), {&value, 1});
+  const auto rows =
+      database.Rows(SelectEntries("WHERE pod_uid = $1 ORDER BY chain, seq"), {&value, 1});
   if (!rows.ok()) return rows.status();
   for (const SqlRow& row : *rows) {
     Result<Entry> entry = ReadEntry(row);
@@ -122,18 +119,19 @@ Result<std::vector<Placement>> PlacementsOf(Database& database, const std::strin
   return JoinCalls(std::move(calls), std::move(outcomes));
 }
 
-Result<std::optional<v1::RecordedFigures>> MeanOf(Database& database, const std::string& pod_uid) {
+Result<std::optional<MeanOfCandidates>> MeanOnRecord(Database& database,
+                                                     const std::string& pod_uid) {
   const SqlValue value = pod_uid;
   const auto rows = database.Rows(
-      SelectEntries("pod_uid = $1 AND kind = 'outcome' ORDER BY time_ms DESC LIMIT 1"),
+      SelectEntries("WHERE pod_uid = $1 AND kind = 'outcome' ORDER BY time_ms DESC LIMIT 1"),
       {&value, 1});
   if (!rows.ok()) return rows.status();
-  if (rows->empty()) return std::optional<v1::RecordedFigures>();
+  if (rows->empty()) return std::optional<MeanOfCandidates>();
   const Result<Entry> entry = ReadEntry(rows->front());
   if (!entry.ok()) return entry.status();
   const auto outcome = Parse<v1::RecordedOutcome>(*entry);
   if (!outcome.ok()) return outcome.status();
-  return std::optional(outcome->mean());
+  return std::optional(MeanOf(outcome->mean()));
 }
 
 Result<Placement> FindPlacement(Database& database, std::string_view what) {

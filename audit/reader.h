@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "audit/journal.h"
+#include "audit/outcomes.h"
 #include "audit/report.h"
 #include "base/status.h"
 #include "proto/sobre/v1/record.pb.h"
@@ -50,7 +51,8 @@ Result<Placement> FindPlacement(Database& database, std::string_view what);
 
 // What the mean of the candidates of a pod's last decision would have taken; nothing where no
 // outcome is kept.
-Result<std::optional<v1::RecordedFigures>> MeanOf(Database& database, const std::string& pod_uid);
+Result<std::optional<MeanOfCandidates>> MeanOnRecord(Database& database,
+                                                     const std::string& pod_uid);
 
 // Of decisions that were answered in [from, to), with their outcomes whenever they came. Each
 // attempt counts once; a pod's outcome belongs to its last attempt. Says nothing of hours.

@@ -199,7 +199,8 @@ class Results {
     for (const std::size_t i : order_) {
       const Candidate& candidate = decision_.candidates[i];
       scores += static_cast<char>(candidate.score);
-      const Kind& kind = KindOf(candidate);
+      Kind& kind = KindOf(candidate);
+      ++kind.count;
       AddToDigest(candidate, kind);
       if (kind.refusal) {
         if (record.refused() == 0) record.set_refusal(kind.refusal->reason);
@@ -242,7 +243,6 @@ class Results {
         candidate.node == Snapshot::kUnknownNode
             ? stranger_
             : kinds_[static_cast<std::size_t>(alike_[static_cast<std::size_t>(candidate.node)])];
-    ++kind.count;
     if (kind.judged) return kind;
     kind.judged = true;
     kind.units = candidate.units;
@@ -280,7 +280,7 @@ class Results {
     to->set_score(candidate.score);
     if (candidate.placement.grams_known) to->set_gco2e_per_hour(candidate.placement.grams.value());
     if (candidate.placement.euros_known) to->set_eur_per_hour(candidate.placement.euros.value());
-    *to->mutable_report() = FiguresOf(Attribute(request_, decision_, candidate, snapshot_));
+    *to->mutable_report() = FiguresOf(KindOf(candidate).report);
   }
 
   // Kinds in the order of their numbers, so that sums are the same wherever they are made.

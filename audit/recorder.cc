@@ -1,9 +1,5 @@
 #include "audit/recorder.h"
 
-#include <algorithm>
-
-#include "base/text.h"
-
 namespace sobre {
 namespace {
 
@@ -12,19 +8,12 @@ constexpr Duration kPause = std::chrono::milliseconds(5);
 constexpr std::int64_t kMostQueuedCandidates = 500'000;
 
 constexpr Duration kBetweenAgings = std::chrono::seconds(1);
-constexpr std::size_t kLongestName = 253;
-
-MeanOfCandidates MeanOf(const v1::RecordedFigures& figures) {
-  MeanOfCandidates mean;
-  if (figures.has_gco2e()) mean.gco2e_per_hour = figures.gco2e();
-  if (figures.has_eur()) mean.eur_per_hour = figures.eur();
-  return mean;
-}
 
 }  // namespace
 
 Recorder::Recorder(RecorderOptions options, std::function<void(const DecisionCase&)> on_case)
-    : on_case_(std::move(on_case)), book_(options.extender_weight) {
+    : on_case_(std::move(on_case)),
+      book_(options.extender_weight, [this](Closed closed) { Put(std::move(closed)); }) {
   if (options.journal) journal_ = std::make_unique<JournalWriter>(*std::move(options.journal));
   thread_ = std::thread([this] { Run(); });
 }
@@ -179,17 +168,15 @@ void Recorder::TakeCase(const DecisionCase& made) {
   JournalWriter::Item item;
   item.draft.kind = EntryKind::kDecision;
   item.draft.time = made.answered;
-  // Whoever asks may write what no database keeps.
-  item.draft.pod_uid = Printable(made.request.pod.uid, kLongestName);
-  item.draft.namespace_name = Printable(made.request.pod.namespace_name, kLongestName);
-  item.draft.pod = Printable(made.request.pod.name, kLongestName);
+  item.draft.pod_uid = ColumnText(made.request.pod.uid);
+  item.draft.namespace_name = ColumnText(made.request.pod.namespace_name);
+  item.draft.pod = ColumnText(made.request.pod.name);
   item.draft.payload = Compress(record.SerializeAsString());
   item.known = written_;
   item.ticket = std::make_shared<Ticket>();
   OpenDecision open = OpenOf(made, record, item.ticket);
   if (!journal_->Put(std::move(item))) return;
-  book_.Decided(made.request.pod.uid, std::move(open),
-                [this](Closed closed) { Put(std::move(closed)); });
+  book_.Decided(made.request.pod.uid, std::move(open));
 }
 
 void Recorder::TakeRestored() {
@@ -197,9 +184,8 @@ void Recorder::TakeRestored() {
   auto restored = journal_->TakeRestored();
   if (!restored) return;
   restored_ = true;
-  const auto put = [this](Closed closed) { Put(std::move(closed)); };
-  for (auto& [uid, decision] : *restored) book_.Restore(uid, std::move(decision), put);
-  if (pods_listed_) ForgetTheGone();
+  for (auto& [uid, decision] : *restored) book_.Restore(uid, std::move(decision));
+  if (pods_listed_) book_.AllKnown();
 }
 
 void Recorder::TakeAdopted() {
@@ -211,31 +197,24 @@ void Recorder::TakeAdopted() {
     adopted.swap(adopted_);
   }
   if (adopted.empty()) return;
-  for (auto& [uid, decision] : adopted)
-    book_.Restore(uid, std::move(decision), [this](Closed closed) { Put(std::move(closed)); });
-  ForgetTheGone();
-}
-
-// All pods were told, and all that was restored.
-void Recorder::ForgetTheGone() {
-  book_.AllKnown([this](Closed closed) { Put(std::move(closed)); });
+  for (auto& [uid, decision] : adopted) book_.Restore(uid, std::move(decision));
+  book_.AllKnown();
 }
 
 void Recorder::TakeEvent(const PodEvent& event) {
-  const auto put = [this](Closed closed) { Put(std::move(closed)); };
   switch (event.what) {
     case PodEvent::What::kSeen:
-      book_.Seen(event.uid, event.node, put);
+      book_.Seen(event.uid, event.node);
       break;
     case PodEvent::What::kGone: {
-      book_.Gone(event.uid, put);
+      book_.Gone(event.uid);
       const std::lock_guard lock(mutex_);
       means_.erase(event.uid);
       break;
     }
     case PodEvent::What::kListed:
       pods_listed_ = true;
-      if (restored_) ForgetTheGone();
+      if (restored_) book_.AllKnown();
   }
 }
 
@@ -249,9 +228,9 @@ void Recorder::Put(Closed closed) {
   JournalWriter::Item item;
   item.draft.kind = EntryKind::kOutcome;
   item.draft.time = Now();
-  item.draft.pod_uid = Printable(closed.outcome.pod_uid(), kLongestName);
-  item.draft.namespace_name = Printable(closed.outcome.namespace_(), kLongestName);
-  item.draft.pod = Printable(closed.outcome.pod(), kLongestName);
+  item.draft.pod_uid = ColumnText(closed.outcome.pod_uid());
+  item.draft.namespace_name = ColumnText(closed.outcome.namespace_());
+  item.draft.pod = ColumnText(closed.outcome.pod());
   item.ticket = std::move(closed.ticket);
   item.outcome = std::move(closed.outcome);
   journal_->Put(std::move(item));

@@ -37,12 +37,6 @@ struct RecorderState {
   std::uint64_t open_decisions = 0;
 };
 
-// What the mean of the feasible candidates would take, by hour, report ledger.
-struct MeanOfCandidates {
-  std::optional<double> gco2e_per_hour;
-  std::optional<double> eur_per_hour;
-};
-
 class Recorder;
 
 // Gives a case back to be used again.
@@ -102,7 +96,6 @@ class Recorder {
   void TakeEvent(const PodEvent& event);
   void TakeRestored();
   void TakeAdopted();
-  void ForgetTheGone();
   void Put(Closed closed);
   void Describe(const std::shared_ptr<const Snapshot>& snapshot);
 

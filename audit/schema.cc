@@ -73,8 +73,9 @@ Status MigrateSchema(Database& database) {
     const std::int64_t done = rows->empty() ? 0 : Integer(rows->front().front());
     const auto all = static_cast<std::int64_t>(kSteps.size());
     if (done > all)
-      return Status::Denied("its tables are of a newer version (" + std::to_string(done) +
-                            "; this program knows " + std::to_string(all) + ")");
+      return Status::Denied(database.Name() + ": its tables are of a newer version (" +
+                            std::to_string(done) + "; this program knows " + std::to_string(all) +
+                            ")");
     for (std::int64_t step = done; step < all; ++step) {
       if (Status status = database.Run(kSteps[static_cast<std::size_t>(step)]); !status.ok())
         return status;
@@ -82,6 +83,12 @@ Status MigrateSchema(Database& database) {
     const SqlValue parameter = all;
     return database.Run("UPDATE schema_version SET step = $1 WHERE id = 1", {&parameter, 1});
   });
+}
+
+Result<std::unique_ptr<Database>> Migrated(Result<std::unique_ptr<Database>> opened) {
+  if (!opened.ok()) return opened;
+  if (Status status = MigrateSchema(**opened); !status.ok()) return status;
+  return opened;
 }
 
 }  // namespace sobre

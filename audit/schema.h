@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+
 #include "base/status.h"
 #include "store/database.h"
 
@@ -8,5 +10,8 @@ namespace sobre {
 // Brings the tables of a database to this program's version, step by step, each in a transaction;
 // safe where two replicas start at once. kDenied where a newer program has been there.
 Status MigrateSchema(Database& database);
+
+// The database that was opened, with its tables up to date; passes an error on.
+Result<std::unique_ptr<Database>> Migrated(Result<std::unique_ptr<Database>> opened);
 
 }  // namespace sobre

@@ -11,26 +11,15 @@
 namespace sobre {
 namespace {
 
+using read_back::FromMs;
 using read_back::ToMs;
 
 constexpr std::int64_t kPage = 200;
-constexpr Duration kMarkAgain = std::chrono::minutes(20);
 constexpr Duration kBetweenTrims = std::chrono::minutes(1);
 constexpr Duration kBetweenMaintenances = std::chrono::seconds(30);
 constexpr Duration kBetweenPrunings = std::chrono::minutes(10);
-constexpr Duration kContentMargin = std::chrono::hours(1);
-// Pods that wait longer are not looked after.
-constexpr Duration kAdoptFor = std::chrono::hours(48);
 constexpr std::int64_t kDeletedAtOnce = 5000;
 constexpr std::int64_t kMostAdopted = 500;
-
-Status Insert(Database& database, const Content& content, Timestamp now) {
-  const std::array<SqlValue, 3> values = {Blob{content.hash}, Blob{content.bytes}, ToMs(now)};
-  return database.Run(
-      "INSERT INTO contents(hash, bytes, last_used_ms) VALUES($1, $2, $3) "
-      "ON CONFLICT (hash) DO UPDATE SET last_used_ms = excluded.last_used_ms",
-      values);
-}
 
 }  // namespace
 
@@ -82,7 +71,7 @@ void Shipper::Run() {
     local_.reset();
     shared_.reset();
     arrived_.clear();
-    marked_.clear();
+    marked_.Clear();
   }
 }
 
@@ -161,31 +150,21 @@ void Shipper::PutPruning(std::int64_t first_seq, Timestamp now, const char* reas
   pruning.set_first_seq(first_seq);
   pruning.set_time_ms(ToMs(now - options_.keep));
   pruning.set_reason(reason);
-  Draft draft;
-  draft.kind = EntryKind::kPruning;
-  draft.time = now;
-  draft.payload = Compress(pruning.SerializeAsString());
   const std::lock_guard lock(calls_);
-  if (attached_ && options_.put) options_.put(std::move(draft));
+  if (attached_ && options_.put) options_.put(DraftOf(EntryKind::kPruning, now, pruning));
 }
 
 Result<std::vector<Content>> Shipper::ContentsOf(const std::vector<Entry>& entries, Timestamp now) {
   const Fetch fetch = FetchFrom(*local_);
   std::vector<Content> contents;
-  const auto is_new = [&](const std::string& hash) {
-    const auto [marked, added] = marked_.try_emplace(hash, now);
-    if (!added && now - marked->second < kMarkAgain) return false;
-    marked->second = now;
-    return true;
-  };
   for (const Entry& entry : entries) {
     if (entry.kind != EntryKind::kDecision) continue;
     const auto record = Parse<v1::Record>(entry);
     if (!record.ok()) return record.status();
-    if (!is_new(record->known_sha256())) continue;
+    if (!marked_.IsDue(record->known_sha256(), now)) continue;
     std::vector<std::string> hashes = {record->known_sha256()};
     for (std::size_t i = 0; i < hashes.size(); ++i) {
-      if (i > 0 && !is_new(hashes[i])) continue;
+      if (i > 0 && !marked_.IsDue(hashes[i], now)) continue;
       Result<std::string> bytes = fetch(hashes[i]);
       if (!bytes.ok()) return bytes.status();
       if (i == 0) {
@@ -205,10 +184,8 @@ Result<std::vector<Content>> Shipper::ContentsOf(const std::vector<Entry>& entri
 Result<std::int64_t> Shipper::ShipSome(const std::string& chain, Timestamp now) {
   std::int64_t& arrived = arrived_[chain];
   const std::array<SqlValue, 3> after = {chain, arrived, kPage};
-  const auto rows = local_->Rows("SELECT " + std::string(kEntryColumns) +
-                                     " FROM entries WHERE chain = $1 AND seq > $2 "
-                                     "ORDER BY seq LIMIT $3",
-                                 after);
+  const auto rows =
+      local_->Rows(SelectEntries("WHERE chain = $1 AND seq > $2 ORDER BY seq LIMIT $3"), after);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return 0;
   std::vector<Entry> entries;
@@ -226,14 +203,11 @@ Result<std::int64_t> Shipper::ShipSome(const std::string& chain, Timestamp now) 
   if (!contents.ok()) return contents.status();
   const Status status = shared_->Transact([&]() -> Status {
     for (const Content& content : *contents)
-      if (Status done = Insert(*shared_, content, now); !done.ok()) return done;
+      if (Status done = PutContent(*shared_, content, now); !done.ok()) return done;
     for (const SqlRow& row : *rows) {
       // A commit whose answer was lost did arrive.
-      if (Status done = shared_->Run(
-              "INSERT INTO entries(chain, seq, kind, time_ms, pod_uid, namespace, pod, payload, "
-              "hash) VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (chain, seq) DO "
-              "NOTHING",
-              row);
+      if (Status done =
+              shared_->Run(std::string(kInsertEntry) + " ON CONFLICT (chain, seq) DO NOTHING", row);
           !done.ok())
         return done;
     }
@@ -263,30 +237,22 @@ Status Shipper::Trim(const std::string& chain, Timestamp now) {
       arrived);
   if (!seal.ok()) return seal.status();
   const std::int64_t first = Integer(seal->front().front());
-  const std::array<SqlValue, 2> before = {chain, first - 1};
-  const auto anchor =
-      local_->Rows("SELECT hash FROM entries WHERE chain = $1 AND seq = $2", before);
-  if (!anchor.ok()) return anchor.status();
-  if (anchor->empty()) return Status::Ok();
   return local_->Transact([&]() -> Status {
-    const std::array<SqlValue, 3> values = {first, (*anchor)[0][0], chain};
-    if (Status done =
-            local_->Run("UPDATE chains SET first_seq = $1, anchor = $2 WHERE chain = $3", values);
-        !done.ok())
-      return done;
+    const Result<bool> moved = BeginAt(*local_, chain, first);
+    if (!moved.ok()) return moved.status();
+    if (!*moved) return Status::Ok();
     const std::array<SqlValue, 2> older = {chain, first};
     if (Status done = local_->Run("DELETE FROM entries WHERE chain = $1 AND seq < $2", older);
         !done.ok())
       return done;
-    const SqlValue unused = ToMs(now - options_.keep_local - kContentMargin);
-    return local_->Run("DELETE FROM contents WHERE last_used_ms < $1", {&unused, 1});
+    return DropContents(*local_, now - options_.keep_local);
   });
 }
 
 Status Shipper::Maintain(Timestamp now) {
   if (now < next_maintenance_ || arrived_.empty()) return Status::Ok();
   next_maintenance_ = now + kBetweenMaintenances;
-  std::erase_if(marked_, [&](const auto& entry) { return now - entry.second > 2 * kMarkAgain; });
+  marked_.ForgetOld(now);
   const bool prune = now >= next_pruning_;
   if (prune) next_pruning_ = now + kBetweenPrunings;
   for (const auto& [chain, seq] : arrived_) {
@@ -327,12 +293,7 @@ Status Shipper::AskToPrune(const std::string& chain, Timestamp now) {
 Status Shipper::Prune(const std::string& chain, const Entry& entry) {
   const auto pruning = Parse<v1::RecordedPruning>(entry);
   if (!pruning.ok()) return pruning.status();
-  const std::array<SqlValue, 2> last = {chain, pruning->first_seq() - 1};
-  const auto anchor = shared_->Rows("SELECT hash FROM entries WHERE chain = $1 AND seq = $2", last);
-  if (!anchor.ok()) return anchor.status();
-  if (anchor->empty()) return Status::Ok();
-  const std::array<SqlValue, 3> values = {pruning->first_seq(), (*anchor)[0][0], chain};
-  return shared_->Run("UPDATE chains SET first_seq = $1, anchor = $2 WHERE chain = $3", values);
+  return BeginAt(*shared_, chain, pruning->first_seq()).status();
 }
 
 // A portion at a time: a statement may take seconds, not minutes.
@@ -375,30 +336,28 @@ Status Shipper::ForgetDeadChains(Timestamp now) {
         !status.ok())
       return status;
   }
-  const SqlValue settled = ToMs(now - kAdoptFor);
+  const SqlValue settled = ToMs(now - kOpenFor);
   if (Status status =
           shared_->Run("DELETE FROM outcome_claims WHERE claimed_ms < $1", {&settled, 1});
       !status.ok())
     return status;
   const auto first = shared_->Rows("SELECT MIN(time_ms) FROM entries WHERE kind = 'decision'");
   if (!first.ok()) return first.status();
-  const SqlValue unused = Integer(first->front().front()) - kContentMargin.count();
-  return shared_->Run("DELETE FROM contents WHERE last_used_ms < $1", {&unused, 1});
+  return DropContents(*shared_, FromMs(Integer(first->front().front())));
 }
 
 // Decisions of replicas that have been silent for long, whose pods have no outcome: claimed by one.
 Status Shipper::Adopt(const std::string& chain, Timestamp now) {
-  const std::array<SqlValue, 4> values = {chain, ToMs(now - options_.silent), ToMs(now - kAdoptFor),
+  const std::array<SqlValue, 4> values = {chain, ToMs(now - options_.silent), ToMs(now - kOpenFor),
                                           kMostAdopted};
   const auto rows = shared_->Rows(
-      "SELECT " + std::string(kEntryColumns) +
-          " FROM entries d WHERE kind = 'decision' AND chain <> $1 AND chain IN (SELECT chain FROM "
-          "chains WHERE last_seen_ms < $2) AND time_ms > $3 AND NOT EXISTS (SELECT 1 FROM "
-          "outcome_claims held WHERE held.chain = d.chain AND held.seq = d.seq AND held.claimed_by "
-          "IN (SELECT chain FROM chains WHERE last_seen_ms >= $2)) AND NOT EXISTS (SELECT 1 FROM "
-          "entries "
-          "later WHERE later.pod_uid = d.pod_uid AND (later.kind = 'outcome' OR later.time_ms > "
-          "d.time_ms OR (later.chain = d.chain AND later.seq > d.seq))) ORDER BY time_ms LIMIT $4",
+      SelectEntries(
+          "d WHERE kind = 'decision' AND chain <> $1 AND chain IN (SELECT chain FROM chains WHERE "
+          "last_seen_ms < $2) AND time_ms > $3 AND NOT EXISTS (SELECT 1 FROM outcome_claims held "
+          "WHERE held.chain = d.chain AND held.seq = d.seq AND held.claimed_by IN (SELECT chain "
+          "FROM chains WHERE last_seen_ms >= $2)) AND NOT EXISTS (SELECT 1 FROM entries later "
+          "WHERE later.pod_uid = d.pod_uid AND (later.kind = 'outcome' OR later.time_ms > "
+          "d.time_ms OR (later.chain = d.chain AND later.seq > d.seq))) ORDER BY time_ms LIMIT $4"),
       values);
   if (!rows.ok()) return rows.status();
   std::vector<std::pair<std::string, OpenDecision>> adopted;

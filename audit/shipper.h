@@ -81,7 +81,7 @@ class Shipper {
   std::unique_ptr<Database> local_;
   std::unique_ptr<Database> shared_;
   std::unordered_map<std::string, std::int64_t> arrived_;  // last entry that is shared, by chain
-  std::unordered_map<std::string, Timestamp> marked_;      // contents that are shared
+  ContentMarks marked_;                                    // contents that are shared
   std::int64_t asked_to_prune_ = 0;
   Timestamp next_maintenance_;
   Timestamp next_pruning_;

@@ -14,7 +14,6 @@ namespace {
 constexpr std::int64_t kPage = 200;
 // Twice what is written between two seals at most.
 constexpr std::int64_t kMostUnsealed = 2000;
-constexpr std::size_t kLongestName = 253;
 constexpr std::size_t kMostKnown = 32;
 
 class ChainVerifier {
@@ -77,10 +76,8 @@ class ChainVerifier {
     seen_outcomes_.clear();
     while (true) {
       const std::array<SqlValue, 3> after = {summary_.chain, summary_.head.seq, kPage};
-      const auto rows = database_.Rows("SELECT " + std::string(kEntryColumns) +
-                                           " FROM entries WHERE chain = $1 AND seq > $2 "
-                                           "ORDER BY seq LIMIT $3",
-                                       after);
+      const auto rows = database_.Rows(
+          SelectEntries("WHERE chain = $1 AND seq > $2 ORDER BY seq LIMIT $3"), after);
       if (!rows.ok()) return rows.status();
       for (const SqlRow& row : *rows)
         if (Status status = CheckRow(row); !status.ok()) return status;
@@ -160,9 +157,9 @@ class ChainVerifier {
     ++summary_.decisions;
     const auto record = Parse<v1::Record>(entry);
     if (!record.ok()) return record.status();
-    if (Printable(record->pod().uid(), kLongestName) != entry.pod_uid ||
-        Printable(record->pod().namespace_(), kLongestName) != entry.namespace_name ||
-        Printable(record->pod().name(), kLongestName) != entry.pod)
+    if (ColumnText(record->pod().uid()) != entry.pod_uid ||
+        ColumnText(record->pod().namespace_()) != entry.namespace_name ||
+        ColumnText(record->pod().name()) != entry.pod)
       return Status::Invalid("the entry is of pod " + Printable(entry.namespace_name, 60) + "/" +
                              Printable(entry.pod, 60) + ", its decision of another");
     if (entry.time != Timestamp(Duration(record->answered_ms())))

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "extender/command_line.h"
 #include "signals/preset.h"
 #include "signals/yaml_section.h"
 
@@ -377,6 +378,11 @@ Result<Config> LoadConfig(const std::string& path) {
   if (!rows.ok()) return rows.status().WithContext("catalog.directory");
   config->rows = std::make_shared<const Catalog>(*std::move(rows));
   return config;
+}
+
+Result<Config> ConfigOf(const CommandLine& line) {
+  if (!line.Has("--config")) return Config{};
+  return LoadConfig(line.Get("--config"));
 }
 
 Result<ApiAccess> AccessOf(const Config& config) {

@@ -86,6 +86,9 @@ struct Config {
 Result<Config> ParseConfig(std::string_view yaml, std::string_view file_name);
 // Also loads the catalogue's own rows; their directory is relative to the file.
 Result<Config> LoadConfig(const std::string& path);
+class CommandLine;
+// The file that --config names, else the defaults.
+Result<Config> ConfigOf(const CommandLine& line);
 // How to reach the cluster that it names, or the one that we run in.
 Result<ApiAccess> AccessOf(const Config& config);
 

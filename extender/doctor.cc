@@ -55,8 +55,7 @@ int RunDoctor(std::span<const std::string_view> arguments) {
       line->Has("--wait") ? ParseDuration(line->Get("--wait")) : std::chrono::seconds(30);
   if (!wait)
     return UsageError("doctor", Status::Invalid("--wait: expected a duration, such as 30s"));
-  Result<Config> config =
-      line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
+  Result<Config> config = ConfigOf(*line);
   if (!config.ok()) return UsageError("doctor", config.status());
   // Calibration's past is asked for in later rounds, which a doctor does not wait for.
   config->prometheus.options.past_moments = 0;

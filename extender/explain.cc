@@ -281,8 +281,7 @@ int RunExplain(std::span<const std::string_view> arguments) {
   const std::string format = line->Has("--format") ? line->Get("--format") : "text";
   if (format != "text" && format != "json" && format != "record")
     return UsageError("explain", Status::Invalid("--format: expected text, json or record"));
-  const Result<Config> config =
-      line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
+  const Result<Config> config = ConfigOf(*line);
   if (!config.ok()) return UsageError("explain", config.status());
   const auto database = OpenToRead(*config, line->Get("--db"));
   if (!database.ok()) return UsageError("explain", database.status());

@@ -66,8 +66,7 @@ int RunOpenGates(std::span<const std::string_view> arguments) {
         HelpFor(kOptions).c_str());
     return 0;
   }
-  const Result<Config> config =
-      line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
+  const Result<Config> config = ConfigOf(*line);
   if (!config.ok()) return UsageError("open-gates", config.status());
   const Result<ApiAccess> access =
       config->kubernetes.kubeconfig.empty()

@@ -81,19 +81,15 @@ class Opener {
       lock_ = *std::move(lock);
     }
     if (damaged) PutAside(folder_ / kFile);
-    Result<std::unique_ptr<Database>> database = OpenMigrated();
+    Result<std::unique_ptr<Database>> database = OpenFile();
     if (database.ok() || database.status().code() != ErrorCode::kDamaged) return database;
     PutAside(folder_ / kFile);
-    return OpenMigrated();
+    return OpenFile();
   }
 
  private:
-  Result<std::unique_ptr<Database>> OpenMigrated() {
-    Result<std::unique_ptr<Database>> database =
-        OpenSqlite((folder_ / kFile).string(), SqliteMode::kReadWrite);
-    if (!database.ok()) return database;
-    if (Status status = MigrateSchema(**database); !status.ok()) return status;
-    return database;
+  Result<std::unique_ptr<Database>> OpenFile() const {
+    return Migrated(OpenSqlite((folder_ / kFile).string(), SqliteMode::kReadWrite));
   }
 
   const std::filesystem::path folder_;
@@ -216,23 +212,20 @@ std::string FileOf(const Config& config) {
   return (std::filesystem::path(config.records.directory) / kFile).string();
 }
 
-Result<std::unique_ptr<Database>> OpenShared(const Config::Records& records, bool migrate) {
+Result<std::unique_ptr<Database>> OpenShared(const Config::Records& records) {
   std::string password;
   if (!records.postgres_password_file.empty()) {
     const Result<std::string> text = ReadFile(records.postgres_password_file);
     if (!text.ok()) return text.status().WithContext("records.postgres_password_file");
     password = Trim(*text);
   }
-  Result<std::unique_ptr<Database>> database = OpenPostgres(records.postgres, password);
-  if (!database.ok() || !migrate) return database;
-  if (Status status = MigrateSchema(**database); !status.ok()) return status;
-  return database;
+  return OpenPostgres(records.postgres, password);
 }
 
 // Looks pods up in the records, so many at a time; one that is not there is asked for again later.
-class MeansOnRecord {
+class MeansOfPods {
  public:
-  explicit MeansOnRecord(const Config& config) : open_(ForUsage(config)) {}
+  explicit MeansOfPods(const Config& config) : open_(ForUsage(config)) {}
 
   std::optional<MeanOfCandidates> Find(const std::string& uid) {
     const Timestamp now = Now();
@@ -251,13 +244,11 @@ class MeansOnRecord {
       if (!opened.ok()) return std::nullopt;
       database_ = *std::move(opened);
     }
-    const auto mean = MeanOf(*database_, uid);
+    const auto mean = MeanOnRecord(*database_, uid);
     if (!mean.ok()) {
       database_.reset();
-    } else if (*mean) {
-      known.mean = MeanOfCandidates{};
-      if ((*mean)->has_gco2e()) known.mean->gco2e_per_hour = (*mean)->gco2e();
-      if ((*mean)->has_eur()) known.mean->eur_per_hour = (*mean)->eur();
+    } else {
+      known.mean = *mean;
     }
     return known.mean;
   }
@@ -281,10 +272,9 @@ class MeansOnRecord {
 
 }  // namespace
 
-std::function<std::optional<MeanOfCandidates>(const std::string& uid)> MeansOf(
-    const Records& records, const Config& config) {
+Counterfactuals MeansOf(const Records& records, const Config& config) {
   return [&recorder = records.recorder(),
-          on_record = std::make_shared<MeansOnRecord>(config)](const std::string& uid) {
+          on_record = std::make_shared<MeansOfPods>(config)](const std::string& uid) {
     const std::optional<MeanOfCandidates> mean = recorder.MeanFor(uid);
     return mean ? mean : on_record->Find(uid);
   };
@@ -341,7 +331,7 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
       // The recorder makes it; two connections do not get in each other's way.
       return OpenSqlite(FileOf(config), SqliteMode::kReadWrite);
     };
-    shipping.open_shared = [config] { return OpenShared(config.records, true); };
+    shipping.open_shared = [config] { return Migrated(OpenShared(config.records)); };
     shipping.keep = config.records.keep;
     shipping.adopt = [recorder](auto decisions) { recorder->Adopt(std::move(decisions)); };
     shipping.put = [recorder](Draft draft) { recorder->Put(std::move(draft)); };
@@ -352,7 +342,7 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
 
 std::function<Result<std::unique_ptr<Database>>()> ForUsage(const Config& config) {
   if (!config.records.postgres.empty())
-    return [records = config.records] { return OpenShared(records, false); };
+    return [records = config.records] { return OpenShared(records); };
   return [file = FileOf(config)] {
     std::error_code error;
     std::filesystem::create_directories(std::filesystem::path(file).parent_path(), error);
@@ -383,7 +373,7 @@ std::vector<Finding> DiagnoseRecords(const Config& config) {
                           "see records.signing_key_file"});
   }
   if (!records.postgres.empty()) {
-    Result<std::unique_ptr<Database>> shared = OpenShared(records, false);
+    Result<std::unique_ptr<Database>> shared = OpenShared(records);
     const Status status = shared.ok() ? (*shared)->Run("SELECT 1") : shared.status();
     if (!status.ok())
       findings.push_back({Severity::kError, "records",
@@ -402,7 +392,7 @@ Result<std::unique_ptr<Database>> OpenToRead(const Config& config, const std::st
   if (file.starts_with("postgresql://") || file.starts_with("postgres://"))
     return OpenPostgres(file);
   if (!file.empty()) return OpenSqlite(file, SqliteMode::kReadOnly);
-  if (!config.records.postgres.empty()) return OpenShared(config.records, false);
+  if (!config.records.postgres.empty()) return OpenShared(config.records);
   if (config.records.directory.empty())
     return Status::NotFound(
         "the configuration keeps no records: say records.directory there, or --db");

@@ -13,6 +13,7 @@
 #include "extender/diagnosis.h"
 #include "extender/metrics.h"
 #include "extender/recent_decisions.h"
+#include "extender/usage_accumulator.h"
 #include "k8s/cluster_watch.h"
 
 namespace sobre {
@@ -45,8 +46,7 @@ class Records final : public PodListener {
 
 // By a pod's uid, the mean of its decision's candidates: from memory where this replica decided,
 // else from the records that all replicas share. For one thread; outlived by `records`.
-std::function<std::optional<MeanOfCandidates>(const std::string& uid)> MeansOf(
-    const Records& records, const Config& config);
+Counterfactuals MeansOf(const Records& records, const Config& config);
 
 // Opens where usage is added up: the shared database, else this replica's file.
 std::function<Result<std::unique_ptr<Database>>()> ForUsage(const Config& config);

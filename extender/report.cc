@@ -141,8 +141,7 @@ int RunReport(std::span<const std::string_view> arguments) {
   const Timestamp now = std::chrono::floor<std::chrono::seconds>(Now());
   const Result<Wanted> wanted = WantedBy(*line, now);
   if (!wanted.ok()) return UsageError("report", wanted.status());
-  const Result<Config> config =
-      line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
+  const Result<Config> config = ConfigOf(*line);
   if (!config.ok()) return UsageError("report", config.status());
   const Result<std::unique_ptr<Database>> database = OpenToRead(*config, line->Get("--db"));
   if (!database.ok()) return Failed(database.status());

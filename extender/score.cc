@@ -57,8 +57,7 @@ int RunScore(std::span<const std::string_view> arguments) {
   if (!at)
     return UsageError("score",
                       Status::Invalid("--at: expected RFC 3339, such as 2026-11-23T00:00:00Z"));
-  const Result<Config> config =
-      line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
+  const Result<Config> config = ConfigOf(*line);
   if (!config.ok()) return UsageError("score", config.status());
   Result<SnapshotInput> input =
       LoadWorldFiles(line->Get("--nodes"), line->Get("--signals"), config->NewInput(*at));

@@ -76,13 +76,8 @@ std::unique_ptr<Accountant> OpenAccountant(const World& world, const Records& re
   options.take_over = std::max(options.take_over, 3 * options.flush);
   options.accumulator.bridge = config.accounting.bridge;
   options.budgets = config.budgets;
-  return std::make_unique<Accountant>(
-      world, config.accounting.every, std::move(options), MakeUsageSink(ForUsage(config)),
-      [means = MeansOf(records, config)](const std::string& uid) -> std::optional<Counterfactual> {
-        const std::optional<MeanOfCandidates> mean = means(uid);
-        if (!mean) return std::nullopt;
-        return Counterfactual{mean->gco2e_per_hour, mean->eur_per_hour};
-      });
+  return std::make_unique<Accountant>(world, config.accounting.every, std::move(options),
+                                      MakeUsageSink(ForUsage(config)), MeansOf(records, config));
 }
 
 }  // namespace
@@ -167,8 +162,7 @@ int RunServe(std::span<const std::string_view> arguments) {
         HelpFor(kOptions).c_str());
     return 0;
   }
-  Result<Config> config =
-      line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
+  Result<Config> config = ConfigOf(*line);
   if (!config.ok()) return UsageError("serve", config.status());
   BlockStopSignals();
   Result<std::unique_ptr<Records>> records = Records::Open(*config);

@@ -54,7 +54,7 @@ struct UsageAccumulator::Piece {
   const PodPlacement& pod;
   const std::string& team;
   const PodRates& rates;
-  const std::optional<Counterfactual>& mean;
+  const std::optional<MeanOfCandidates>& mean;
   Timestamp hour;
   Duration length;
 };
@@ -161,12 +161,12 @@ void UsageAccumulator::Add(const Piece& piece) {
   sobre::Add(rates.requests, hours, row.requests);
   sobre::Add(rates.tokens, hours, row.tokens);
   if (!piece.mean) return;
-  if (piece.mean->mean_g_per_hour && rates.operational && rates.embodied) {
-    sobre::Add(*piece.mean->mean_g_per_hour, hours, row.mean_candidate_g);
+  if (piece.mean->gco2e_per_hour && rates.operational && rates.embodied) {
+    sobre::Add(*piece.mean->gco2e_per_hour, hours, row.mean_candidate_g);
     sobre::Add((rates.operational->mid + rates.embodied->mid).value(), hours, row.compared_g);
   }
-  if (piece.mean->mean_eur_per_hour && rates.euros) {
-    sobre::Add(*piece.mean->mean_eur_per_hour, hours, row.mean_candidate_eur);
+  if (piece.mean->eur_per_hour && rates.euros) {
+    sobre::Add(*piece.mean->eur_per_hour, hours, row.mean_candidate_eur);
     sobre::Add(rates.euros->value(), hours, row.compared_eur);
   }
 }

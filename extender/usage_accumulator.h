@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "audit/outcomes.h"
 #include "audit/usage.h"
 #include "base/time.h"
 #include "extender/world.h"
@@ -14,14 +15,8 @@
 
 namespace sobre {
 
-// What the mean of the feasible candidates of a pod's decision would take per hour, on the report
-// ledger: operational by location and embodied together. Each where it is known.
-struct Counterfactual {
-  std::optional<double> mean_g_per_hour;
-  std::optional<double> mean_eur_per_hour;
-};
 // By the pod's uid; nothing where its decision is not known.
-using Counterfactuals = std::function<std::optional<Counterfactual>(const std::string& uid)>;
+using Counterfactuals = std::function<std::optional<MeanOfCandidates>(const std::string& uid)>;
 
 // Adds up what running pods take, tick by tick, in rows by hour. The clock is a parameter. For one
 // thread.

@@ -171,7 +171,7 @@ TEST_F(UsageAccumulatorTest, RequestsTokensAndRunsAreKeptApart) {
 
 TEST_F(UsageAccumulatorTest, WhatTheMeanCandidateWouldHaveTakenStandsBesideWhatThePodTook) {
   UsageAccumulator usage({}, [](const std::string& uid) {
-    return uid == "uid-a" ? std::optional(Counterfactual{6, 1.2}) : std::nullopt;
+    return uid == "uid-a" ? std::optional(MeanOfCandidates{6, 1.2}) : std::nullopt;
   });
   AddPod("a", kSmall, "box", kStart);
   AddPod("b", kSmall, "box", kStart);

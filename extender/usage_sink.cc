@@ -58,10 +58,8 @@ class DatabaseSink final : public UsageSink {
  private:
   Status Open() {
     if (database_) return Status::Ok();
-    Result<std::unique_ptr<Database>> database = open_();
+    Result<std::unique_ptr<Database>> database = Migrated(open_());
     if (!database.ok()) return database.status();
-    if (const Status status = MigrateSchema(**database); !status.ok())
-      return status.WithContext((*database)->Name());
     database_ = *std::move(database);
     return Status::Ok();
   }

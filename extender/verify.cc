@@ -103,8 +103,7 @@ int RunVerify(std::span<const std::string_view> arguments) {
         HelpFor(kOptions).c_str());
     return 0;
   }
-  const Result<Config> config =
-      line->Has("--config") ? LoadConfig(line->Get("--config")) : Result<Config>(Config{});
+  const Result<Config> config = ConfigOf(*line);
   if (!config.ok()) return UsageError("verify", config.status());
   if (line->Has("--in")) {
     for (const char* option : {"--db", "--head", "--public-key", "--chain-only"})
