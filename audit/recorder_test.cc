@@ -1,57 +1,31 @@
 #include "audit/recorder.h"
 
-#include <filesystem>
-#include <random>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "audit/schema.h"
-#include "audit/test_case.h"
+#include "audit/test_recording.h"
 #include "audit/verify_chain.h"
-#include "scoring/random_world.h"
 
 namespace sobre {
 namespace {
 
 using ::testing::HasSubstr;
 
-constexpr Duration kLong = std::chrono::seconds(60);
-
-class RecorderTest : public ::testing::Test {
+class RecorderTest : public RecordingTest {
  protected:
-  RecorderTest() { std::filesystem::create_directories(folder_); }
-  ~RecorderTest() override { std::filesystem::remove_all(folder_); }
-
   [[nodiscard]] RecorderOptions Options() {
     JournalOptions journal;
-    journal.open = [this](bool) -> Result<std::unique_ptr<sobre::Database>> {
+    journal.open = [this](bool) -> Result<std::unique_ptr<Database>> {
       if (broken_) return Status::Unavailable("no disk");
-      return OpenDatabase();
+      return Open("records");
     };
     return {journal, 25};
-  }
-  [[nodiscard]] Result<std::unique_ptr<sobre::Database>> OpenDatabase() const {
-    auto database = OpenSqlite(folder_ + "/records.db", SqliteMode::kReadWrite);
-    if (!database.ok()) return database;
-    if (Status status = MigrateSchema(**database); !status.ok()) return status;
-    return database;
   }
   std::unique_ptr<Recorder> Start() {
     return std::make_unique<Recorder>(Options(), [this](const DecisionCase&) { ++seen_; });
   }
-  void Place(Recorder& recorder, int number, bool bind = true) {
-    RandomWorld random(static_cast<unsigned>(number));
-    DecisionRequest request = RequestFor(random.policy);
-    request.pod.uid = "uid-" + std::to_string(number);
-    auto made = recorder.Take();
-    *made = *CaseFor(random.world.Snapshot(), random.names, request);
-    made->answered = Now();
-    recorder.Offer(std::move(made));
-    if (bind) recorder.PodSeen(request.pod.uid, "n0");
-  }
   ChainSummary Verified() {
-    const auto database = OpenDatabase();
+    const auto database = Open("records");
     EXPECT_TRUE(database.ok());
     const auto chains = VerifyChains(**database, SnapshotInput::EmbeddedCatalog(), {});
     EXPECT_TRUE(chains.ok()) << chains.status().message();
@@ -61,13 +35,11 @@ class RecorderTest : public ::testing::Test {
 
   std::atomic<bool> broken_ = false;
   std::atomic<int> seen_ = 0;
-  const std::string folder_ =
-      testing::TempDir() + "/recorder" + std::to_string(std::random_device()());
 };
 
 TEST_F(RecorderTest, EachPlacementHasOneRecordAndOneOutcome) {
   auto recorder = Start();
-  for (int i = 0; i < 50; ++i) Place(*recorder, i);
+  for (unsigned i = 0; i < 50; ++i) Place(*recorder, i);
   ASSERT_TRUE(recorder->WaitUntilWritten(kLong));
   EXPECT_EQ(seen_, 50);
   EXPECT_TRUE(recorder->MeanFor("uid-7"));
@@ -81,7 +53,7 @@ TEST_F(RecorderTest, EachPlacementHasOneRecordAndOneOutcome) {
 
 TEST_F(RecorderTest, TwoCallsOfOneAttemptHaveOneOutcome) {
   auto recorder = Start();
-  for (int i = 0; i < 50; ++i) {
+  for (unsigned i = 0; i < 50; ++i) {
     Place(*recorder, i, false);
     Place(*recorder, i);
   }
@@ -111,7 +83,7 @@ TEST_F(RecorderTest, ARestartHearsOfWhatWasOpen) {
 TEST_F(RecorderTest, WithoutADiskDecisionsWaitAndThenAreAllWritten) {
   broken_ = true;
   auto recorder = Start();
-  for (int i = 0; i < 20; ++i) Place(*recorder, i);
+  for (unsigned i = 0; i < 20; ++i) Place(*recorder, i);
   EXPECT_FALSE(recorder->WaitUntilWritten(std::chrono::milliseconds(300)));
   EXPECT_THAT(recorder->State().journal.problem, HasSubstr("no disk"));
   broken_ = false;
@@ -131,7 +103,7 @@ TEST_F(RecorderTest, WhatDoesNotFitIsCountedAndTheChainSaysSo) {
   options.journal->most_items = 10;
   std::atomic<int> seen = 0;
   Recorder recorder(options, [&](const DecisionCase&) { ++seen; });
-  for (int i = 0; i < 25; ++i) Place(recorder, i, false);
+  for (unsigned i = 0; i < 25; ++i) Place(recorder, i, false);
   while (seen < 25) std::this_thread::yield();
   while (recorder.State().journal.dropped < 15) std::this_thread::yield();
   broken_ = false;
@@ -148,11 +120,11 @@ TEST_F(RecorderTest, ALockedDatabaseDelaysAndLosesNothing) {
   recorder.reset();
   {
     // Another process holds the write lock, for as long as a writer waits.
-    const auto other = OpenDatabase();
+    const auto other = Open("records");
     ASSERT_TRUE(other.ok());
     const Status status = (*other)->Transact([&]() -> Status {
       recorder = Start();
-      for (int i = 2; i < 10; ++i) Place(*recorder, i);
+      for (unsigned i = 2; i < 10; ++i) Place(*recorder, i);
       EXPECT_FALSE(recorder->WaitUntilWritten(std::chrono::milliseconds(200)));
       return Status::Ok();
     });
@@ -166,9 +138,9 @@ TEST_F(RecorderTest, ALockedDatabaseDelaysAndLosesNothing) {
 TEST_F(RecorderTest, ManyThreadsOffer) {
   auto recorder = Start();
   std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
+  for (unsigned t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
-      for (int i = 0; i < 40; ++i) Place(*recorder, t * 40 + i);
+      for (unsigned i = 0; i < 40; ++i) Place(*recorder, t * 40 + i);
     });
   }
   for (std::thread& thread : threads) thread.join();

@@ -1,35 +1,19 @@
 #include "audit/shipper.h"
 
-#include <filesystem>
-#include <random>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "audit/recorder.h"
-#include "audit/schema.h"
-#include "audit/test_case.h"
+#include "audit/test_recording.h"
 #include "audit/verify_chain.h"
-#include "scoring/random_world.h"
 
 namespace sobre {
 namespace {
 
 using ::testing::HasSubstr;
-constexpr Duration kLong = std::chrono::seconds(60);
 
 // A replica that writes to a file of its own and ships to another, which stands for the server.
-class ShipperTest : public ::testing::Test {
+class ShipperTest : public RecordingTest {
  protected:
-  ShipperTest() { std::filesystem::create_directories(folder_); }
-  ~ShipperTest() override { std::filesystem::remove_all(folder_); }
-
-  Result<std::unique_ptr<Database>> Open(const std::string& name) const {
-    auto database = OpenSqlite(folder_ + "/" + name + ".db", SqliteMode::kReadWrite);
-    if (!database.ok()) return database;
-    if (Status status = MigrateSchema(**database); !status.ok()) return status;
-    return database;
-  }
   std::unique_ptr<Recorder> Record(const std::string& name) {
     JournalOptions journal;
     journal.open = [this, name](bool) { return Open(name); };
@@ -51,16 +35,6 @@ class ShipperTest : public ::testing::Test {
     options.put = [&recorder](Draft draft) { recorder.Put(std::move(draft)); };
     return std::make_unique<Shipper>(std::move(options));
   }
-  void Place(Recorder& recorder, unsigned number, bool bind = true) {
-    RandomWorld random(number);
-    DecisionRequest request = RequestFor(random.policy);
-    request.pod.uid = "uid-" + std::to_string(number);
-    auto made = recorder.Take();
-    *made = *CaseFor(random.world.Snapshot(), random.names, request);
-    made->answered = Now();
-    recorder.Offer(std::move(made));
-    if (bind) recorder.PodSeen(request.pod.uid, "n0");
-  }
   std::int64_t Count(const std::string& database, const std::string& where) {
     return Integer((*(*Open(database))->Rows("SELECT COUNT(*) FROM entries WHERE " + where))[0][0]);
   }
@@ -69,8 +43,6 @@ class ShipperTest : public ::testing::Test {
   }
 
   std::atomic<bool> away_ = false;
-  const std::string folder_ =
-      testing::TempDir() + "/shipper" + std::to_string(std::random_device()());
 };
 
 TEST_F(ShipperTest, EverythingArrivesInOrderAlsoAfterTheServerWasAway) {

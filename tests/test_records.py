@@ -98,55 +98,59 @@ def test_killed_fifty_times_in_the_middle_of_writing(start):
     assert promised > answered / 2
 
 
-def test_a_full_disk_and_back(start, tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", disk], capture_output=True).returncode:
-        pytest.skip("no right to mount a small disk")
-    try:
-        sobre = start(directory=str(disk / "records"))
-        client = Client(sobre)
-        number = 0
-        while metric(sobre, "sobre_records_failing") == 0:
-            for _ in range(100):
-                client.decide(f"p{number}")
-                number += 1
-            assert number < 50000, "the disk never was full"
-            time.sleep(0.1)
-        for _ in range(200):
+@pytest.fixture
+def disk(tmp_path):
+    """disk(options): a small disk of its own; disk.remount(options) changes it."""
+    place = tmp_path / "disk"
+    mounted = []
+
+    def mount(options: str) -> pathlib.Path:
+        place.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True).returncode:
+            pytest.skip("no right to mount a small disk")
+        mounted.append(place)
+        return place
+
+    def remount(options: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{options}", place], check=True)
+    mount.remount = remount
+    yield mount
+    for done in mounted:
+        subprocess.run(["umount", "-l", done], check=True)
+
+
+def test_a_full_disk_and_back(disk, start):
+    sobre = start(directory=str(disk("size=600k") / "records"))
+    client = Client(sobre)
+    number = 0
+    while metric(sobre, "sobre_records_failing") == 0:
+        for _ in range(100):
             client.decide(f"p{number}")
             number += 1
-        assert metric(sobre, "sobre_records_backlog") > 0
-        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
-        eventually(lambda: metric(sobre, "sobre_records_failing") == 0 and metric(sobre, "sobre_records_backlog") == 0,
-                   "written again")
-        assert metric(sobre, "sobre_records_dropped_total") == 0
-        sobre.stop()
-        assert counts(verify(sobre)) == [number]
-    finally:
-        sobre.stop(signal.SIGKILL)
-        subprocess.run(["umount", "-l", disk], check=True)
+        assert number < 50000, "the disk never was full"
+        time.sleep(0.1)
+    for _ in range(200):
+        client.decide(f"p{number}")
+        number += 1
+    assert metric(sobre, "sobre_records_backlog") > 0
+    disk.remount("size=64m")
+    eventually(lambda: metric(sobre, "sobre_records_failing") == 0 and metric(sobre, "sobre_records_backlog") == 0, "written again")
+    assert metric(sobre, "sobre_records_dropped_total") == 0
+    sobre.stop()
+    assert counts(verify(sobre)) == [number]
 
 
-def test_a_read_only_disk_and_back(start, tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,ro", "tmpfs", disk], capture_output=True).returncode:
-        pytest.skip("no right to mount a disk")
-    try:
-        sobre = start(directory=str(disk / "records"))
-        client = Client(sobre)
-        for i in range(50):
-            client.decide(f"p{i}")
-        eventually(lambda: metric(sobre, "sobre_records_failing") == 1, "failing is said")
-        assert "records cannot be written" in sobre.process.tail()
-        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
-        eventually(lambda: written(sobre) == 50, "all written")
-        sobre.stop()
-        assert counts(verify(sobre)) == [50]
-    finally:
-        sobre.stop(signal.SIGKILL)
-        subprocess.run(["umount", "-l", disk], check=True)
+def test_a_read_only_disk_and_back(disk, start):
+    sobre = start(directory=str(disk("size=64m,ro") / "records"))
+    client = Client(sobre)
+    for i in range(50):
+        client.decide(f"p{i}")
+    eventually(lambda: metric(sobre, "sobre_records_failing") == 1, "failing is said")
+    assert "records cannot be written" in sobre.process.tail()
+    disk.remount("rw")
+    eventually(lambda: written(sobre) == 50, "all written")
+    sobre.stop()
+    assert counts(verify(sobre)) == [50]
 
 
 def test_a_damaged_file_is_put_aside_and_a_new_one_begun(start):

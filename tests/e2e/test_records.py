@@ -2,6 +2,7 @@
 import csv
 import json
 import os
+import pathlib
 import random
 import shutil
 import sqlite3
@@ -47,6 +48,15 @@ class Cluster:
     def rows(self, sql: str):
         with sqlite3.connect(f"file:{self.records}/records.db?mode=ro", uri=True) as connection:
             return connection.execute(sql).fetchall()
+
+    def copy_records(self, to: pathlib.Path) -> pathlib.Path:
+        """The whole file, after all was written: the last minute's usage too."""
+        assert self.sobre.stop() == 0
+        with sqlite3.connect(self.records / "records.db") as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copy(self.records / "records.db", to)
+        self.sobre.start()
+        return to
 
     def settle(self, sql: str, expected) -> None:
         eventually(lambda: self.rows(sql) == expected, f"{sql}: {expected}")
@@ -191,12 +201,7 @@ def test_heads_are_published_and_signed(cluster):
 
 def test_a_flipped_byte_anywhere_is_found(cluster, tmp_path):
     """1,000 places of the file: either the chain names an entry or a content, or no recorded byte was touched."""
-    assert cluster.sobre.stop() == 0
-    original = tmp_path / "records.db"
-    with sqlite3.connect(cluster.records / "records.db") as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    shutil.copy(cluster.records / "records.db", original)
-    cluster.sobre.start()
+    original = cluster.copy_records(tmp_path / "records.db")
 
     def dump(path):
         with sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True) as connection:
@@ -228,12 +233,7 @@ def test_a_flipped_byte_anywhere_is_found(cluster, tmp_path):
 
 
 def test_a_flipped_byte_of_the_record_itself_names_its_entry(cluster, tmp_path):
-    assert cluster.sobre.stop() == 0
-    copy = tmp_path / "records.db"
-    with sqlite3.connect(cluster.records / "records.db") as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    shutil.copy(cluster.records / "records.db", copy)
-    cluster.sobre.start()
+    copy = cluster.copy_records(tmp_path / "records.db")
     dice = random.Random(2)
     with sqlite3.connect(copy) as connection:
         entries = connection.execute("SELECT chain, seq, payload, hash FROM entries").fetchall()
@@ -252,10 +252,7 @@ def test_a_flipped_byte_of_the_record_itself_names_its_entry(cluster, tmp_path):
 
 
 def test_report_adds_up_and_agrees_with_a_hand_calculation(cluster, tmp_path):
-    cluster.sobre.stop()  # writes the last minute
-    database = tmp_path / "records.db"
-    shutil.copy(cluster.records / "records.db", database)
-    cluster.sobre.start()
+    database = cluster.copy_records(tmp_path / "records.db")
 
     def figures(by: str, which: str = "groups"):
         told = json.loads(run("report", "--db", database, "--by", by, "--format", "json").stdout)
