@@ -19,6 +19,10 @@ std::string FormatTime(Timestamp time);
 std::optional<Timestamp> ParseTime(std::string_view text);
 // "250ms", "30s", "5m", "2h", "1d" or a sum of those in that manner ("1h30m"); never negative.
 std::optional<Duration> ParseDuration(std::string_view text);
+inline double InSeconds(Duration span) { return std::chrono::duration<double>(span).count(); }
+inline double InHours(Duration span) {
+  return std::chrono::duration<double, std::chrono::hours::period>(span).count();
+}
 // For people: "45 s", "12 min", "3 h", "2 d".
 std::string FormatAge(Duration age);
 

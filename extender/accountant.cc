@@ -22,8 +22,6 @@ bool IsDue(const std::optional<Timestamp>& last, Duration every, Timestamp now) 
   return !last || std::chrono::abs(now - *last) >= every;
 }
 
-double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
 }  // namespace
 
 Bookkeeper::Bookkeeper(Options options, std::unique_ptr<UsageSink> sink,
@@ -265,7 +263,7 @@ std::string AccountingMetrics(const AccountingStatus& status) {
   }
   counter("sobre_accounting_gap_seconds_total",
           "Time for which nobody accounted, and that was too long to be bridged.");
-  out.Value(Seconds(status.gap));
+  out.Value(InSeconds(status.gap));
   counter("sobre_accounting_dropped_rows_total",
           "Pieces of usage, a pod's between two looks, for which there was no room while the "
           "database could not be written.");
@@ -275,7 +273,7 @@ std::string AccountingMetrics(const AccountingStatus& status) {
   if (status.through) {
     out.Begin("sobre_accounted_through_timestamp_seconds",
               "Up to when usage is in the database, since 1970.", MetricType::Gauge);
-    out.Value(Seconds(status.through->time_since_epoch()));
+    out.Value(InSeconds(status.through->time_since_epoch()));
   }
   out.Begin("sobre_budget_used_ratio", "Used of the budget in this month (UTC); 1 is all of it.",
             MetricType::Gauge);

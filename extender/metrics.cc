@@ -16,8 +16,6 @@ using prometheus::MetricType;
 double Load(const std::atomic<std::uint64_t>& value) {
   return static_cast<double>(value.load(std::memory_order_relaxed));
 }
-double Seconds(Duration duration) { return static_cast<double>(duration.count()) / 1000.0; }
-
 }  // namespace
 
 std::string_view ToString(Verb verb) { return verb == Verb::kFilter ? "filter" : "prioritize"; }
@@ -77,18 +75,18 @@ void AddQueries(const WorldState& state, Timestamp now, MetricFamilies& out) {
   out.Begin("sobre_prometheus_clock_ahead_seconds", "The server's clock against ours.",
             MetricType::Gauge);
   for (const ServerState& server : state.servers)
-    out.Value(Seconds(server.clock_ahead), {{"server", server.name}});
+    out.Value(InSeconds(server.clock_ahead), {{"server", server.name}});
   out.Begin("sobre_signal_query_failures_total", "Failed attempts of each query.",
             MetricType::Counter);
   for_each([](const QueryState& query) { return static_cast<double>(query.failures); }, false);
   out.Begin("sobre_signal_query_seconds", "How long the query took the last time.",
             MetricType::Gauge);
-  for_each([](const QueryState& query) { return Seconds(query.took); }, true);
+  for_each([](const QueryState& query) { return InSeconds(query.took); }, true);
   out.Begin("sobre_signal_query_age_seconds",
             "Time since the query was answered; +Inf if it never was.", MetricType::Gauge);
   for_each(
       [now](const QueryState& query) {
-        return query.answered ? Seconds(now - *query.answered)
+        return query.answered ? InSeconds(now - *query.answered)
                               : std::numeric_limits<double>::infinity();
       },
       true);
@@ -122,7 +120,7 @@ void AddRecords(const RecordsState& state, Timestamp now, MetricFamilies& out) {
   out.Value(journal.problem.empty() ? 0 : 1);
   out.Begin("sobre_records_last_write_age_seconds",
             "Time since an entry was written; +Inf if none was.", MetricType::Gauge);
-  out.Value(journal.last_write ? Seconds(now - *journal.last_write)
+  out.Value(journal.last_write ? InSeconds(now - *journal.last_write)
                                : std::numeric_limits<double>::infinity());
   out.Begin("sobre_records_head_entries", "Entries of this replica's chain.", MetricType::Gauge);
   out.Value(static_cast<double>(journal.head.seq), {{"chain", journal.chain}});
@@ -151,7 +149,7 @@ void AddRecords(const RecordsState& state, Timestamp now, MetricFamilies& out) {
   out.Begin("sobre_records_shared_age_seconds",
             "Time since the shared database had all entries; +Inf if it never had.",
             MetricType::Gauge);
-  out.Value(state.shipper->last_contact ? Seconds(now - *state.shipper->last_contact)
+  out.Value(state.shipper->last_contact ? InSeconds(now - *state.shipper->last_contact)
                                         : std::numeric_limits<double>::infinity());
 }
 
@@ -209,7 +207,7 @@ std::string Metrics::Serialize(const WorldState& state, Timestamp now,
   out.Value(static_cast<double>(state.watched_pods));
   out.Begin("sobre_snapshot_age_seconds", "Age of the snapshot that decisions are made on.",
             MetricType::Gauge);
-  out.Value(Seconds(now - state.snapshot->time()));
+  out.Value(InSeconds(now - state.snapshot->time()));
   out.Begin("sobre_signal_values", "Values of each signal in the snapshot, by what became of them.",
             MetricType::Gauge);
   for (std::size_t i = 0; i < kSignalCount; ++i) {

@@ -92,14 +92,11 @@ Result<DecisionStats> StatsOf(Database& database, const ReportRequest& request,
                               const std::vector<UsageRow>& rows) {
   Result<DecisionStats> stats = ReadStats(database, request.from, request.to);
   if (!stats.ok()) return stats;
-  const auto hours = [](Duration span) {
-    return std::chrono::duration<double, std::ratio<3600>>(span).count();
-  };
-  stats->total_hours = hours(request.to - request.from);
+  stats->total_hours = InHours(request.to - request.from);
   std::set<std::pair<Timestamp, Duration>> periods;
   for (const UsageRow& row : rows) periods.emplace(row.begin, row.length);
   for (const auto& [begin, length] : periods)
-    stats->accounted_hours += hours(std::min(begin + length, request.to) - begin);
+    stats->accounted_hours += InHours(std::min(begin + length, request.to) - begin);
   return stats;
 }
 

@@ -13,10 +13,6 @@ constexpr Duration kHour = std::chrono::hours(1);
 // Beyond what a cluster takes in an hour, of anything: somebody's annotation says so.
 constexpr double kMost = 1e15;
 
-double HoursIn(Duration duration) {
-  return std::chrono::duration<double, std::chrono::hours::period>(duration).count();
-}
-
 void Add(double per_hour, double hours, double& sum) {
   if (std::isfinite(per_hour) && std::abs(per_hour) < kMost) sum += per_hour * hours;
 }
@@ -137,7 +133,7 @@ void UsageAccumulator::Add(const Piece& piece) {
   }
   UsageRow& row = *found;
   const PodRates& rates = piece.rates;
-  const double hours = HoursIn(piece.length);
+  const double hours = InHours(piece.length);
   row.pod_hours += hours;
   sobre::Add(rates.vcpus.value(), hours, row.vcpu_hours);
   sobre::Add(rates.memory.value(), hours, row.memory_gb_hours);
