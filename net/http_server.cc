@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "base/json_writer.h"
 #include "base/log.h"
@@ -61,6 +62,15 @@ class Connection final : public httplib::Stream {
     in_header_ = true;
     close_after_ = false;
   }
+  // Another part of the answer: it has the whole time again.
+  void BeginPart() { deadline_ = Clock::now() + timeout_; }
+  [[nodiscard]] bool IsPeerGone() const {
+    pollfd waiting{fd_, POLLRDHUP, 0};
+    return ::poll(&waiting, 1, 0) > 0;
+  }
+  // What the client said before the library could act on it.
+  void SetAcceptsGzip(bool accepts) { accepts_gzip_ = accepts; }
+  [[nodiscard]] bool accepts_gzip() const { return accepts_gzip_; }
   // From here on the body's own limit counts.
   void EndHeader() { in_header_ = false; }
   void CloseAfterAnswer() { close_after_ = true; }
@@ -187,6 +197,7 @@ class Connection final : public httplib::Stream {
   std::size_t header_bytes_left_ = 0;
   bool in_header_ = false;
   bool close_after_ = false;
+  bool accepts_gzip_ = false;
 };
 
 // The connection that this thread serves; set around each request, for the handlers below.
@@ -248,16 +259,58 @@ class ConnectionThreads final : public httplib::TaskQueue {
   bool stopping_ = false;
 };
 
-void SetResponse(HttpResponse&& from, httplib::Response& to) {
-  to.status = from.status;
-  to.body.swap(from.body);
-  to.set_header("Content-Type", std::string(from.content_type));
+// Shorter than a packet, it would arrive no sooner.
+constexpr std::size_t kCompressFrom = 1400;
+// Beyond this, speed matters more than the last per cent.
+constexpr std::size_t kCompressQuickly = 256U << 10;
+
+bool IsText(std::string_view content_type) {
+  return content_type.starts_with("text/") || content_type.starts_with("application/json") ||
+         content_type.starts_with("image/svg");
+}
+
+// Nothing where zlib fails.
+std::optional<std::string> Gzipped(const std::string& text) {
+  constexpr int kGzipWindow = 15 + 16;
+  z_stream stream{};
+  const int level = text.size() > kCompressQuickly ? 1 : 6;
+  if (::deflateInit2(&stream, level, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    return std::nullopt;
+  std::string out(::deflateBound(&stream, static_cast<uLong>(text.size())), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  const int result = ::deflate(&stream, Z_FINISH);
+  out.resize(stream.total_out);
+  ::deflateEnd(&stream);
+  return result == Z_STREAM_END ? std::optional(std::move(out)) : std::nullopt;
 }
 
 }  // namespace
 
+std::optional<std::string> HttpRequest::Parameter(std::string_view name) const {
+  if (parsed == nullptr) return std::nullopt;
+  const auto found = parsed->params.find(std::string(name));
+  return found == parsed->params.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::vector<std::string> HttpRequest::ParameterNames() const {
+  std::vector<std::string> names;
+  if (parsed == nullptr) return names;
+  for (const auto& [name, value] : parsed->params) names.push_back(name);
+  return names;
+}
+
+std::optional<std::string> HttpRequest::Header(std::string_view name) const {
+  const std::string key(name);
+  if (parsed == nullptr || !parsed->has_header(key.c_str())) return std::nullopt;
+  return parsed->get_header_value(key.c_str());
+}
+
 void HttpResponse::Fail(int error_status, std::string_view message) {
   status = error_status;
+  next_part = nullptr;
   content_type = "application/json";
   body.clear();
   JsonWriter(body).BeginObject().Key("error").Value(message).EndObject();
@@ -286,13 +339,13 @@ class HttpServer::Impl final : public httplib::Server {
       return Admit(request, response) ? HandlerResponse::Unhandled : HandlerResponse::Handled;
     });
     Get(".*", [this](const httplib::Request& request, httplib::Response& response) {
-      Serve(*Find("GET", request.path), request.path, {}, response);
+      Serve(*Find("GET", request.path), request, {}, response);
     });
     Post(".*",
          [this](const httplib::Request& request, httplib::Response& response,
                 const httplib::ContentReader& reader) { ReadAndServe(request, response, reader); });
-    set_exception_handler([](const httplib::Request& request, httplib::Response& response,
-                             std::exception_ptr error) {
+    set_exception_handler([this](const httplib::Request& request, httplib::Response& response,
+                                 std::exception_ptr error) {
       std::string what = "unknown";
       try {
         std::rethrow_exception(std::move(error));
@@ -303,7 +356,7 @@ class HttpServer::Impl final : public httplib::Server {
       Log(LogLevel::kError, "request handler failed", {{"path", request.path}, {"error", what}});
       Refuse(500, "internal error; it is in the log", response);
     });
-    set_error_handler([](const httplib::Request&, httplib::Response& response) {
+    set_error_handler([this](const httplib::Request&, httplib::Response& response) {
       // The library's own refusals, such as a request line that cannot be read.
       if (current_connection != nullptr) current_connection->CloseAfterAnswer();
       if (response.body.empty()) Refuse(response.status, "bad request", response);
@@ -360,17 +413,21 @@ class HttpServer::Impl final : public httplib::Server {
  private:
   using Methods = std::map<std::string, HttpServer::Handler, std::less<>>;
 
-  static void Refuse(int status, std::string_view message, httplib::Response& response) {
+  void Refuse(int status, std::string_view message, httplib::Response& response) const {
     HttpResponse refusal;
     refusal.Fail(status, message);
     SetResponse(std::move(refusal), response);
   }
 
-  // The path itself, else all below its folder.
+  // The path itself, else all below its folder, or the nearest one above.
   [[nodiscard]] auto RouteOf(const std::string& path) const {
-    const auto route = routes_.find(path);
-    if (route != routes_.end()) return route;
-    return routes_.find(path.substr(0, path.rfind('/') + 1) + "*");
+    auto route = routes_.find(path);
+    std::string folder = path;
+    while (route == routes_.end() && !folder.empty()) {
+      folder.resize(folder.rfind('/') == std::string::npos ? 0 : folder.rfind('/'));
+      route = routes_.find(folder + "/*");
+    }
+    return route;
   }
 
   const HttpServer::Handler* Find(std::string_view method, const std::string& path) const {
@@ -448,15 +505,65 @@ class HttpServer::Impl final : public httplib::Server {
       return;
     }
     body.append(kBodyPadding, '\0');
-    Serve(*Find("POST", request.path), request.path, std::string_view(body).substr(0, length),
-          response);
+    Serve(*Find("POST", request.path), request, std::string_view(body).substr(0, length), response);
   }
 
-  static void Serve(const HttpServer::Handler& handler, std::string_view path,
-                    std::string_view body, httplib::Response& to) {
+  void Serve(const HttpServer::Handler& handler, const httplib::Request& request,
+             std::string_view body, httplib::Response& to) const {
     HttpResponse response;
-    handler({path, body}, response);
+    handler({request.path, body, &request}, response);
+    if (response.next_part != nullptr) return ServeParts(std::move(response), request, to);
     SetResponse(std::move(response), to);
+  }
+
+  void SetHeaders(const HttpResponse& from, httplib::Response& to) const {
+    to.status = from.status;
+    for (const auto& [name, value] : options_.headers) to.set_header(name, value);
+    for (const auto& [name, value] : from.headers) to.set_header(name, value);
+  }
+
+  void SetResponse(HttpResponse&& from, httplib::Response& to) const {
+    SetHeaders(from, to);
+    to.set_header("Content-Type", std::string(from.content_type));
+    to.body.swap(from.body);
+    if (!options_.compress || !IsText(from.content_type)) return;
+    to.set_header("Vary", "Accept-Encoding");
+    if (to.body.size() < kCompressFrom || !current_connection->accepts_gzip()) return;
+    if (std::optional<std::string> smaller = Gzipped(to.body)) {
+      to.body = *std::move(smaller);
+      to.set_header("Content-Encoding", "gzip");
+    }
+  }
+
+  void ServeParts(HttpResponse&& response, const httplib::Request& request,
+                  httplib::Response& to) const {
+    if (streams_.fetch_add(1) >= options_.max_streams) {
+      --streams_;
+      return Refuse(503,
+                    std::to_string(options_.max_streams) +
+                        " clients are following already; ask for single answers instead",
+                    to);
+    }
+    SetHeaders(response, to);
+    to.set_header("Connection", "close");
+    current_connection->CloseAfterAnswer();
+    // HEAD asks for nothing that could be followed.
+    if (request.method == "HEAD") {
+      --streams_;
+      return;
+    }
+    to.set_chunked_content_provider(
+        std::string(response.content_type),
+        [this, next_part = std::move(response.next_part)](std::size_t, httplib::DataSink& sink) {
+          std::string part;
+          const bool more = next_part(part);
+          current_connection->BeginPart();
+          const bool sent = part.empty() || sink.write(part.data(), part.size());
+          if (!sent || !current_connection->Flush()) return false;
+          if (!more || draining_ || current_connection->IsPeerGone()) sink.done();
+          return true;
+        },
+        [this](bool) { --streams_; });
   }
 
   // cpp-httplib hands each accepted socket here; a thread of ConnectionThreads runs it.
@@ -484,7 +591,13 @@ class HttpServer::Impl final : public httplib::Server {
       // A connection is closed only after an answer that said so: the client may have the next
       // request on its way.
       const bool closing = draining_;
-      const bool served = process_request(connection, closing, closed_by_client, nullptr);
+      // The library would compress as it likes: whether to is for the handler's side to say.
+      const bool served = process_request(
+          connection, closing, closed_by_client, [&connection](httplib::Request& request) {
+            connection.SetAcceptsGzip(request.get_header_value("Accept-Encoding").find("gzip") !=
+                                      std::string::npos);
+            request.headers.erase("Accept-Encoding");
+          });
       const bool flushed = connection.Flush();
       if (connection.close_after()) {
         connection.Linger();
@@ -509,6 +622,7 @@ class HttpServer::Impl final : public httplib::Server {
   std::thread listener_;
   int port_ = -1;
   std::atomic<bool> draining_ = false;
+  mutable std::atomic<int> streams_ = 0;
 };
 
 HttpServer::HttpServer(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}

@@ -3,27 +3,49 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/status.h"
 #include "base/time.h"
+
+namespace httplib {
+struct Request;
+}
 
 namespace sobre {
 
 // How many readable bytes stand behind a request's body, for parsers that read ahead.
 inline constexpr std::size_t kBodyPadding = 64;
 
+// Valid during the handler alone.
 struct HttpRequest {
   std::string_view path;
-  // Followed by kBodyPadding readable bytes. Valid during the handler alone.
+  // Followed by kBodyPadding readable bytes.
   std::string_view body;
+  const httplib::Request* parsed = nullptr;
+
+  // The value that the query states first, decoded; nothing where it does not.
+  [[nodiscard]] std::optional<std::string> Parameter(std::string_view name) const;
+  // All that the query states, in the order of their names.
+  [[nodiscard]] std::vector<std::string> ParameterNames() const;
+  [[nodiscard]] std::optional<std::string> Header(std::string_view name) const;
 };
+
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpResponse {
   int status = 200;
   std::string_view content_type = "application/json";
   std::string body;
+  HttpHeaders headers;
+  // Instead of a body, parts as they come: called again and again on the connection's thread until
+  // it says false, the client leaves or the server stops. Appends what is to be sent now; waits for
+  // it for at most a second.
+  std::function<bool(std::string& out)> next_part;
   // {"error": message}
   void Fail(int error_status, std::string_view message);
 };
@@ -50,8 +72,14 @@ class HttpServer {
     int max_connections = 64;
     // Longer than the 90 s for which Go's client keeps an idle connection: the client closes first.
     Duration idle_timeout = std::chrono::seconds(120);
-    // From a request's first byte to its last, and for sending the answer.
+    // From a request's first byte to its last, and for sending the answer, or a part of it.
     Duration request_timeout = std::chrono::seconds(30);
+    // So many answers may come in parts at a time, each on a connection of its own; beyond it 503.
+    int max_streams = 16;
+    // Longer text is sent gzipped to those who accept it.
+    bool compress = false;
+    // Part of every answer.
+    HttpHeaders headers = {};
   };
   using Handler = std::function<void(const HttpRequest&, HttpResponse&)>;
 
@@ -60,8 +88,8 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  // For GET (and HEAD) or POST of exactly this path; of a path that ends in "/*", for all directly
-  // below it that have no handler of their own.
+  // For GET (and HEAD) or POST of exactly this path; of a path that ends in "/*", for all below
+  // it that have no nearer handler.
   void Handle(std::string_view method, std::string path, Handler handler);
   // Binds and serves in threads of its own.
   Status Start();

@@ -251,5 +251,115 @@ TEST(HttpServer, SaysWhyItCannotListen) {
               HasSubstr("expected host:port"));
 }
 
+class HttpAnswers : public ::testing::Test {
+ protected:
+  HttpAnswers() : server_({.max_streams = 2, .compress = true, .headers = {{"X-Always", "yes"}}}) {
+    server_.Handle("GET", "/query", [](const HttpRequest& q, HttpResponse& r) {
+      r.body = q.Parameter("a").value_or("none") + "|" + std::to_string(q.ParameterNames().size()) +
+               "|" + q.Header("X-Mine").value_or("none");
+    });
+    server_.Handle("GET", "/tree/*", [](const HttpRequest& q, HttpResponse& r) {
+      r.body = "tree " + std::string(q.path);
+    });
+    server_.Handle("GET", "/tree/near/*",
+                   [](const HttpRequest&, HttpResponse& r) { r.body = "near"; });
+    server_.Handle("GET", "/long",
+                   [](const HttpRequest&, HttpResponse& r) { r.body = std::string(50'000, 'x'); });
+    server_.Handle("GET", "/picture", [](const HttpRequest&, HttpResponse& r) {
+      r.content_type = "image/png";
+      r.body = std::string(50'000, 'x');
+    });
+    server_.Handle("GET", "/parts", [this](const HttpRequest&, HttpResponse& r) {
+      r.content_type = "text/event-stream";
+      r.next_part = [this, n = 0](std::string& out) mutable {
+        if (n < 3) out = "part " + std::to_string(n++) + ";";
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        return n < 3 || !end_;
+      };
+    });
+  }
+  void SetUp() override { ASSERT_TRUE(server_.Start().ok()); }
+  [[nodiscard]] std::string Get(const std::string& path, const std::string& header = "") const {
+    RawClient client(server_.port());
+    client.Send("GET " + path + " HTTP/1.1\r\nHost: x\r\n" + header + "\r\n");
+    return client.Answer();
+  }
+  // A client that has seen the first part of an answer.
+  [[nodiscard]] std::unique_ptr<RawClient> Follow() const {
+    auto client = std::make_unique<RawClient>(server_.port());
+    client->Send("GET /parts HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_THAT(client->Answer(), HasSubstr("200 OK"));
+    return client;
+  }
+
+  HttpServer server_;
+  std::atomic<bool> end_ = false;
+};
+
+TEST_F(HttpAnswers, ReadTheQueryAndHeaders) {
+  EXPECT_THAT(Get("/query?a=b%2Fc+d&z=1", "X-Mine: 7\r\n"), HasSubstr("b/c d|2|7"));
+  EXPECT_THAT(Get("/query"), HasSubstr("none|0|none"));
+}
+
+TEST_F(HttpAnswers, HaveTheNearestFoldersHandler) {
+  EXPECT_THAT(Get("/tree/a"), HasSubstr("tree /tree/a"));
+  EXPECT_THAT(Get("/tree/a/b/c.svg"), HasSubstr("tree /tree/a/b/c.svg"));
+  EXPECT_THAT(Get("/tree/near/x/y"), HasSubstr("near"));
+  EXPECT_THAT(Get("/other/a"), HasSubstr("404"));
+}
+
+TEST_F(HttpAnswers, CarryTheServersHeadersAlsoWhenTheyRefuse) {
+  EXPECT_THAT(Get("/query"), HasSubstr("X-Always: yes"));
+  EXPECT_THAT(Get("/nowhere"), HasSubstr("X-Always: yes"));
+}
+
+TEST_F(HttpAnswers, AreGzippedForThoseWhoAcceptIt) {
+  const std::string small = Get("/long", "Accept-Encoding: br, gzip\r\n");
+  EXPECT_THAT(small, HasSubstr("Content-Encoding: gzip"));
+  EXPECT_LT(small.size(), 1000U);
+  const std::string plain = Get("/long");
+  EXPECT_THAT(plain, ::testing::Not(HasSubstr("Content-Encoding")));
+  EXPECT_GT(plain.size(), 50'000U);
+  EXPECT_THAT(Get("/picture", "Accept-Encoding: gzip\r\n"),
+              ::testing::Not(HasSubstr("Content-Encoding")));
+}
+
+TEST_F(HttpAnswers, MayComeInParts) {
+  end_ = true;
+  RawClient client(server_.port());
+  client.Send("GET /parts HTTP/1.1\r\nHost: x\r\n\r\n");
+  std::string all;
+  for (std::string more = client.Answer(); !more.empty(); more = client.Answer()) all += more;
+  EXPECT_THAT(all, HasSubstr("part 0;"));
+  EXPECT_THAT(all, HasSubstr("part 2;"));
+  EXPECT_THAT(all, ::testing::EndsWith("0\r\n\r\n"));
+}
+
+TEST_F(HttpAnswers, InPartsAreBounded) {
+  auto first = Follow();
+  auto second = Follow();
+  EXPECT_THAT(Get("/parts"), HasSubstr("503"));
+  EXPECT_THAT(Get("/query"), HasSubstr("200"));
+  second.reset();
+  // The place is free as soon as the server has noticed.
+  std::string answer = "503";
+  for (int i = 0; i < 500 && answer.find("503") != std::string::npos; ++i) {
+    RawClient client(server_.port());
+    client.Send("GET /parts HTTP/1.1\r\nHost: x\r\n\r\n");
+    answer = client.Answer();
+  }
+  EXPECT_THAT(answer, HasSubstr("200 OK"));
+}
+
+TEST_F(HttpAnswers, InPartsEndWhenTheServerStops) {
+  auto client = Follow();
+  std::thread stopping([this] { server_.Stop(); });
+  std::string all;
+  for (std::string more = client->Answer(); !more.empty(); more = client->Answer()) all += more;
+  client.reset();
+  stopping.join();
+  EXPECT_THAT(all, ::testing::EndsWith("0\r\n\r\n"));
+}
+
 }  // namespace
 }  // namespace sobre
