@@ -39,6 +39,7 @@ struct Words {
   std::string_view to;
   std::string_view measured;
   std::string_view estimated;
+  std::string_view catalogue;
 };
 constexpr Words kEnglish = {"Energy",
                             "Carbon",
@@ -50,7 +51,8 @@ constexpr Words kEnglish = {"Energy",
                             "No requests or tokens were counted",
                             "to",
                             "of the energy measured",
-                            "energy estimated"};
+                            "energy estimated",
+                            "catalogue"};
 constexpr Words kFrench = {"Énergie",
                            "Carbone",
                            "Étiquette énergie et carbone",
@@ -61,7 +63,8 @@ constexpr Words kFrench = {"Énergie",
                            "Ni requêtes ni jetons comptés",
                            "au",
                            "de l’énergie mesurés",
-                           "énergie estimée"};
+                           "énergie estimée",
+                           "catalogue"};
 
 // Somebody else's text, fit for one line.
 std::string OneLine(std::string_view text, std::size_t characters) {
@@ -202,12 +205,11 @@ std::string LabelSvg(const LabelText& text, const ReportLine& line, const Report
   drawing.Line(412);
   const std::string from = DayOf(report.request.from);
   const std::string to = DayOf(report.request.to - Duration(1));
-  drawing.Text(16, 432, 11,
-               from + " " + std::string(words.to) + " " + to + " · " + MeasuredText(line, words),
-               colours.soft);
-  drawing.Text(16, 450, 11,
-               OneLine(report.context.program, 20) + " · " +
-                   OneLine(report.context.catalog->version(), 12) + "",
+  drawing.Text(16, 432, 11, from + " " + std::string(words.to) + " " + to, colours.soft);
+  drawing.Text(16, 449, 11, MeasuredText(line, words), colours.soft);
+  drawing.Text(16, 466, 11,
+               OneLine(report.context.program, 20) + " · " + std::string(words.catalogue) + " " +
+                   OneLine(report.context.catalog->version(), 12),
                colours.soft);
   std::string spoken = std::string(words.title) + ": " + text.name;
   const auto tell = [&](std::string_view name, std::optional<ClassLetter> letter) {
@@ -215,11 +217,11 @@ std::string LabelSvg(const LabelText& text, const ReportLine& line, const Report
   };
   tell(words.energy_class, line.energy_class);
   tell(words.carbon_class, line.carbon_class);
-  return "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"320\" height=\"466\" viewBox=\"0 0 320 "
-         "466\" role=\"img\" font-family=\"system-ui,'Segoe UI','DejaVu Sans',sans-serif\">\n"
+  return "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"320\" height=\"482\" viewBox=\"0 0 320 "
+         "482\" role=\"img\" font-family=\"system-ui,'Segoe UI','DejaVu Sans',sans-serif\">\n"
          "<title>" +
          EscapeHtml(spoken) +
-         "</title>\n<rect x=\"1\" y=\"1\" width=\"318\" height=\"464\" rx=\"12\" fill=\"" +
+         "</title>\n<rect x=\"1\" y=\"1\" width=\"318\" height=\"480\" rx=\"12\" fill=\"" +
          std::string(colours.paper) + "\" stroke=\"" + std::string(colours.line) +
          "\" stroke-width=\"2\"/>\n" + drawing.body() + "</svg>\n";
 }

@@ -19,7 +19,7 @@ struct LabelText {
   std::string place;  // its namespace, or empty
 };
 
-// The energy and carbon class of one workload or model as an SVG picture of 320 by 466: two scales
+// The energy and carbon class of one workload or model as an SVG picture of 320 by 482: two scales
 // from A to G, figures per functional unit, the time they are of and how much of the energy is
 // measured. Where there is no class it says why. Without style, script or outside reference, so it
 // may stand in any page. `line` is of that workload or model alone, `report` the one it is from.
