@@ -2,16 +2,16 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <map>
+#include <cstdlib>
+#include <filesystem>
 #include <random>
-#include <thread>
 
 #include <simdjson.h>
 
-#include "base/json_writer.h"
 #include "base/text.h"
 #include "cmake/embedded_file.h"
 #include "extender/command_line.h"
+#include "extender/demo_world.h"
 #include "extender/serve.h"
 #include "k8s/json_objects.h"
 #include "net/http_client.h"
@@ -31,106 +31,6 @@ constexpr std::array<Option, 5> kOptions = {{
     {"--once", "", "stop after the last pod instead of keeping the page up"},
     {"--help", "", "this text"},
 }};
-
-struct DemoRegion {
-  const char* provider;
-  const char* region;
-  double eur_per_hour;  // of a node of 16 vCPU and 64 GiB, in the order of list prices
-  double grams_by_night;
-  double grams_by_day;
-};
-constexpr std::array<DemoRegion, 6> kRegions = {{
-    {"scaleway", "fr-par", 0.78, 48, 62},
-    {"scaleway", "pl-waw", 0.75, 690, 610},
-    {"ovhcloud", "GRA9", 0.79, 48, 62},
-    {"aws", "eu-central-1", 0.86, 420, 300},
-    {"aws", "eu-north-1", 0.80, 32, 44},
-    {"gcp", "europe-west1", 0.82, 150, 120},
-}};
-
-Observation See(Signal signal, double value, Timestamp time) {
-  Observation seen;
-  seen.signal = signal;
-  seen.value = value;
-  seen.time = time;
-  seen.source = "demo";
-  return seen;
-}
-
-// The embedded world at an hour of its day, 0 to 24.
-SnapshotInput WorldAt(const std::vector<NodeFacts>& nodes, double hour) {
-  SnapshotInput input;
-  input.time = Now();
-  // A triangle over the day: night at 0, day at 12.
-  const double daylight = 1.0 - std::abs(hour - 12.0) / 12.0;
-  for (const NodeFacts& node : nodes) {
-    input.nodes.push_back(std::make_shared<const NodeFacts>(node));
-    for (const DemoRegion& region : kRegions) {
-      if (node.provider != region.provider || node.region != region.region) continue;
-      Observation price = See(Signal::kNodePrice, region.eur_per_hour, input.time);
-      price.node = node.name;
-      input.observations.push_back(std::move(price));
-    }
-  }
-  for (const DemoRegion& region : kRegions) {
-    const double grams =
-        region.grams_by_night + (region.grams_by_day - region.grams_by_night) * daylight;
-    Observation grid = See(Signal::kGridIntensity, grams, input.time);
-    grid.provider = region.provider;
-    grid.region = region.region;
-    input.observations.push_back(std::move(grid));
-  }
-  return input;
-}
-
-struct DemoPod {
-  const char* name;
-  const char* objective;
-  int cpu;
-  int memory_gib;
-  double requests_per_second;
-};
-constexpr std::array<DemoPod, 5> kPods = {{
-    {"checkout", "balanced", 2, 4, 40},
-    {"search", "balanced", 4, 16, 120},
-    {"report", "cost", 1, 2, 2},
-    {"chat-8b", "carbon", 8, 32, 3},
-    {"image-resize", "priced", 2, 4, 15},
-}};
-
-// What kube-scheduler would send for the pod, to the nodes that have room.
-std::string ExtenderArgsFor(const DemoPod& pod, const std::string& name, const std::string& uid,
-                            const std::vector<std::string>& nodes) {
-  std::string body;
-  JsonWriter json(body);
-  json.BeginObject().Key("Pod").BeginObject().Key("metadata").BeginObject();
-  json.Key("name").Value(name).Key("namespace").Value("shop").Key("uid").Value(uid);
-  json.Key("annotations").BeginObject().Key("sobre.dev/objective").Value(pod.objective);
-  json.Key("sobre.dev/requests-per-second")
-      .Value(FormatNumber(pod.requests_per_second))
-      .EndObject()
-      .EndObject();
-  json.Key("spec")
-      .BeginObject()
-      .Key("containers")
-      .BeginArray()
-      .BeginObject()
-      .Key("name")
-      .Value("app")
-      .Key("resources");
-  json.BeginObject().Key("requests").BeginObject().Key("cpu").Value(std::to_string(pod.cpu));
-  json.Key("memory")
-      .Value(std::to_string(pod.memory_gib) + "Gi")
-      .EndObject()
-      .EndObject()
-      .EndObject()
-      .EndArray()
-      .EndObject();
-  json.EndObject().Key("Nodes").Null().Key("NodeNames").BeginArray();
-  for (const std::string& node : nodes) json.Value(node);
-  json.EndArray().EndObject();
-  return body;
-}
 
 // The host with the highest score; the first of equals.
 Result<std::string> BestHost(const std::string& reply) {
@@ -155,62 +55,188 @@ Result<std::string> BestHost(const std::string& reply) {
   return name;
 }
 
-class Demo {
- public:
-  Demo(Server& server, std::vector<NodeFacts> nodes) : server_(server), nodes_(std::move(nodes)) {
-    for (const NodeFacts& node : nodes_) free_[node.name] = node.allocatable;
+// The nodes that a filter's answer lets through.
+Result<std::vector<std::string>> PassedNodes(const std::string& reply) {
+  simdjson::dom::parser parser;
+  simdjson::dom::array names;
+  if (parser.parse(reply)["NodeNames"].get(names) != simdjson::SUCCESS)
+    return Status::Invalid("the answer has no NodeNames: " + Printable(reply));
+  std::vector<std::string> passed;
+  for (const simdjson::dom::element name : names) {
+    std::string_view text;
+    if (name.get(text) == simdjson::SUCCESS) passed.emplace_back(text);
   }
+  return passed;
+}
 
-  // Lets one pod arrive and prints where it went, and why.
-  Status Place(std::int64_t number) {
-    const double hour = std::fmod(static_cast<double>(number), 24.0);
-    server_.world().Publish(MakeState(WorldAt(nodes_, hour)));
-    const DemoPod& pod = kPods[random_() % kPods.size()];
-    const std::string name = std::string(pod.name) + "-" + std::to_string(number);
-    const std::string uid = "demo-" + std::to_string(number);
-    const Resources wanted{std::int64_t{1000} * pod.cpu,
-                           static_cast<std::int64_t>(pod.memory_gib) << 30, 0};
-    std::vector<std::string> fitting;
-    for (const auto& [node, room] : free_) {
-      if (room.millicpu >= wanted.millicpu && room.memory_bytes >= wanted.memory_bytes)
-        fitting.push_back(node);
-    }
-    if (fitting.empty()) {
-      // The oldest pods have finished: the cluster is free again.
-      for (const NodeFacts& node : nodes_) free_[node.name] = node.allocatable;
-      return Place(number);
-    }
+// So many pods that came while the demo runs are there at a time.
+constexpr std::size_t kPassing = 40;
+constexpr int kPastDays = 14;
+
+// Asks the service as kube-scheduler would.
+class Asker {
+ public:
+  explicit Asker(int port) : port_(port) {}
+  Result<std::string> Post(const char* verb, std::string body) {
     HttpCall call;
     call.method = "POST";
-    call.url = "http://127.0.0.1:" + std::to_string(server_.extender_port()) + "/v1/prioritize";
+    call.url = "http://127.0.0.1:" + std::to_string(port_) + "/v1/" + verb;
     call.headers = {"Content-Type: application/json"};
-    call.body = ExtenderArgsFor(pod, name, uid, fitting);
-    const Result<HttpReply> reply = client_.Fetch(call);
+    call.body = std::move(body);
+    Result<HttpReply> reply = client_.Fetch(call);
     if (!reply.ok()) return reply.status();
     if (reply->status != 200) return Status::Unavailable(reply->body);
-    const Result<std::string> host = BestHost(reply->body);
+    return std::move(reply->body);
+  }
+
+ private:
+  int port_;
+  HttpClient client_;
+};
+
+// Lets pods arrive in a world whose clock goes on by an hour with each.
+class Demo {
+ public:
+  Demo(Server& server, DemoWorld& world)
+      : server_(server), world_(world), asker_(server.extender_port()) {}
+
+  // Nothing where no node may take it.
+  Result<std::optional<std::string>> Place(const DemoWorkload& workload, const std::string& name,
+                                           const std::string& uid, Timestamp started) {
+    std::vector<std::string> nodes = world_.NodesWithRoom(workload);
+    if (*workload.countries != '\0') {
+      const Result<std::string> reply =
+          asker_.Post("filter", world_.ExtenderArgs(workload, name, uid, nodes));
+      if (!reply.ok()) return reply.status();
+      Result<std::vector<std::string>> passed = PassedNodes(*reply);
+      if (!passed.ok()) return passed.status();
+      nodes = *std::move(passed);
+    }
+    if (nodes.empty()) return std::optional<std::string>();
+    const Result<std::string> reply =
+        asker_.Post("prioritize", world_.ExtenderArgs(workload, name, uid, nodes));
+    if (!reply.ok()) return reply.status();
+    Result<std::string> host = BestHost(*reply);
     if (!host.ok()) return host.status();
-    Resources& room = free_[*host];
-    room.millicpu -= wanted.millicpu;
-    room.memory_bytes -= wanted.memory_bytes;
-    Records& records = server_.records();
-    records.recorder().PodSeen(uid, *host);
-    records.recorder().WaitUntilWritten(kPatience);
-    const auto summary = records.recent().Find(uid);
+    world_.Run(workload, name, uid, *host, started);
+    server_.records().recorder().PodSeen(uid, *host);
+    server_.records().recorder().WaitUntilWritten(kPatience);
+    return std::optional(*std::move(host));
+  }
+
+  // One pod arrives; prints where it went, and why.
+  Status Arrive(std::int64_t number) {
+    const double hour = std::fmod(static_cast<double>(number), 24.0);
+    while (world_.passing() >= kPassing) {
+      if (const auto uid = world_.FinishOldest()) server_.records().recorder().PodGone(*uid);
+    }
+    server_.world().Publish(world_.StateAt(hour, Now()));
+    const auto workloads = DemoWorld::Workloads();
+    const DemoWorkload& workload = workloads[random_() % workloads.size()];
+    const std::string name = std::string(workload.name) + "-" + std::to_string(number);
+    const std::string uid = "demo-" + std::to_string(number);
+    const auto host = Place(workload, name, uid, Now());
+    if (!host.ok()) return host.status();
+    const auto summary = server_.records().recent().Find(uid);
     std::printf("%02d:00  %-15s %-8s → %s; %s\n", static_cast<int>(hour), name.c_str(),
-                pod.objective, summary ? summary->best.c_str() : host->c_str(),
+                workload.objective, summary ? summary->best.c_str() : host->value_or("-").c_str(),
                 summary ? summary->reason.c_str() : "");
     std::fflush(stdout);
+    server_.world().Publish(world_.StateAt(hour, Now()));
     return Status::Ok();
   }
 
  private:
   Server& server_;
-  const std::vector<NodeFacts> nodes_;
-  std::map<std::string, Resources> free_;
-  HttpClient client_;
+  DemoWorld& world_;
+  Asker asker_;
   std::mt19937 random_{1};  // NOLINT(bugprone-random-generator-seed): the same show every time
 };
+
+// A folder for the records, gone with the demo.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string path = (std::filesystem::temp_directory_path() / "sobre-demo-XXXXXX").string();
+    if (::mkdtemp(path.data()) != nullptr) path_ = path;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+Config DemoConfig(const std::string& directory, std::int64_t port) {
+  Config config;
+  config.listen.extender = "127.0.0.1:0";
+  config.listen.status = "127.0.0.1:" + std::to_string(port);
+  config.records.directory = directory;
+  config.records.name = "demo";
+  config.accounting.every = std::chrono::seconds(2);
+  config.accounting.flush = std::chrono::seconds(5);
+  config.accounting.bridge = std::chrono::hours(2);
+  config.budgets = {{"", "shop", 420.0, std::nullopt}, {"", "research", 400.0, 2400.0}};
+  return config;
+}
+
+// The standing pods are placed by the service, each decision on record.
+Status PlaceStanding(DemoWorld& world, Config config, Timestamp now) {
+  config.accounting.enabled = false;
+  config.listen.status = "127.0.0.1:0";
+  auto standing = std::make_unique<World>();
+  standing->Publish(world.StateAt(0, now));
+  Result<std::unique_ptr<Records>> records = Records::Open(config);
+  if (!records.ok()) return records.status();
+  Server server(std::move(standing), *std::move(records), config);
+  if (const Status status = server.Start(); !status.ok()) return status;
+  Demo demo(server, world);
+  for (const DemoWorkload& workload : DemoWorld::Workloads()) {
+    for (int i = 0; i < workload.standing; ++i) {
+      const std::string name = std::string(workload.name) + "-standing-" + std::to_string(i);
+      const auto host = demo.Place(workload, name, "demo-" + name, now);
+      if (!host.ok()) return host.status();
+    }
+  }
+  return Status::Ok();
+}
+
+// What the standing pods took in the days before, added up by the same arithmetic as ever.
+void AccountForThePast(const DemoWorld& world, const Records& records, const Config& config,
+                       Timestamp from, Timestamp now) {
+  Bookkeeper::Options options;
+  options.holder = NewIdentity();
+  options.accumulator.bridge = config.accounting.bridge;
+  options.flush = Duration(0);
+  Bookkeeper past(std::move(options), MakeUsageSink(ForUsage(config)), MeansOf(records, config));
+  for (Timestamp at = from; at < now; at += std::chrono::hours(1)) {
+    const double hour = std::fmod(InHours(at.time_since_epoch()), 24.0);
+    past.Tick(*world.StateAt(hour, at), at);
+    past.Sync(at);
+  }
+  past.Finish(now);
+}
+
+Result<std::unique_ptr<Server>> OpenDemo(DemoWorld& world, const Config& config) {
+  const Timestamp now = Now();
+  const Timestamp from =
+      std::chrono::floor<std::chrono::hours>(now) - std::chrono::hours(24 * kPastDays);
+  if (const Status status = PlaceStanding(world, config, now); !status.ok()) return status;
+  world.KeepAll(from);
+  auto shown = std::make_unique<World>();
+  shown->Publish(world.StateAt(0, now));
+  Result<std::unique_ptr<Records>> records = Records::Open(config);
+  if (!records.ok()) return records.status();
+  AccountForThePast(world, **records, config, from, now);
+  auto server = std::make_unique<Server>(std::move(shown), *std::move(records), config);
+  if (const Status status = server->Start(); !status.ok()) return status;
+  return server;
+}
 
 }  // namespace
 
@@ -240,20 +266,18 @@ int RunDemo(std::span<const std::string_view> arguments) {
   BlockStopSignals();
   Result<std::vector<NodeFacts>> nodes = ParseNodes(Padded(kDemoFiles[0].bytes));
   if (!nodes.ok()) return UsageError("demo", nodes.status());
-  Config config;
-  config.listen.extender = "127.0.0.1:0";
-  config.listen.status = "127.0.0.1:" + std::to_string(*port);
-  auto world = std::make_unique<World>();
-  world->Publish(MakeState(WorldAt(*nodes, 0)));
-  Result<std::unique_ptr<Records>> records = Records::Open(config);
-  if (!records.ok()) return UsageError("demo", records.status());
-  Server server(std::move(world), *std::move(records), config);
-  if (const Status status = server.Start(); !status.ok()) return UsageError("demo", status);
+  const TemporaryFolder folder;
+  if (folder.path().empty())
+    return UsageError("demo", Status::Unavailable("no folder can be made for the records: is the "
+                                                  "temporary folder writable?"));
+  DemoWorld world(*std::move(nodes));
+  const Result<std::unique_ptr<Server>> server = OpenDemo(world, DemoConfig(folder.path(), *port));
+  if (!server.ok()) return UsageError("demo", server.status());
   std::printf("Sobre demo: %zu nodes in %zu regions. Look at http://127.0.0.1:%d/\n\n",
-              nodes->size(), kRegions.size(), server.status_port());
-  Demo demo(server, *std::move(nodes));
+              world.node_count(), DemoWorld::RegionCount(), (*server)->status_port());
+  Demo demo(**server, world);
   for (std::int64_t i = 0; *pods == 0 || i < *pods; ++i) {
-    if (const Status status = demo.Place(i); !status.ok()) {
+    if (const Status status = demo.Arrive(i); !status.ok()) {
       std::fprintf(stderr, "sobre demo: %s\n", status.message().c_str());
       return 1;
     }
@@ -261,7 +285,7 @@ int RunDemo(std::span<const std::string_view> arguments) {
   }
   if (line->Has("--once")) return 0;
   std::printf("\nAll pods are placed. The page stays at http://127.0.0.1:%d/ until Ctrl-C.\n",
-              server.status_port());
+              (*server)->status_port());
   std::fflush(stdout);
   WaitForStopSignal();
   return 0;
