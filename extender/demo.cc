@@ -181,7 +181,7 @@ Config DemoConfig(const std::string& directory, std::int64_t port) {
   config.accounting.every = std::chrono::seconds(2);
   config.accounting.flush = std::chrono::seconds(5);
   config.accounting.bridge = std::chrono::hours(2);
-  config.budgets = {{"", "shop", 420.0, std::nullopt}, {"", "research", 400.0, 2400.0}};
+  config.budgets = {{"", "shop", 900.0, std::nullopt}, {"", "research", 700.0, 3600.0}};
   return config;
 }
 

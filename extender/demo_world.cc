@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <string_view>
 
 #include "base/json_writer.h"
 #include "base/text.h"
@@ -27,11 +28,11 @@ constexpr std::array<DemoRegion, 6> kRegions = {{
 }};
 
 constexpr std::array<DemoWorkload, 8> kWorkloads = {{
-    {"shop", "checkout", "shop", "balanced", 2, 4, 0.05, 0, "", "", 3},
-    {"shop", "search", "shop", "balanced", 4, 16, 12, 0, "", "", 2},
-    {"shop", "image-resize", "shop", "priced", 2, 4, 0.3, 0, "", "", 2},
-    {"ai", "chat", "research", "carbon", 8, 32, 0.06, 18, "llama-3.1-8b", "", 2},
-    {"ai", "embeddings", "research", "carbon", 4, 8, 20, 0, "bge-m3", "", 1},
+    {"shop", "checkout", "shop", "balanced", 2, 4, 0.05, 0, "", "", 6},
+    {"shop", "search", "shop", "balanced", 4, 16, 12, 0, "", "", 5},
+    {"shop", "image-resize", "shop", "priced", 2, 4, 0.3, 0, "", "", 4},
+    {"ai", "chat", "research", "carbon", 8, 32, 0.06, 18, "llama-3.1-8b", "", 3},
+    {"ai", "embeddings", "research", "carbon", 4, 8, 20, 0, "bge-m3", "", 2},
     {"finance", "payroll", "finance", "balanced", 2, 8, 0.006, 0, "", "FR", 1},
     {"finance", "report", "finance", "cost", 1, 2, 0.0008, 0, "", "", 1},
     {"media", "transcode", "media", "cost", 8, 16, 0, 0, "", "", 1},
@@ -104,19 +105,33 @@ void Observe(double hour, SnapshotInput& input) {
   }
 }
 
-// One operator meters what pods draw, the others do not.
-void MeterPods(double hour, SnapshotInput& input) {
-  constexpr double kWattsPerBusyVcpu = 4.5;
+// One region has meters for nodes and for what pods draw, the others have none.
+void Meter(double hour, SnapshotInput& input) {
+  constexpr double kIdleWatts = 11;
+  constexpr double kWattsPerBusyVcpu = 2.5;
+  std::map<std::string_view, double> watts;
+  for (const auto& node : input.nodes) {
+    if (node->region == "fr-par") watts[node->name] = kIdleWatts;
+  }
   for (const auto& pod : input.pods) {
-    const auto node = std::find_if(input.nodes.begin(), input.nodes.end(),
-                                   [&](const auto& facts) { return facts->name == pod->node; });
-    if (node == input.nodes.end() || (*node)->provider != "ovhcloud") continue;
+    const auto metered = watts.find(pod->node);
+    if (metered == watts.end()) continue;
     const double vcpus = static_cast<double>(pod->requests.millicpu) / 1000;
     Observation power =
         See(Signal::kPodPower, vcpus * kWattsPerBusyVcpu * 0.5 * LoadAt(hour), input.time);
     power.namespace_name = pod->namespace_name;
     power.pod = pod->name;
+    metered->second += power.value;
     input.observations.push_back(std::move(power));
+  }
+  for (const auto& [node, value] : watts) {
+    const auto add = [&](Signal signal, double part) {
+      Observation power = See(signal, value * part, input.time);
+      power.node = node;
+      input.observations.push_back(std::move(power));
+    };
+    add(Signal::kNodePower, 1);
+    add(Signal::kNodeCpuPower, 0.7);
   }
 }
 
@@ -140,7 +155,7 @@ std::shared_ptr<const WorldState> DemoWorld::StateAt(double hour, Timestamp now)
   // Nobody sets labels here but we.
   input.trust_node_labels = true;
   Observe(hour, input);
-  MeterPods(hour, input);
+  Meter(hour, input);
   auto state = std::make_shared<WorldState>(*MakeState(std::move(input)));
   state->watched_pods = static_cast<std::int64_t>(running_.size());
   state->bindings = state->watched_pods;

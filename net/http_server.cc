@@ -518,8 +518,10 @@ class HttpServer::Impl final : public httplib::Server {
 
   void SetHeaders(const HttpResponse& from, httplib::Response& to) const {
     to.status = from.status;
-    for (const auto& [name, value] : options_.headers) to.set_header(name, value);
     for (const auto& [name, value] : from.headers) to.set_header(name, value);
+    for (const auto& [name, value] : options_.headers) {
+      if (!to.has_header(name.c_str())) to.set_header(name, value);
+    }
   }
 
   void SetResponse(HttpResponse&& from, httplib::Response& to) const {

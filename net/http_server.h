@@ -78,7 +78,7 @@ class HttpServer {
     int max_streams = 16;
     // Longer text is sent gzipped to those who accept it.
     bool compress = false;
-    // Part of every answer.
+    // Part of every answer that does not say otherwise.
     HttpHeaders headers = {};
   };
   using Handler = std::function<void(const HttpRequest&, HttpResponse&)>;
