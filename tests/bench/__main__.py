@@ -11,6 +11,7 @@ import tempfile
 import time
 import urllib.parse
 
+from tests.bench import page
 from tests.harness import ROOT, ControlPlane, Exporter, Process, Prometheus, Sobre, eventually, fetch, free_ports
 
 WRITTEN = 'sobre_records_written_total{kind="decision"}'
@@ -208,7 +209,7 @@ def records(folder: pathlib.Path, programs: pathlib.Path) -> None:
 
 def main() -> None:
     """`./run bench` does all; `./run bench refresh` one part."""
-    wanted = sys.argv[1:] or ["latency", "records", "refresh", "pods"]
+    wanted = sys.argv[1:] or ["latency", "records", "refresh", "page", "pods"]
     programs = ROOT / "build" / "release" / "tests"
     with tempfile.TemporaryDirectory() as text:
         folder = pathlib.Path(text)
@@ -220,6 +221,8 @@ def main() -> None:
             records(folder, programs)
         if "refresh" in wanted:
             refresh(folder, programs)
+        if "page" in wanted:
+            page.page(folder, programs, [node(i) for i in range(SIZES[-1])], POD, memory_mib)
         if "pods" in wanted:
             pods_per_second(folder, go_server)
 
