@@ -194,7 +194,7 @@ Status PlaceStanding(DemoWorld& world, Config config, Timestamp now) {
   Result<std::unique_ptr<Records>> records = Records::Open(config);
   if (!records.ok()) return records.status();
   Server server(std::move(standing), *std::move(records), config);
-  if (const Status status = server.Start(); !status.ok()) return status;
+  if (Status status = server.Start(); !status.ok()) return status;
   Demo demo(server, world);
   for (const DemoWorkload& workload : DemoWorld::Workloads()) {
     for (int i = 0; i < workload.standing; ++i) {
@@ -226,7 +226,7 @@ Result<std::unique_ptr<Server>> OpenDemo(DemoWorld& world, const Config& config)
   const Timestamp now = Now();
   const Timestamp from =
       std::chrono::floor<std::chrono::hours>(now) - std::chrono::hours(24 * kPastDays);
-  if (const Status status = PlaceStanding(world, config, now); !status.ok()) return status;
+  if (Status status = PlaceStanding(world, config, now); !status.ok()) return status;
   world.KeepAll(from);
   auto shown = std::make_unique<World>();
   shown->Publish(world.StateAt(0, now));
@@ -234,7 +234,7 @@ Result<std::unique_ptr<Server>> OpenDemo(DemoWorld& world, const Config& config)
   if (!records.ok()) return records.status();
   AccountForThePast(world, **records, config, from, now);
   auto server = std::make_unique<Server>(std::move(shown), *std::move(records), config);
-  if (const Status status = server->Start(); !status.ok()) return status;
+  if (Status status = server->Start(); !status.ok()) return status;
   return server;
 }
 

@@ -124,14 +124,14 @@ void Meter(double hour, SnapshotInput& input) {
     metered->second += power.value;
     input.observations.push_back(std::move(power));
   }
+  const auto add = [&input](std::string_view node, Signal signal, double value) {
+    Observation power = See(signal, value, input.time);
+    power.node = node;
+    input.observations.push_back(std::move(power));
+  };
   for (const auto& [node, value] : watts) {
-    const auto add = [&](Signal signal, double part) {
-      Observation power = See(signal, value * part, input.time);
-      power.node = node;
-      input.observations.push_back(std::move(power));
-    };
-    add(Signal::kNodePower, 1);
-    add(Signal::kNodeCpuPower, 0.7);
+    add(node, Signal::kNodePower, value);
+    add(node, Signal::kNodeCpuPower, value * 0.7);
   }
 }
 

@@ -304,8 +304,8 @@ std::vector<std::string> HttpRequest::ParameterNames() const {
 
 std::optional<std::string> HttpRequest::Header(std::string_view name) const {
   const std::string key(name);
-  if (parsed == nullptr || !parsed->has_header(key.c_str())) return std::nullopt;
-  return parsed->get_header_value(key.c_str());
+  if (parsed == nullptr || !parsed->has_header(key)) return std::nullopt;
+  return parsed->get_header_value(key);
 }
 
 void HttpResponse::Fail(int error_status, std::string_view message) {
@@ -520,7 +520,7 @@ class HttpServer::Impl final : public httplib::Server {
     to.status = from.status;
     for (const auto& [name, value] : from.headers) to.set_header(name, value);
     for (const auto& [name, value] : options_.headers) {
-      if (!to.has_header(name.c_str())) to.set_header(name, value);
+      if (!to.has_header(name)) to.set_header(name, value);
     }
   }
 
