@@ -37,9 +37,10 @@ function(sobre_tests name)
 endfunction()
 
 # sobre_embed(TARGET SYMBOL FILES …): adds the files to the target as `const EmbeddedFile SYMBOL[]`.
+# Relative paths are below the source folder; files that are built are given by absolute path.
 function(sobre_embed target symbol)
   set(out ${CMAKE_CURRENT_BINARY_DIR}/${symbol}.cc)
-  list(TRANSFORM ARGN PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ OUTPUT_VARIABLE files)
+  list(TRANSFORM ARGN PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ REGEX "^[^/]" OUTPUT_VARIABLE files)
   add_custom_command(OUTPUT ${out}
     COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DNAME=${symbol} "-DFILES=${files}" -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
     DEPENDS ${files} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake VERBATIM)

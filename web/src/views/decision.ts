@@ -1,0 +1,136 @@
+// One decision, drawn.
+import {encodePath, get, type Candidate, type DecisionDetail, type FullDecision, type Sourced} from '../api';
+import {badge, bar} from '../charts/small';
+import {h, replace} from '../dom';
+import {age, dateTime, eurosPerUnit, grams, gramsRange, known, number, parseTime} from '../format';
+import {t, type Key} from '../i18n';
+import {hashOf} from '../router';
+import {chip, figure, loading, plainTable, said, section, showFailure} from '../ui';
+import type {Context} from '../view';
+import {objectiveName, unitName} from './shared';
+import {whatIfPanel} from './what_if';
+
+const kRows = 100;
+
+const isBest = (decision: FullDecision, node: string): boolean => decision.best.includes(node);
+
+function inputsOf(candidate: Candidate): [string, Sourced | undefined][] {
+  const name = (key: Key): string => t(key);
+  return [
+    [name('input.intensity'), candidate.gridGco2ePerKwh], ['PUE', candidate.pue], [name('input.price'), candidate.nodeEurPerHour],
+    [name('input.listPrice'), candidate.listNodeEurPerHour], [name('input.electricity'), candidate.electricityEurPerKwh],
+    [name('input.vcpuWatts'), candidate.wattsPerVcpu], [name('input.nodeWatts'), candidate.measuredNodeWatts],
+    [name('input.cpuWatts'), candidate.measuredCpuWatts], [name('input.gpuWatts'), candidate.measuredGpuWatts],
+    [name('input.acceleratorWatts'), candidate.wattsPerAccelerator],
+  ];
+}
+
+function inputs(candidate: Candidate, decision: FullDecision): HTMLElement {
+  const at = parseTime(decision.time) ?? Date.now();
+  const rows = inputsOf(candidate).filter((each): each is [string, Sourced] => each[1] !== undefined);
+  return h('div', {'data-testid': 'inputs'},
+           h('h3', {}, t('decision.inputsOf', {node: candidate.node})),
+           h('p', {class: 'hint'}, t('decision.powerFrom'), ' ', said(candidate.powerBasis)),
+           plainTable(t('decision.inputsOf', {node: candidate.node}), [
+             {title: t('input'), cell: ([name]) => name},
+             {title: t('value'), isNumber: true, cell: ([, input]) => `${number(input.value)} ${input.unit === '1' ? '' : input.unit}`},
+             {title: t('method'), cell: ([, input]) => said(input.method)},
+             {title: t('age'), cell: ([, input]) => input.time ? age(input.time, at) : '–'},
+             {title: t('source'), cell: ([, input]) => said(input.source)},
+           ], rows));
+}
+
+function candidateTable(decision: FullDecision, choose: (candidate: Candidate) => void): HTMLElement {
+  const allowed = decision.candidates.filter((candidate) => !candidate.refused);
+  const mostEur = Math.max(0, ...allowed.map((c) => c.placement?.eurPerUnit ?? 0));
+  const mostGrams = Math.max(0, ...allowed.map((c) => c.placement?.gco2ePerUnit?.high ?? 0));
+  const front = new Set(decision.paretoFront);
+  return plainTable(t('candidates'), [
+    {title: t('nodes.node'), cell: (c) => [
+      h('button', {type: 'button', class: 'link', 'data-testid': 'candidate', 'data-node': c.node, click: () => choose(c)}, c.node),
+      isBest(decision, c.node) ? [' ', chip(t('nodes.best'), 'good')] : c.tieWithBest ? [' ', chip(t('decision.tie'))] : null,
+      front.has(c.node) ? [' ', chip(t('pareto'))] : null,
+      h('span', {class: 'hint block'}, `${c.provider} ${c.region} · ${c.hardwareClass}`)]},
+    {title: t('nodes.score'), isNumber: true, cell: (c) => figure('score', c.score, number(c.score))},
+    {title: t('eurPerUnit'), cell: (c) => h('div', {class: 'bar-cell'},
+       figure('eur', c.placement?.eurPerUnit, eurosPerUnit(c.placement?.eurPerUnit, t('perMillion'))),
+       c.priceEstimated ? h('span', {class: 'hint'}, t('estimate')) : null, bar(c.placement?.eurPerUnit, mostEur, {kind: 'euros'}))},
+    {title: t('gramsPerUnit'), cell: (c) => {
+       const range = c.placement?.gco2ePerUnit;
+       return h('div', {class: 'bar-cell'}, figure('gco2e', range?.mid, grams(range?.mid)),
+                h('span', {class: 'hint'}, gramsRange(range?.low, range?.high)),
+                bar(range?.mid, mostGrams, {kind: 'grams', low: range?.low, high: range?.high}));
+     }},
+  ], allowed, 'candidates');
+}
+
+function refusedTable(decision: FullDecision): HTMLElement | null {
+  const refused = decision.candidates.filter((candidate) => candidate.refused);
+  if (refused.length === 0) return null;
+  return section(t('decision.refused', {n: refused.length}),
+                 decision.bestRefused ? h('p', {}, t('decision.bestRefused', {node: decision.bestRefused})) : null,
+                 plainTable(t('decision.refused', {n: refused.length}), [
+                   {title: t('nodes.node'), cell: (c) => [c.node, h('span', {class: 'hint block'}, `${c.provider} ${c.region}`)]},
+                   {title: t('why'), cell: (c) => said(c.refused)},
+                   {title: t('gramsPerUnit'), isNumber: true, cell: (c) => grams(c.placement?.gco2ePerUnit?.mid)},
+                   {title: t('eurPerUnit'), isNumber: true, cell: (c) => eurosPerUnit(c.placement?.eurPerUnit, t('perMillion'))},
+                 ], refused, 'refused'));
+}
+
+function verdict(detail: DecisionDetail, decision: FullDecision): HTMLElement {
+  const best = decision.best.join(', ');
+  const winner = decision.candidates.find((candidate) => isBest(decision, candidate.node));
+  const report = winner?.report;
+  return h('section', {class: 'panel verdict', 'data-testid': 'verdict'},
+           h('p', {class: 'verdict-line'}, best ? t('decision.won', {node: best, n: decision.best.length}) : t('decision.nobody'), ' ', said(decision.reason), '.'),
+           report ? h('div', {class: 'verdict-figures'},
+             report.carbonClass ? badge(report.carbonClass, 'carbon') : null, report.energyClass ? badge(report.energyClass, 'energy') : null,
+             h('span', {}, t('decision.report', {
+               grams: grams(report.gco2ePerUnit?.mid), range: gramsRange(report.gco2ePerUnit?.low, report.gco2ePerUnit?.high) || '–',
+               eur: eurosPerUnit(report.eurPerUnit, t('perMillion')), unit: unitName(decision.unit)}))) : null,
+           h('dl', {class: 'facts'},
+             h('dt', {}, t('outcome')), h('dd', {'data-testid': 'outcome'}, detail.outcome ? said(detail.outcome.text) : t('decision.noOutcome')),
+             detail.againstTheMean ? [h('dt', {}, t('decision.against')), h('dd', {}, said(detail.againstTheMean))] : null,
+             h('dt', {}, t('objective')), h('dd', {}, objectiveName(decision.policy.objective), decision.rankedBy && decision.rankedBy !== decision.policy.objective
+               ? ` (${t('decision.rankedBy', {objective: objectiveName(decision.rankedBy)})})` : ''),
+             h('dt', {}, t('decision.check')), h('dd', {'data-testid': 'check'}, said(detail.check)),
+             h('dt', {}, t('decision.made')), h('dd', {}, dateTime(decision.time), ' · ', detail.id, ' · ', t('decision.attempt', {n: detail.attempt, all: detail.attempts}))));
+}
+
+function sentences(title: string, lines: readonly string[] | undefined): HTMLElement | null {
+  return lines && lines.length > 0 ? section(title, h('ul', {class: 'plain-list'}, lines.map((line) => h('li', {}, said(line))))) : null;
+}
+
+function show(context: Context, detail: DecisionDetail): void {
+  const decision = detail.decision;
+  context.title(detail.pod);
+  const back = h('p', {}, h('a', {href: hashOf('decisions')}, t('decision.back')));
+  if (!decision) {
+    replace(context.root, back, section(detail.pod, h('p', {}, said(detail.outcome?.text ?? detail.check))));
+    return;
+  }
+  const chosen = h('section', {class: 'panel'});
+  const choose = (candidate: Candidate): void => replace(chosen, inputs(candidate, decision));
+  const first = decision.candidates[0];
+  const leftOff = detail.decision?.candidatesLeftOff ?? 0;
+  replace(context.root, back, verdict(detail, decision), whatIfPanel(context, detail, decision),
+          section(t('candidates'), h('p', {class: 'hint'}, t('decision.candidatesHint', {unit: unitName(decision.unit)})),
+                  candidateTable(decision, (candidate) => {
+                    choose(candidate);
+                    chosen.scrollIntoView({block: 'nearest'});
+                  }), known(leftOff) && leftOff > 0 ? h('p', {class: 'hint'}, t('leftOff', {n: leftOff})) : null),
+          refusedTable(decision), first ? chosen : null,
+          sentences(t('decision.wouldChange'), detail.whatWouldChange), sentences(t('decision.policy'), detail.policyFrom), sentences(t('notes'), decision.notes));
+  if (first) choose(first);
+}
+
+export function mountDecision(context: Context, id: string): void {
+  context.title(id);
+  replace(context.root, loading());
+  const path = /^[^/]+\/[^/]+$/.test(id) ? encodePath('decisions', ...id.split('/')) : encodePath('decisions', id);
+  get<DecisionDetail>(path, {rows: kRows}, context.signal).then((detail) => show(context, detail), (error: unknown) => {
+    replace(context.root, h('p', {}, h('a', {href: hashOf('decisions')}, t('decision.back'))), h('div'));
+    const into = context.root.lastElementChild as HTMLElement;
+    showFailure(into, error);
+  });
+}

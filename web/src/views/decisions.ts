@@ -1,0 +1,80 @@
+import {get, type Decision} from '../api';
+import {badge} from '../charts/small';
+import {h, replace, setText} from '../dom';
+import {clock, eurosPerUnit, grams, whole} from '../format';
+import {t} from '../i18n';
+import {debounce, every} from '../poll';
+import {hashOf} from '../router';
+import {chip, field, figure, said, showFailure} from '../ui';
+import {onLeave, type Context, type View} from '../view';
+import {VirtualTable, type TableColumn} from '../virtual_table';
+import {mountDecision} from './decision';
+import {bestNode, objectiveName} from './shared';
+
+const kListMs = 5000;
+
+const idOf = (decision: Decision): string => decision.uid || decision.pod;
+
+function columns(): TableColumn<Decision>[] {
+  const outcome = (d: Decision): HTMLElement | string =>
+    d.shadow ? chip(t('shadow')) : d.followed === true ? chip(t('followed'), 'good') : d.followed === false ? chip(t('notFollowed'), 'warning') : '–';
+  return [
+    {key: 'time', title: t('time'), cell: (d) => h('time', {datetime: d.time}, clock(d.time)), order: (d) => d.seq},
+    {key: 'pod', title: t('pod'), cell: (d) => h('a', {href: hashOf('decisions', [idOf(d)])}, d.pod), order: (d) => d.pod},
+    {key: 'best', title: t('nodes.node'), cell: (d) => bestNode(d) || '–', order: (d) => bestNode(d)},
+    {key: 'outcome', title: t('outcome'), cell: outcome, order: (d) => d.followed === null ? null : d.followed ? 1 : 0},
+    {key: 'objective', title: t('objective'), cell: (d) => objectiveName(d.objective), order: (d) => d.objective},
+    {key: 'candidates', title: t('candidates'), isNumber: true, cell: (d) => d.refused > 0 ? t('refusedOf', {n: d.refused, all: d.candidates}) : whole(d.candidates), order: (d) => d.candidates, raw: (d) => d.candidates},
+    {key: 'eur', title: t('eurPerUnit'), isNumber: true, cell: (d) => figure('eur', d.eurPerUnit, eurosPerUnit(d.eurPerUnit, t('perMillion'))), order: (d) => d.eurPerUnit, raw: (d) => d.eurPerUnit},
+    {key: 'gco2e', title: t('gramsPerUnit'), isNumber: true, cell: (d) => figure('gco2e', d.gco2ePerUnit, grams(d.gco2ePerUnit)), order: (d) => d.gco2ePerUnit, raw: (d) => d.gco2ePerUnit},
+    {key: 'class', title: t('carbonClass'), cell: (d) => d.carbonClass ? badge(d.carbonClass, 'carbon') : '–', order: (d) => d.carbonClass},
+    {key: 'why', title: t('why'), cell: (d) => said(d.reason)},
+  ];
+}
+
+function mountList(context: Context): void {
+  const failure = h('div');
+  const count = h('span', {class: 'hint'});
+  let all: Decision[] = [];
+  let filter = '';
+  const table = new VirtualTable(columns(), {
+    caption: t('decisions.caption'), testId: 'decisions', rowHeight: 40, keyOf: idOf, sortBy: 'time', descending: true,
+    open: (decision) => {
+      location.hash = hashOf('decisions', [idOf(decision)]);
+    },
+  });
+  onLeave(context, () => table.destroy());
+  const fill = (): void => {
+    const words = filter.split(/\s+/).filter(Boolean);
+    const rows = all.filter((d) => {
+      const text = `${d.pod} ${d.best} ${d.bound} ${d.reason} ${d.objective} ${d.workload} ${d.model} ${d.refused > 0 ? 'refused' : ''}`.toLowerCase();
+      return words.every((word) => text.includes(word));
+    });
+    setText(count, t('decisions.count', {shown: whole(rows.length), all: whole(all.length)}));
+    table.set(rows);
+  };
+  const apply = debounce(80, fill);
+  const search = h('input', {type: 'search', 'data-testid': 'decision-search', placeholder: t('decisions.searchHint'), input: () => {
+    filter = search.value.trim().toLowerCase();
+    apply();
+  }});
+  replace(context.root, failure, h('section', {class: 'panel'}, h('h2', {}, t('decisions.last')), h('div', {class: 'controls'}, field(t('search'), search), count), table.element));
+  every(kListMs, context.signal, async () => {
+    try {
+      all = await get<Decision[]>('decisions', {limit: 200}, context.signal);
+      failure.replaceChildren();
+      // A reader who goes through the rows is not disturbed by new ones.
+      if (!table.element.contains(document.activeElement)) fill();
+    } catch (error) {
+      showFailure(failure, error);
+    }
+  });
+}
+
+function mount(context: Context): void {
+  const id = context.route.path.join('/');
+  if (id) mountDecision(context, id);
+  else mountList(context);
+}
+
+export const decisions: View = {id: 'decisions', name: 'nav.decisions', mount};
