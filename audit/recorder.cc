@@ -11,8 +11,8 @@ constexpr Duration kBetweenAgings = std::chrono::seconds(1);
 
 }  // namespace
 
-Recorder::Recorder(RecorderOptions options, std::function<void(const DecisionCase&)> on_case)
-    : on_case_(std::move(on_case)),
+Recorder::Recorder(RecorderOptions options, Listener listener)
+    : listener_(std::move(listener)),
       book_(options.extender_weight, [this](Closed closed) { Put(std::move(closed)); }) {
   if (options.journal) journal_ = std::make_unique<JournalWriter>(*std::move(options.journal));
   thread_ = std::thread([this] { Run(); });
@@ -160,11 +160,14 @@ void Recorder::Describe(const std::shared_ptr<const Snapshot>& snapshot) {
 }
 
 void Recorder::TakeCase(const DecisionCase& made) {
-  on_case_(made);
-  if (!journal_) return;
+  if (!journal_) {
+    listener_.decided(made, nullptr);
+    return;
+  }
   Describe(made.snapshot);
   v1::Record record = MakeRecord(made, known_);
   record.set_known_sha256(written_->hash);
+  listener_.decided(made, &record);
   JournalWriter::Item item;
   item.draft.kind = EntryKind::kDecision;
   item.draft.time = made.answered;
@@ -221,6 +224,7 @@ void Recorder::TakeEvent(const PodEvent& event) {
 void Recorder::Put(Closed closed) {
   ++outcomes_;
   if (closed.agreed) ++agreed_;
+  if (listener_.closed) listener_.closed(closed);
   if (!closed.outcome.node().empty()) {
     const std::lock_guard lock(mutex_);
     means_[closed.outcome.pod_uid()] = MeanOf(closed.outcome.mean());

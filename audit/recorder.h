@@ -52,8 +52,14 @@ class Recorder {
  public:
   using Case = std::unique_ptr<DecisionCase, GiveBack>;
 
-  // `on_case` sees every decision on the recording thread, also where none is kept.
-  Recorder(RecorderOptions options, std::function<void(const DecisionCase&)> on_case);
+  // Who is told, on the recording thread; must be quick.
+  struct Listener {
+    // Every decision, also where none is kept; with its record where it is.
+    std::function<void(const DecisionCase&, const v1::Record*)> decided;
+    // What became of one that is kept; may be empty.
+    std::function<void(const Closed&)> closed;
+  };
+  Recorder(RecorderOptions options, Listener listener);
   // Writes what it has, and a seal.
   ~Recorder();
   Recorder(const Recorder&) = delete;
@@ -102,7 +108,7 @@ class Recorder {
   static constexpr std::size_t kQueue = 256;
   static constexpr std::size_t kSpare = 16;
 
-  const std::function<void(const DecisionCase&)> on_case_;
+  const Listener listener_;
   std::array<std::atomic<DecisionCase*>, kSpare> spare_{};
   BoundedQueue<Case, kQueue> queue_;  // after spare_, where what it holds goes
   std::atomic<std::int64_t> queued_candidates_ = 0;

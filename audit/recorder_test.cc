@@ -22,7 +22,9 @@ class RecorderTest : public RecordingTest {
     return {journal, 25};
   }
   std::unique_ptr<Recorder> Start() {
-    return std::make_unique<Recorder>(Options(), [this](const DecisionCase&) { ++seen_; });
+    return std::make_unique<Recorder>(
+        Options(),
+        Recorder::Listener{[this](const DecisionCase&, const v1::Record*) { ++seen_; }, {}});
   }
   ChainSummary Verified() {
     const auto database = Open("records");
@@ -102,7 +104,7 @@ TEST_F(RecorderTest, WhatDoesNotFitIsCountedAndTheChainSaysSo) {
   RecorderOptions options = Options();
   options.journal->most_items = 10;
   std::atomic<int> seen = 0;
-  Recorder recorder(options, [&](const DecisionCase&) { ++seen; });
+  Recorder recorder(options, {[&](const DecisionCase&, const v1::Record*) { ++seen; }, {}});
   for (unsigned i = 0; i < 25; ++i) Place(recorder, i, false);
   while (seen < 25) std::this_thread::yield();
   while (recorder.State().journal.dropped < 15) std::this_thread::yield();

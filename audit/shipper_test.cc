@@ -18,7 +18,9 @@ class ShipperTest : public RecordingTest {
     JournalOptions journal;
     journal.open = [this, name](bool) { return Open(name); };
     journal.name = name;
-    return std::make_unique<Recorder>(RecorderOptions{journal, 25}, [](const DecisionCase&) {});
+    return std::make_unique<Recorder>(
+        RecorderOptions{journal, 25},
+        Recorder::Listener{[](const DecisionCase&, const v1::Record*) {}, {}});
   }
   std::unique_ptr<Shipper> Ship(const std::string& name, Recorder& recorder,
                                 Duration keep_local = std::chrono::hours(48)) {

@@ -257,22 +257,42 @@ Status UsageStore::Add(const std::vector<UsageRow>& rows, const std::string& hol
   });
 }
 
-Result<std::vector<UsageRow>> UsageStore::Read(Timestamp from, Timestamp to) {
+Result<std::vector<UsageRow>> UsageStore::Query(const std::string& select, Timestamp from,
+                                                Timestamp to) {
   std::vector<UsageRow> rows;
   const std::array<SqlValue, 2> parameters = {Millis(from), Millis(to)};
-  const Status status = database_.ForEach(
-      "SELECT " + ColumnList() +
-          " FROM usage WHERE begin_ms >= $1 AND begin_ms < $2 ORDER BY begin_ms, length_ms, "
-          "namespace, workload, pod_uid, node, team, model, is_run, hardware_class",
-      parameters, [&](const SqlRow& columns) -> Status {
-        if (columns.size() != kColumnCount)
-          return Status::Invalid("a row of usage has " + std::to_string(columns.size()) +
-                                 " columns, not " + std::to_string(kColumnCount));
-        rows.push_back(FromSql(columns));
-        return Status::Ok();
-      });
+  const Status status = database_.ForEach(select, parameters, [&](const SqlRow& columns) -> Status {
+    if (columns.size() != kColumnCount)
+      return Status::Invalid("a row of usage has " + std::to_string(columns.size()) +
+                             " columns, not " + std::to_string(kColumnCount));
+    rows.push_back(FromSql(columns));
+    return Status::Ok();
+  });
   if (!status.ok()) return status;
   return rows;
+}
+
+Result<std::vector<UsageRow>> UsageStore::Read(Timestamp from, Timestamp to) {
+  return Query("SELECT " + ColumnList() +
+                   " FROM usage WHERE begin_ms >= $1 AND begin_ms < $2 ORDER BY begin_ms, "
+                   "length_ms, namespace, workload, pod_uid, node, team, model, is_run, "
+                   "hardware_class",
+               from, to);
+}
+
+Result<std::vector<UsageRow>> UsageStore::ReadWorkloads(Timestamp from, Timestamp to) {
+  std::string sql = "SELECT begin_ms, length_ms, is_run";
+  std::string group = "begin_ms, length_ms, is_run";
+  for (const TextColumn& column : kTexts) {
+    const bool kept = column.field == &UsageRow::namespace_name ||
+                      column.field == &UsageRow::workload || column.field == &UsageRow::team ||
+                      column.field == &UsageRow::model;
+    sql += kept ? std::string(", ") + column.name : ", ''";
+    if (kept) group += std::string(", ") + column.name;
+  }
+  for (const FigureColumn& column : kFigures) sql += std::string(", SUM(") + column.name + ")";
+  sql += " FROM usage WHERE begin_ms >= $1 AND begin_ms < $2 GROUP BY ";
+  return Query(sql + group + " ORDER BY " + group, from, to);
 }
 
 Status UsageStore::Fold(Timestamp now, const Retention& retention) {

@@ -84,6 +84,9 @@ class UsageStore {
              Timestamp to);
   // Rows whose period begins in [from, to), by time.
   Result<std::vector<UsageRow>> Read(Timestamp from, Timestamp to);
+  // The same without pods, nodes and places: those of one workload are one row, so that a cluster
+  // of many pods is told in few.
+  Result<std::vector<UsageRow>> ReadWorkloads(Timestamp from, Timestamp to);
   struct Retention {
     Duration hours = std::chrono::hours(24 * 3);   // then days
     Duration pods = std::chrono::hours(24 * 35);   // then without the pod's name and uid
@@ -94,6 +97,8 @@ class UsageStore {
   Status Fold(Timestamp now, const Retention& retention);
 
  private:
+  Result<std::vector<UsageRow>> Query(const std::string& select, Timestamp from, Timestamp to);
+
   Database& database_;
 };
 

@@ -10,7 +10,7 @@
 #include "audit/label.h"
 #include "audit/usage.h"
 #include "base/text.h"
-#include "extender/records.h"
+#include "extender/report_order.h"
 
 namespace sobre {
 namespace {
@@ -45,6 +45,8 @@ Status ReadOptions(const HttpRequest& request, Wanted& wanted) {
 
 Result<Wanted> WantedBy(const HttpRequest& request) {
   Wanted wanted;
+  if (Status known = CheckParameters(request, {"days", "lang", "theme", "name"}); !known.ok())
+    return known;
   std::string_view name = request.path.substr(kFolder.size());
   if (!name.ends_with(kEnding))
     return Status::NotFound("a label's name ends in .svg: namespace/workload.svg");
@@ -70,18 +72,14 @@ Result<std::string> Draw(const Wanted& wanted, Database& database, const Config&
   request.from = std::chrono::floor<std::chrono::hours>(now) - wanted.days;
   request.to = now;
   request.by = {wanted.is_model ? ReportKey::kModel : ReportKey::kWorkload};
-  Result<std::vector<UsageRow>> rows = UsageStore(database).Read(request.from, request.to);
+  Result<std::vector<UsageRow>> rows = UsageStore(database).ReadWorkloads(request.from, request.to);
   if (!rows.ok()) return rows.status();
   std::erase_if(*rows, [&](const UsageRow& row) {
     return wanted.is_model
                ? row.model != wanted.text.name
                : row.namespace_name != wanted.text.place || row.workload != wanted.text.name;
   });
-  ReportContext context;
-  context.catalog = config.rows.get();
-  context.program = "sobre " SOBRE_VERSION;
-  context.made = now;
-  const Report report = MakeReport(*rows, std::nullopt, request, context);
+  const Report report = MakeReport(*rows, std::nullopt, request, ContextFor(*config.rows, now));
   if (report.groups.empty())
     return Status::NotFound("nothing was accounted for of " + Printable(wanted.text.name) +
                             " in the last " + std::to_string(wanted.days.count()) + " days");
@@ -90,19 +88,18 @@ Result<std::string> Draw(const Wanted& wanted, Database& database, const Config&
 
 }  // namespace
 
-void AddLabels(HttpServer& server, const Config& config) {
+void AddLabels(HttpServer& server, RecordReaders& readers, const Config& config) {
   server.Handle("GET", std::string(kFolder) + "*",
-                [&config](const HttpRequest& request, HttpResponse& response) {
+                [&](const HttpRequest& request, HttpResponse& response) {
+                  const auto fail = [&](const Status& status) {
+                    response.Fail(HttpStatusOf(status.code()), status.message());
+                  };
                   const Result<Wanted> wanted = WantedBy(request);
-                  if (!wanted.ok())
-                    return response.Fail(wanted.status().code() == ErrorCode::kNotFound ? 404 : 400,
-                                         wanted.status().message());
-                  const auto database = OpenToRead(config);
-                  if (!database.ok()) return response.Fail(404, database.status().message());
-                  Result<std::string> svg = Draw(*wanted, **database, config, Now());
-                  if (!svg.ok())
-                    return response.Fail(svg.status().code() == ErrorCode::kNotFound ? 404 : 500,
-                                         svg.status().message());
+                  if (!wanted.ok()) return fail(wanted.status());
+                  const auto reader = readers.Open();
+                  if (!reader.ok()) return fail(reader.status());
+                  Result<std::string> svg = Draw(*wanted, **reader, config, Now());
+                  if (!svg.ok()) return fail(svg.status());
                   response.content_type = "image/svg+xml";
                   // A picture that other pages may show.
                   response.headers = {{"Cross-Origin-Resource-Policy", "cross-origin"},

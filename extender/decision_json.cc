@@ -166,9 +166,9 @@ void SetRun(const DecisionRequest& request, const Decision& decision, const Snap
   if (totals.euros) out->set_eur(totals.euros->value());
 }
 
-// Allowed ones first, then by score.
+// Allowed ones first, then by score; the first `most` of them.
 void SetCandidates(const DecisionRequest& request, const Decision& decision,
-                   const Snapshot& snapshot, v1::Decision* out) {
+                   const Snapshot& snapshot, std::size_t most, v1::Decision* out) {
   struct Entry {
     const Candidate* candidate;
     std::optional<Refusal> refusal;
@@ -181,15 +181,19 @@ void SetCandidates(const DecisionRequest& request, const Decision& decision,
     return a.candidate->score > b.candidate->score;
   });
   for (const auto& [c, refusal] : order) {
-    v1::Candidate* entry = out->add_candidates();
-    SetCandidate(request, *c, decision, snapshot, entry);
-    if (refusal) entry->set_refused(refusal->reason);
-    const bool known = c->node != Snapshot::kUnknownNode;
+    if (static_cast<std::size_t>(out->candidates_size()) < most) {
+      v1::Candidate* entry = out->add_candidates();
+      SetCandidate(request, *c, decision, snapshot, entry);
+      if (refusal) entry->set_refused(refusal->reason);
+    } else {
+      out->set_candidates_left_off(out->candidates_left_off() + 1);
+    }
+    if (c->node == Snapshot::kUnknownNode) continue;
     const Entry& first = order.front();
-    if (!refusal && known && c->score == first.candidate->score) out->add_best(entry->node());
+    if (!refusal && c->score == first.candidate->score) out->add_best(NameOf(*c, snapshot));
     const bool beaten = first.refusal || c->score > first.candidate->score;
-    if (refusal && known && beaten && out->best_refused().empty())
-      out->set_best_refused(entry->node());
+    if (refusal && beaten && out->best_refused().empty())
+      out->set_best_refused(NameOf(*c, snapshot));
   }
   if (order.empty()) return;
   if (order.front().refusal) {
@@ -202,7 +206,7 @@ void SetCandidates(const DecisionRequest& request, const Decision& decision,
 }  // namespace
 
 std::string DecisionJson(const DecisionRequest& request, const Decision& decision,
-                         const Snapshot& snapshot) {
+                         const Snapshot& snapshot, std::size_t most_candidates) {
   v1::Decision out;
   out.set_time(FormatTime(decision.time));
   out.set_algorithm_version(kAlgorithmVersion);
@@ -246,7 +250,7 @@ std::string DecisionJson(const DecisionRequest& request, const Decision& decisio
     origin->set_enforced(said.enforced);
   }
   out.set_mode(std::string(ToString(decision.policy.mode)));
-  SetCandidates(request, decision, snapshot, &out);
+  SetCandidates(request, decision, snapshot, most_candidates, &out);
   for (std::string& note : Notes(request, decision, snapshot)) out.add_notes(std::move(note));
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = true;

@@ -2,7 +2,9 @@
 
 #include <array>
 #include <cstdio>
+#include <map>
 #include <set>
+#include <vector>
 
 #include "audit/verify.h"
 #include "base/json_writer.h"
@@ -113,34 +115,31 @@ std::string CallsText(const Placement& placement) {
   return text;
 }
 
-void AddAlternatives(const Recalled& recalled, const v1::Record& record, std::string& text) {
+// What would have to change for others to win: one of each score below the best, the nearest first.
+std::vector<std::string> Alternatives(const Recalled& recalled, const v1::Record& record) {
+  constexpr std::size_t kMost = 3;
   const Decision& decision = recalled.decision;
   const Snapshot& snapshot = *recalled.snapshot;
   const Candidate* best = nullptr;
-  for (const Candidate& candidate : decision.candidates)
+  std::map<std::int32_t, std::vector<const Candidate*>, std::greater<>> by_score;
+  for (const Candidate& candidate : decision.candidates) {
     if (candidate.node != Snapshot::kUnknownNode &&
         snapshot.nodes()[static_cast<std::size_t>(candidate.node)].facts->name ==
             record.best().node())
       best = &candidate;
-  if (best == nullptr) return;
-  // One of each score below the best, the nearest first.
-  std::string changes;
-  std::set<std::int32_t, std::greater<>> scores;
-  for (const Candidate& candidate : decision.candidates)
-    if (candidate.score < best->score) scores.insert(candidate.score);
-  std::size_t told = 0;
-  for (const std::int32_t score : scores) {
-    for (const Candidate& candidate : decision.candidates) {
-      if (candidate.score != score) continue;
-      const std::string change = WhatWouldChange(candidate, *best, decision, snapshot);
+    by_score[candidate.score].push_back(&candidate);
+  }
+  std::vector<std::string> changes;
+  for (const auto& [score, candidates] : by_score) {
+    if (best == nullptr || score >= best->score || changes.size() == kMost) continue;
+    for (const Candidate* candidate : candidates) {
+      std::string change = WhatWouldChange(*candidate, *best, decision, snapshot);
       if (change.empty()) continue;
-      changes += "  " + change + "\n";
-      ++told;
+      changes.push_back(std::move(change));
       break;
     }
-    if (told == 3) break;
   }
-  if (!changes.empty()) text += "\nWhat would have to change\n" + changes;
+  return changes;
 }
 
 void AddInputs(const Recalled& recalled, const Placement& placement, std::string& text) {
@@ -208,13 +207,16 @@ Result<std::string> ExplainPlacement(const Placement& placement, const Fetch& fe
   }
   text += "\n" + ExplainText(again.recalled->request, again.recalled->decision,
                              *again.recalled->snapshot, most_rows);
-  AddAlternatives(*again.recalled, record, text);
+  const std::vector<std::string> changes = Alternatives(*again.recalled, record);
+  if (!changes.empty()) text += "\nWhat would have to change\n";
+  for (const std::string& change : changes) text += "  " + change + "\n";
   AddInputs(*again.recalled, placement, text);
   return text;
 }
 
 Result<std::string> PlacementJson(const Placement& placement, const Fetch& fetch,
-                                  const std::shared_ptr<const Catalog>& catalog) {
+                                  const std::shared_ptr<const Catalog>& catalog,
+                                  std::size_t most_rows) {
   const Call& call = placement.decisive();
   const v1::Record& record = call.record;
   const Again again = Remake(record, fetch, catalog);
@@ -251,16 +253,32 @@ Result<std::string> PlacementJson(const Placement& placement, const Fetch& fetch
   WriteFigures(json, Taken(placement));
   json.Key("meanOfCandidates");
   WriteFigures(json, record.mean());
-  json.Key("check").Value(again.check.ok() ? "same to the bit" : again.check.message());
+  json.Key("againstTheMean")
+      .Value(Against(Taken(placement), record.mean(),
+                     "the mean of the candidates that were not refused"));
+  json.Key("whatWouldChange").BeginArray();
+  if (again.recalled) {
+    for (const std::string& change : Alternatives(*again.recalled, record)) json.Value(change);
+  }
+  json.EndArray().Key("check").Value(again.check.ok() ? "same to the bit" : again.check.message());
   json.Key("decision");
   if (again.recalled) {
-    json.Raw(
-        DecisionJson(again.recalled->request, again.recalled->decision, *again.recalled->snapshot));
+    json.Raw(DecisionJson(again.recalled->request, again.recalled->decision,
+                          *again.recalled->snapshot, most_rows));
   } else {
     json.Null();
   }
   json.EndObject();
   return out;
+}
+
+Result<Recalled> RecallPlacement(const Placement& placement, const Fetch& fetch,
+                                 const std::shared_ptr<const Catalog>& catalog) {
+  const v1::Record& record = placement.decisive().record;
+  Again again = Remake(record, fetch, catalog);
+  if (again.recalled && again.check.ok()) return *std::move(again.recalled);
+  return Status::Damaged("the decision cannot be made again: " +
+                         (again.check.ok() ? "its record is not complete" : again.check.message()));
 }
 
 int RunExplain(std::span<const std::string_view> arguments) {
@@ -292,7 +310,7 @@ int RunExplain(std::span<const std::string_view> arguments) {
   if (format == "text") {
     text = ExplainPlacement(*placement, fetch, config->rows, static_cast<std::size_t>(*rows));
   } else if (format == "json") {
-    text = PlacementJson(*placement, fetch, config->rows);
+    text = PlacementJson(*placement, fetch, config->rows, SIZE_MAX);
     if (text.ok()) *text += '\n';
   } else {
     v1::Record record = placement->decisive().record;

@@ -16,9 +16,14 @@ namespace sobre {
 Result<std::string> ExplainPlacement(const Placement& placement, const Fetch& fetch,
                                      const std::shared_ptr<const Catalog>& catalog,
                                      std::size_t most_rows);
-// The same for programs: {"id", "pod", "attempt", "calls", "outcome", "againstTheMean", "check",
-// "decision"}, the last as `sobre score` prints it.
+// The same for programs: {"id", "pod", "attempt", "calls", "outcome", "againstTheMean",
+// "whatWouldChange", "check", "decision"}, the last as `sobre score` prints it, with the first
+// `most_rows` candidates.
 Result<std::string> PlacementJson(const Placement& placement, const Fetch& fetch,
-                                  const std::shared_ptr<const Catalog>& catalog);
+                                  const std::shared_ptr<const Catalog>& catalog,
+                                  std::size_t most_rows);
+// The decisive call made again, all figures the same to the bit; kDamaged says why it cannot be.
+Result<Recalled> RecallPlacement(const Placement& placement, const Fetch& fetch,
+                                 const std::shared_ptr<const Catalog>& catalog);
 
 }  // namespace sobre

@@ -44,6 +44,10 @@ void Metrics::CountDecision(std::size_t candidates, bool ranked) {
   if (!ranked) unranked_.fetch_add(1, std::memory_order_relaxed);
 }
 
+Metrics::Decisions Metrics::decisions() const {
+  return {decisions_, unranked_, problems_, refusals_};
+}
+
 namespace {
 
 // What became of the queries of each server; as many series as the configuration has queries.

@@ -32,6 +32,14 @@ class Metrics {
   void CountRefusals(std::size_t nodes);
   void CountDecision(std::size_t candidates, bool ranked);
 
+  struct Decisions {
+    std::uint64_t made = 0;
+    std::uint64_t unranked = 0;
+    std::uint64_t annotation_problems = 0;
+    std::uint64_t refused_nodes = 0;
+  };
+  [[nodiscard]] Decisions decisions() const;
+
   // In Prometheus' text format, with what the state says of nodes and signals.
   [[nodiscard]] std::string Serialize(const WorldState& state, Timestamp now,
                                       const RecordsState& records) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "scoring/analysis.h"
 #include "scoring/explain.h"
 
 namespace sobre {
@@ -24,18 +25,42 @@ std::optional<std::size_t> BestRefused(const Decision& decision,
   return refused;
 }
 
+// What the pod answers for on its best node.
+void AddFigures(const DecisionCase& made, const Candidate& best, DecisionSummary& summary) {
+  if (best.node == Snapshot::kUnknownNode) return;
+  summary.best_node = made.snapshot->nodes()[static_cast<std::size_t>(best.node)].facts->name;
+  const ReportFigures figures = Attribute(made.request, made.decision, best, *made.snapshot);
+  const double units = best.units.value();
+  if (figures.total) {
+    summary.gco2e_per_hour = figures.total->mid.value();
+    summary.gco2e_per_unit = *summary.gco2e_per_hour / units;
+  }
+  if (figures.euros) {
+    summary.eur_per_hour = figures.euros->value();
+    summary.eur_per_unit = *summary.eur_per_hour / units;
+  }
+  if (figures.energy_class) summary.energy_class = ToLetter(*figures.energy_class);
+  if (figures.carbon_class) summary.carbon_class = ToLetter(*figures.carbon_class);
+}
+
 }  // namespace
 
-DecisionSummary Summarize(const DecisionCase& made) {
+DecisionSummary Summarize(const DecisionCase& made, const MeanOfCandidates& mean) {
   const DecisionRequest& request = made.request;
   const Decision& decision = made.decision;
   const std::vector<std::optional<Refusal>>& refusals = made.refusals;
   const Snapshot& snapshot = *made.snapshot;
   DecisionSummary summary;
   summary.time = decision.time;
-  summary.pod = request.pod.namespace_name + "/" + request.pod.name;
+  summary.namespace_name = request.pod.namespace_name;
+  summary.pod = request.pod.name;
   summary.uid = request.pod.uid;
+  summary.workload = request.pod.workload;
+  summary.model = request.policy.model;
   summary.verb = made.verb;
+  summary.objective = ToString(request.policy.objective);
+  summary.unit = ToString(decision.unit);
+  summary.mean = mean;
   summary.candidates = static_cast<std::int64_t>(decision.candidates.size());
   summary.shadow = request.policy.mode == Mode::kShadow;
   summary.problems = request.problems;
@@ -51,6 +76,7 @@ DecisionSummary Summarize(const DecisionCase& made) {
   if (best) {
     summary.best = DescribeCandidate(decision.candidates[*best], decision, snapshot);
     summary.reason = Reason(decision.candidates[*best], decision, snapshot);
+    AddFigures(made, decision.candidates[*best], summary);
   } else if (!refusals.empty()) {
     summary.reason = "no node keeps the limits: " + refusals.front()->reason;
   }
@@ -62,14 +88,34 @@ DecisionSummary Summarize(const DecisionCase& made) {
 }
 
 void RecentDecisions::Add(DecisionSummary summary) {
-  const std::lock_guard lock(mutex_);
-  kept_.push_back(std::move(summary));
-  if (kept_.size() > kKept) kept_.pop_front();
+  {
+    const std::lock_guard lock(mutex_);
+    summary.seq = ++decisions_seen_;
+    kept_.push_back(std::move(summary));
+    if (kept_.size() > kKept) kept_.pop_front();
+  }
+  came_.notify_all();
 }
 
-std::vector<DecisionSummary> RecentDecisions::List() const {
+void RecentDecisions::Close(PodOutcome outcome) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (DecisionSummary& summary : kept_) {
+      if (summary.uid != outcome.uid) continue;
+      summary.bound = outcome.node;
+      summary.followed = outcome.followed;
+    }
+    ++outcomes_seen_;
+    outcomes_.push_back(std::move(outcome));
+    if (outcomes_.size() > kKept) outcomes_.pop_front();
+  }
+  came_.notify_all();
+}
+
+std::vector<DecisionSummary> RecentDecisions::List(std::size_t most) const {
   const std::lock_guard lock(mutex_);
-  return {kept_.rbegin(), kept_.rend()};
+  const auto count = static_cast<std::ptrdiff_t>(std::min(most, kept_.size()));
+  return {kept_.rbegin(), kept_.rbegin() + count};
 }
 
 std::optional<DecisionSummary> RecentDecisions::Find(std::string_view uid) const {
@@ -77,6 +123,35 @@ std::optional<DecisionSummary> RecentDecisions::Find(std::string_view uid) const
   const auto found = std::find_if(kept_.rbegin(), kept_.rend(),
                                   [&](const DecisionSummary& s) { return s.uid == uid; });
   return found == kept_.rend() ? std::nullopt : std::optional(*found);
+}
+
+RecentDecisions::Position RecentDecisions::Last() const {
+  return {decisions_seen_, outcomes_seen_};
+}
+
+RecentDecisions::Position RecentDecisions::Now() const {
+  const std::lock_guard lock(mutex_);
+  return Last();
+}
+
+RecentDecisions::News RecentDecisions::Wait(const Position& from, std::size_t most,
+                                            Duration patience) const {
+  std::unique_lock lock(mutex_);
+  came_.wait_for(lock, patience, [&] {
+    return decisions_seen_ != from.decisions || outcomes_seen_ != from.outcomes;
+  });
+  News news;
+  news.position = Last();
+  // A position of another process says nothing here.
+  const std::uint64_t told = std::min(from.decisions, decisions_seen_);
+  const std::uint64_t came = decisions_seen_ - told;
+  const auto shown = std::min({came, std::uint64_t{most}, std::uint64_t{kept_.size()}});
+  news.skipped = came - shown;
+  news.decisions.assign(kept_.end() - static_cast<std::ptrdiff_t>(shown), kept_.end());
+  const std::uint64_t closed = outcomes_seen_ - std::min(from.outcomes, outcomes_seen_);
+  const auto last = std::min(closed, std::uint64_t{outcomes_.size()});
+  news.outcomes.assign(outcomes_.end() - static_cast<std::ptrdiff_t>(last), outcomes_.end());
+  return news;
 }
 
 }  // namespace sobre

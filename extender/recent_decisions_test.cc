@@ -36,5 +36,39 @@ TEST(RecentDecisions, TakesFromManyThreadsWhileOthersRead) {
   EXPECT_EQ(recent.List().size(), RecentDecisions::kKept);
 }
 
+TEST(RecentDecisions, TellsWhatCameSince) {
+  RecentDecisions recent;
+  for (int i = 0; i < 10; ++i) recent.Add(Numbered(i));
+  const auto first = recent.Wait({}, 4, Duration(0));
+  ASSERT_EQ(first.decisions.size(), 4U);
+  EXPECT_EQ(first.decisions.front().uid, "6");
+  EXPECT_EQ(first.decisions.back().seq, 10U);
+  EXPECT_EQ(first.skipped, 6U);
+  EXPECT_TRUE(recent.Wait(first.position, 4, Duration(0)).empty());
+  recent.Add(Numbered(10));
+  EXPECT_EQ(recent.Wait(first.position, 4, Duration(0)).decisions.front().uid, "10");
+  // Somebody who followed another process.
+  EXPECT_TRUE(recent.Wait({1000, 1000}, 4, Duration(0)).empty());
+}
+
+TEST(RecentDecisions, TellsWhatBecameOfThem) {
+  RecentDecisions recent;
+  recent.Add(Numbered(1));
+  recent.Close({"1", "fr-1", true});
+  EXPECT_EQ(recent.List().front().bound, "fr-1");
+  EXPECT_EQ(recent.List().front().followed, true);
+  const auto news = recent.Wait({1, 0}, 4, Duration(0));
+  ASSERT_EQ(news.outcomes.size(), 1U);
+  EXPECT_EQ(news.outcomes.front().node, "fr-1");
+}
+
+TEST(RecentDecisions, WakesWhoeverWaits) {
+  RecentDecisions recent;
+  std::thread adder([&recent] { recent.Add(Numbered(7)); });
+  const auto news = recent.Wait({}, 4, std::chrono::minutes(5));
+  adder.join();
+  EXPECT_EQ(news.decisions.front().uid, "7");
+}
+
 }  // namespace
 }  // namespace sobre

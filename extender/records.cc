@@ -322,8 +322,14 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
     options.journal = std::move(journal);
   }
   RecentDecisions* recent = &records->recent_;
-  records->recorder_ = std::make_unique<Recorder>(
-      std::move(options), [recent](const DecisionCase& made) { recent->Add(Summarize(made)); });
+  Recorder::Listener listener;
+  listener.decided = [recent](const DecisionCase& made, const v1::Record* record) {
+    recent->Add(Summarize(made, record == nullptr ? MeanOfCandidates() : MeanOf(record->mean())));
+  };
+  listener.closed = [recent](const Closed& closed) {
+    recent->Close({closed.outcome.pod_uid(), closed.outcome.node(), closed.agreed});
+  };
+  records->recorder_ = std::make_unique<Recorder>(std::move(options), std::move(listener));
   if (!config.records.postgres.empty()) {
     Recorder* recorder = records->recorder_.get();
     ShipperOptions shipping;

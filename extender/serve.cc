@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "extender/command_line.h"
+#include "extender/page.h"
 #include "k8s/json_objects.h"
 #include "signals/observations_json.h"
 
@@ -36,6 +37,8 @@ HttpServer::Options StatusOptions(const Config& config) {
   HttpServer::Options options;
   options.address = config.listen.status;
   options.max_connections = static_cast<int>(config.listen.max_connections);
+  options.compress = true;
+  options.headers = PageHeaders();
   return options;
 }
 
@@ -87,6 +90,7 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
       world_(std::move(world)),
       config_(config),
       service_(*world_, metrics_, records_->recorder()),
+      readers_(config_),
       accountant_(OpenAccountant(*world_, *records_, config_)),
       extender_(ExtenderOptions(config)),
       status_(StatusOptions(config)) {
@@ -94,7 +98,8 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Filter(q, r); });
   extender_.Handle("POST", "/v1/prioritize",
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Prioritize(q, r); });
-  AddStatusPages(status_, *world_, config_, metrics_, *records_, accountant_.get(), draining_);
+  AddStatusPages(status_, *world_, config_, metrics_, *records_, readers_, accountant_.get(),
+                 draining_);
 }
 
 Server::~Server() { Stop(Duration(0)); }

@@ -35,6 +35,7 @@ class Server {
   const Config config_;
   Metrics metrics_;
   ExtenderService service_;
+  RecordReaders readers_;
   std::unique_ptr<Accountant> accountant_;  // nothing where no database is configured
   std::atomic<bool> draining_ = false;
   HttpServer extender_;

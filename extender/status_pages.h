@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "extender/accountant.h"
+#include "extender/api_answers.h"
 #include "extender/metrics.h"
 #include "extender/records.h"
 #include "extender/world.h"
@@ -10,11 +11,11 @@
 
 namespace sobre {
 
-// Registers what the second port serves: /healthz, /readyz, /metrics, /api/v1/decisions,
-// /api/v1/nodes, /api/v1/signals, /api/v1/budgets and a page for people. `draining` makes /readyz
-// say no; `accountant` may be null. All arguments must outlive the server.
+// Registers what the second port serves: /healthz, /readyz, /metrics, the JSON API (docs/api.md)
+// and the dashboard. `draining` makes /readyz say no; `accountant` may be null. All arguments must
+// outlive the server.
 void AddStatusPages(HttpServer& server, const World& world, const Config& config,
-                    const Metrics& metrics, Records& records, const Accountant* accountant,
-                    const std::atomic<bool>& draining);
+                    const Metrics& metrics, Records& records, RecordReaders& readers,
+                    const Accountant* accountant, const std::atomic<bool>& draining);
 
 }  // namespace sobre

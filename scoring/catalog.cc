@@ -493,7 +493,7 @@ std::vector<Published<CertificationRow>> Catalog::CertificationsOf(std::string_v
   std::vector<Published<CertificationRow>> rows;
   for (const auto& row : certifications_) {
     if (Matches(row.key[0], provider) && Matches(row.key[1], region) &&
-        EqualsIgnoreCase(row.row.value.scheme, scheme))
+        (scheme.empty() || EqualsIgnoreCase(row.row.value.scheme, scheme)))
       rows.push_back(row.row);
   }
   return rows;

@@ -179,9 +179,9 @@ class Catalog {
   // Who operates a region; nothing where no row says, which fails closed.
   [[nodiscard]] std::optional<Published<OfferRow>> OfferOf(std::string_view provider,
                                                            std::string_view region) const;
-  // All rows of a region for the scheme.
+  // All rows of a region for the scheme; without one, for any.
   [[nodiscard]] std::vector<Published<CertificationRow>> CertificationsOf(
-      std::string_view provider, std::string_view region, std::string_view scheme) const;
+      std::string_view provider, std::string_view region, std::string_view scheme = {}) const;
   // A hash of all rows: recorded with each decision, so that it can be recomputed.
   [[nodiscard]] const std::string& version() const { return version_; }
 

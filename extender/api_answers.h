@@ -1,0 +1,71 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "extender/config.h"
+#include "net/http_server.h"
+#include "store/database.h"
+
+// What the endpoints of the JSON API have in common.
+namespace sobre {
+
+// The HTTP status of a failure: 400 for what was asked wrongly, 404, 409 for what is kept and
+// cannot be read any more, 503, else 500.
+int HttpStatusOf(ErrorCode code);
+
+// Registers a GET that answers JSON, or {"error": sentence}. A parameter that is not among
+// `parameters` is refused, with the one that may have been meant.
+using JsonAnswer = std::function<Result<std::string>(const HttpRequest&)>;
+void HandleJson(HttpServer& server, std::string path, std::vector<std::string_view> parameters,
+                JsonAnswer answer);
+Status CheckParameters(const HttpRequest& request, const std::vector<std::string_view>& known);
+
+// Nothing where the query does not state it; an error where it is no number from `low` to `high`.
+Result<std::optional<double>> NumberIn(const HttpRequest& request, std::string_view name,
+                                       double low, double high);
+Result<std::optional<std::int64_t>> IntegerIn(const HttpRequest& request, std::string_view name,
+                                              std::int64_t low, std::int64_t high);
+// The last part of the path, or what follows `folder`.
+std::string_view NameBelow(const HttpRequest& request, std::string_view folder);
+
+// Opens the records for at most so many readers at a time, so that whoever looks cannot keep
+// whoever writes from it. Thread-safe.
+class RecordReaders {
+ public:
+  static constexpr int kMost = 4;
+  explicit RecordReaders(const Config& config) : config_(config) {}
+
+  class Reader {
+   public:
+    Reader(std::unique_ptr<Database> database, std::atomic<int>& held)
+        : database_(std::move(database)), held_(&held) {}
+    ~Reader() {
+      if (held_ != nullptr) --*held_;
+    }
+    Reader(Reader&& other) noexcept
+        : database_(std::move(other.database_)), held_(std::exchange(other.held_, nullptr)) {}
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
+    Reader& operator=(Reader&&) = delete;
+    Database& operator*() const { return *database_; }
+
+   private:
+    std::unique_ptr<Database> database_;
+    std::atomic<int>* held_;
+  };
+  // kUnavailable where too many read; kNotFound where nothing is kept, saying how to switch it on.
+  Result<Reader> Open();
+
+ private:
+  const Config& config_;
+  std::atomic<int> held_ = 0;
+};
+
+}  // namespace sobre

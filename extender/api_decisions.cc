@@ -1,0 +1,292 @@
+#include "extender/api_decisions.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "audit/journal.h"
+#include "audit/reader.h"
+#include "base/json_writer.h"
+#include "base/text.h"
+#include "extender/api_places.h"
+#include "extender/explain.h"
+#include "scoring/analysis.h"
+#include "scoring/explain.h"
+#include "scoring/limits.h"
+
+namespace sobre {
+namespace {
+
+constexpr std::string_view kDecisions = "/api/v1/decisions/";
+constexpr std::string_view kWhatIf = "/api/v1/what-if/";
+constexpr std::int64_t kMostRows = 100'000;
+
+void WriteTexts(const char* key, const std::vector<std::string>& texts, JsonWriter& json) {
+  json.Key(key).BeginArray();
+  for (const std::string& text : texts) json.Value(text);
+  json.EndArray();
+}
+
+void WriteSteps(const char* key, const std::vector<Step>& steps, double scale,
+                const Decision& decision, const Snapshot& snapshot, JsonWriter& json) {
+  json.Key(key).BeginArray();
+  for (const Step& step : steps) {
+    const std::int32_t node = decision.candidates[step.winner].node;
+    json.BeginObject().Key("from").Value(step.from * scale).Key("node");
+    json.Value(snapshot.nodes()[static_cast<std::size_t>(node)].facts->name).EndObject();
+  }
+  json.EndArray();
+}
+
+// One client that follows, on its connection's thread.
+class Follower {
+ public:
+  Follower(const RecentDecisions& recent, std::optional<std::uint64_t> last_seen)
+      : recent_(recent), position_(recent.Now()) {
+    if (last_seen) position_.decisions = std::min(*last_seen, position_.decisions);
+  }
+
+  bool Next(std::string& out) {
+    if (!begun_) {
+      begun_ = true;
+      out = "retry: 2000\n\n";
+      return true;
+    }
+    const RecentDecisions::News news = recent_.Wait(position_, kMost, kPatience);
+    const auto now = Clock::now();
+    if (news.empty()) {
+      if (now - sent_ > kHeartbeat) {
+        out = ": still here\n\n";
+        sent_ = now;
+      }
+      return true;
+    }
+    if (const auto due = sent_ + kBetween; now < due) {
+      // What comes meanwhile goes along.
+      std::this_thread::sleep_until(due);
+      Tell(recent_.Wait(position_, kMost, Duration(0)), out);
+    } else {
+      Tell(news, out);
+    }
+    sent_ = Clock::now();
+    return true;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::size_t kMost = 50;
+  static constexpr Duration kPatience = std::chrono::milliseconds(500);
+  static constexpr Duration kBetween = std::chrono::milliseconds(250);
+  static constexpr Duration kHeartbeat = std::chrono::seconds(15);
+
+  void Tell(const RecentDecisions::News& news, std::string& out) {
+    position_ = news.position;
+    if (!news.decisions.empty()) {
+      out += "event: decisions\nid: " + std::to_string(position_.decisions) + "\ndata: ";
+      out += "{\"decisions\":[";
+      for (std::size_t i = 0; i < news.decisions.size(); ++i)
+        out += (i > 0 ? "," : "") + SummaryJson(news.decisions[i]);
+      out += "],\"skipped\":" + std::to_string(news.skipped) + "}\n\n";
+    }
+    if (news.outcomes.empty()) return;
+    out += "event: outcomes\ndata: ";
+    JsonWriter json(out);
+    json.BeginArray();
+    for (const PodOutcome& outcome : news.outcomes) {
+      json.BeginObject().Key("uid").Value(outcome.uid).Key("node").Value(outcome.node);
+      json.Key("followed").Value(outcome.followed).EndObject();
+    }
+    json.EndArray();
+    out += "\n\n";
+  }
+
+  const RecentDecisions& recent_;
+  RecentDecisions::Position position_;
+  Clock::time_point sent_ = Clock::now();
+  bool begun_ = false;
+};
+
+// A placement that the path names, read by one of the readers.
+template <class Then>
+Result<std::string> WithPlacement(RecordReaders& readers, std::string_view id, const Then& then) {
+  const auto reader = readers.Open();
+  if (!reader.ok()) return reader.status();
+  const Result<Placement> placement = FindPlacement(**reader, id);
+  if (!placement.ok()) return placement.status();
+  return then(*placement, FetchFrom(**reader));
+}
+
+struct Judged {
+  const Candidate* candidate;
+  std::int32_t score_before;
+  std::optional<Refusal> refusal;
+};
+
+std::vector<Judged> Judge(const DecisionRequest& request, const Decision& decision,
+                          const Decision& before, const Snapshot& snapshot) {
+  std::vector<Judged> judged;
+  judged.reserve(decision.candidates.size());
+  for (std::size_t i = 0; i < decision.candidates.size(); ++i)
+    judged.push_back({&decision.candidates[i], before.candidates[i].score,
+                      CheckLimits(request, decision, decision.candidates[i], snapshot)});
+  std::stable_sort(judged.begin(), judged.end(), [](const Judged& a, const Judged& b) {
+    if (a.refusal.has_value() != b.refusal.has_value()) return b.refusal.has_value();
+    return a.candidate->score > b.candidate->score;
+  });
+  return judged;
+}
+
+std::string NodeName(const Candidate& candidate, const Snapshot& snapshot) {
+  if (candidate.node == Snapshot::kUnknownNode) return {};
+  return snapshot.nodes()[static_cast<std::size_t>(candidate.node)].facts->name;
+}
+
+void WriteJudged(const Judged& judged, const Decision& decision, const Snapshot& snapshot,
+                 JsonWriter& json) {
+  const Candidate& candidate = *judged.candidate;
+  const PlacementFigures& figures = candidate.placement;
+  const double units = candidate.units.value();
+  const auto known = [](bool is_known, double value) {
+    return is_known ? std::optional(value) : std::nullopt;
+  };
+  json.BeginObject().Key("node").Value(NodeName(candidate, snapshot));
+  json.Key("score").Value(candidate.score).Key("scoreBefore").Value(judged.score_before);
+  json.Key("refused").Value(judged.refusal ? judged.refusal->reason : "");
+  json.Key("eurPerUnit").Value(known(figures.euros_known, figures.euros.value() / units));
+  json.Key("gco2ePerUnit").Value(known(figures.grams_known, figures.grams.value() / units));
+  json.Key("pricedEurPerUnit")
+      .Value(known(figures.euros_known && figures.grams_known,
+                   RankedPriced(candidate, decision).value() / decision.units.value()));
+  json.Key("withinTolerance").Value(candidate.within_tolerance).EndObject();
+}
+
+// All allowed candidates with the highest score.
+void WriteBest(const char* key, const std::vector<Judged>& judged, bool before,
+               const Snapshot& snapshot, JsonWriter& json) {
+  const auto score = [before](const Judged& j) {
+    return before ? j.score_before : j.candidate->score;
+  };
+  std::int32_t best = -1;
+  for (const Judged& j : judged)
+    if (!j.refusal) best = std::max(best, score(j));
+  json.Key(key).BeginArray();
+  for (const Judged& j : judged)
+    if (!j.refusal && score(j) == best) json.Value(NodeName(*j.candidate, snapshot));
+  json.EndArray();
+}
+
+}  // namespace
+
+std::string SummaryJson(const DecisionSummary& d) {
+  std::string text;
+  JsonWriter json(text);
+  json.BeginObject().Key("seq").Value(d.seq).Key("time").Value(FormatTime(d.time));
+  json.Key("pod").Value(d.namespace_name + "/" + d.pod).Key("namespace").Value(d.namespace_name);
+  json.Key("workload").Value(d.workload).Key("model").Value(d.model).Key("uid").Value(d.uid);
+  json.Key("verb").Value(d.verb).Key("best").Value(d.best_node).Key("bestText").Value(d.best);
+  json.Key("bound").Value(d.bound).Key("followed");
+  if (d.followed) {
+    json.Value(*d.followed);
+  } else {
+    json.Null();
+  }
+  json.Key("reason").Value(d.reason).Key("objective").Value(d.objective);
+  json.Key("candidates").Value(d.candidates).Key("refused").Value(d.refused);
+  json.Key("bestRefused").Value(d.best_refused).Key("shadow").Value(d.shadow);
+  json.Key("unit").Value(d.unit).Key("eurPerUnit").Value(d.eur_per_unit);
+  json.Key("gco2ePerUnit").Value(d.gco2e_per_unit).Key("eurPerHour").Value(d.eur_per_hour);
+  json.Key("gco2ePerHour").Value(d.gco2e_per_hour);
+  json.Key("meanEurPerHour").Value(d.mean.eur_per_hour);
+  json.Key("meanGco2ePerHour").Value(d.mean.gco2e_per_hour);
+  json.Key("energyClass").Value(d.energy_class).Key("carbonClass").Value(d.carbon_class);
+  WriteTexts("problems", d.problems, json);
+  WriteTexts("policyFrom", d.policy_from, json);
+  json.EndObject();
+  return text;
+}
+
+std::string WhatIfJson(const std::string& id, const Recalled& recalled, const Policy& policy,
+                       std::size_t most_rows) {
+  const Snapshot& snapshot = *recalled.snapshot;
+  DecisionRequest request = recalled.request;
+  request.policy = policy;
+  Decision decision;
+  Decide(request, snapshot, recalled.nodes, decision);
+  const std::vector<Judged> judged = Judge(request, decision, recalled.decision, snapshot);
+  std::string text;
+  JsonWriter json(text);
+  json.BeginObject().Key("id").Value(id).Key("policy").BeginObject();
+  json.Key("objective").Value(ToString(policy.objective));
+  json.Key("costTolerancePercent").Value(policy.cost_tolerance.value() * 100);
+  json.Key("carbonPriceEurPerTonne").Value(policy.carbon_price.value()).EndObject();
+  WriteBest("best", judged, false, snapshot, json);
+  WriteBest("bestBefore", judged, true, snapshot, json);
+  const bool any = !judged.empty() && !judged.front().refusal;
+  json.Key("reason").Value(any ? Reason(*judged.front().candidate, decision, snapshot)
+                               : "no node keeps the limits");
+  json.Key("unit").Value(ToString(decision.unit)).Key("candidates").BeginArray();
+  for (std::size_t i = 0; i < std::min(judged.size(), most_rows); ++i)
+    WriteJudged(judged[i], decision, snapshot, json);
+  json.EndArray();
+  WriteSteps("carbonPriceSteps", CarbonPriceSteps(decision), 1, decision, snapshot, json);
+  WriteSteps("costToleranceSteps", ToleranceSteps(decision), 100, decision, snapshot, json);
+  json.EndObject();
+  return text;
+}
+
+void AddDecisionsApi(HttpServer& server, const RecentDecisions& recent, RecordReaders& readers,
+                     const Config& config) {
+  HandleJson(server, "/api/v1/decisions", {"limit"},
+             [&recent](const HttpRequest& request) -> Result<std::string> {
+               const auto limit = IntegerIn(request, "limit", 1, RecentDecisions::kKept);
+               if (!limit.ok()) return limit.status();
+               std::string text = "[";
+               for (const DecisionSummary& summary :
+                    recent.List(static_cast<std::size_t>(limit->value_or(RecentDecisions::kKept))))
+                 text += (text.size() > 1 ? "," : "") + SummaryJson(summary);
+               return text + "]";
+             });
+  HandleJson(server, std::string(kDecisions) + "*", {"rows"},
+             [&](const HttpRequest& request) -> Result<std::string> {
+               const auto rows = IntegerIn(request, "rows", 1, kMostRows);
+               if (!rows.ok()) return rows.status();
+               const auto most = static_cast<std::size_t>(rows->value_or(kMostRows));
+               return WithPlacement(readers, NameBelow(request, kDecisions),
+                                    [&](const Placement& placement, const Fetch& fetch) {
+                                      return PlacementJson(placement, fetch, config.rows, most);
+                                    });
+             });
+  HandleJson(
+      server, std::string(kWhatIf) + "*", {"carbon-price", "cost-tolerance", "objective", "rows"},
+      [&](const HttpRequest& request) -> Result<std::string> {
+        const auto rows = IntegerIn(request, "rows", 1, kMostRows);
+        if (!rows.ok()) return rows.status();
+        return WithPlacement(
+            readers, NameBelow(request, kWhatIf),
+            [&](const Placement& placement, const Fetch& fetch) -> Result<std::string> {
+              const Result<Recalled> recalled = RecallPlacement(placement, fetch, config.rows);
+              if (!recalled.ok()) return recalled.status();
+              Policy policy = recalled->request.policy;
+              if (Status status = ApplyPolicyParameters(request, policy); !status.ok())
+                return status;
+              return WhatIfJson(ToString(placement.decisive().id), *recalled, policy,
+                                static_cast<std::size_t>(rows->value_or(kMostRows)));
+            });
+      });
+  server.Handle(
+      "GET", "/api/v1/stream", [&recent](const HttpRequest& request, HttpResponse& response) {
+        const auto last = request.Header("Last-Event-ID");
+        const auto seen = last ? ParseInteger(*last) : std::nullopt;
+        const auto position =
+            seen && *seen >= 0 ? std::optional(static_cast<std::uint64_t>(*seen)) : std::nullopt;
+        response.content_type = "text/event-stream";
+        response.headers = {{"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}};
+        response.next_part = [follower = std::make_shared<Follower>(recent, position)](
+                                 std::string& out) { return follower->Next(out); };
+      });
+}
+
+}  // namespace sobre

@@ -1,0 +1,171 @@
+#include "extender/api_policy.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/json_writer.h"
+#include "base/text.h"
+#include "extender/api_answers.h"
+#include "scoring/deferral.h"
+
+namespace sobre {
+namespace {
+
+std::string Joined(const std::vector<std::string>& items) {
+  std::string text;
+  for (const std::string& item : items) text += (text.empty() ? "" : ", ") + item;
+  return text;
+}
+
+template <class T>
+std::string NumberOrNothing(const std::optional<T>& value, double factor = 1) {
+  return value ? FormatNumber(value->value() * factor) : std::string();
+}
+
+std::string DurationText(Duration duration) { return FormatNumber(InHours(duration)) + "h"; }
+
+std::string LimitValue(const Limits& limits, PolicyKey key) {
+  switch (key) {
+    case PolicyKey::kMaxGco2ePerUnit:
+      return NumberOrNothing(limits.max_grams);
+    case PolicyKey::kMaxEurPerUnit:
+      return NumberOrNothing(limits.max_euros);
+    case PolicyKey::kAllowedCountries:
+      return limits.countries ? Joined(*limits.countries) : "";
+    case PolicyKey::kAllowedRegions:
+      return limits.regions ? Joined(*limits.regions) : "";
+    case PolicyKey::kDeniedOperators:
+      return Joined(limits.denied_operators);
+    case PolicyKey::kRequiredCertifications:
+      return Joined(limits.certifications);
+    case PolicyKey::kMaxExposure:
+      return limits.max_exposure ? std::string(ToString(*limits.max_exposure)) : "";
+    default:
+      return {};
+  }
+}
+
+std::string DeferralValue(const Deferral& deferral, PolicyKey key) {
+  switch (key) {
+    case PolicyKey::kDeferBelowGco2ePerKwh:
+      return NumberOrNothing(deferral.below);
+    case PolicyKey::kMaxDelay:
+      return deferral.max_delay ? DurationText(*deferral.max_delay) : "";
+    case PolicyKey::kDeadline:
+      return deferral.deadline ? FormatTime(*deferral.deadline) : "";
+    default:
+      return {};
+  }
+}
+
+void WriteEntries(const Policy& policy, Origin least, JsonWriter& json) {
+  json.BeginArray();
+  for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
+    const auto key = static_cast<PolicyKey>(i);
+    const KeyOrigin& said = policy.OriginOf(key);
+    const std::string value = PolicyValue(policy, key);
+    if (said.origin < least || (value.empty() && said.origin == Origin::kDefault)) continue;
+    json.BeginObject().Key("key").Value(ToString(key)).Key("value").Value(value);
+    json.Key("origin").Value(ToString(said.origin)).Key("enforced").Value(said.enforced);
+    json.Key("hard").Value(IsHardLimit(key)).EndObject();
+  }
+  json.EndArray();
+}
+
+void WriteNamespaces(const WorldState& state, JsonWriter& json) {
+  json.Key("namespaces").BeginArray();
+  for (const auto& [name, own] : state.namespaces) {
+    const auto team = state.teams.find(name);
+    json.BeginObject().Key("namespace").Value(name);
+    json.Key("team").Value(team == state.teams.end() ? "" : team->second).Key("entries");
+    WriteEntries(own.policy, Origin::kNamespace, json);
+    json.Key("problems").BeginArray();
+    for (const std::string& problem : own.problems) json.Value(problem);
+    json.EndArray().EndObject();
+  }
+  json.EndArray();
+}
+
+void WriteGates(const WorldState& state, Timestamp now, JsonWriter& json) {
+  json.Key("gates").BeginArray();
+  for (const auto& pod : state.gated) {
+    const auto own = state.namespaces.find(pod->namespace_name);
+    PodFacts facts;
+    facts.namespace_name = pod->namespace_name;
+    facts.name = pod->name;
+    facts.annotations = pod->annotations;
+    const DecisionRequest request = MakeRequest(
+        std::move(facts), own == state.namespaces.end() ? state.cluster_policy : own->second);
+    const GateVerdict verdict = JudgeGate(request.policy, pod->created, now, *state.snapshot);
+    const std::string below = NumberOrNothing(request.policy.deferral.below);
+    json.BeginObject().Key("namespace").Value(pod->namespace_name).Key("pod").Value(pod->name);
+    json.Key("since").Value(FormatTime(pod->created));
+    json.Key("until").Value(FormatTime(LatestOpening(request.policy.deferral, pod->created)));
+    json.Key("condition").Value(below.empty() ? "" : "below " + below + " gCO2e/kWh");
+    json.Key("state").Value(verdict.reason).EndObject();
+  }
+  json.EndArray();
+}
+
+}  // namespace
+
+std::string PolicyValue(const Policy& policy, PolicyKey key) {
+  constexpr double kPerSecond = 1.0 / 3600;
+  switch (key) {
+    case PolicyKey::kObjective:
+      return std::string(ToString(policy.objective));
+    case PolicyKey::kCostTolerance:
+      return FormatNumber(policy.cost_tolerance.value() * 100);
+    case PolicyKey::kCarbonPrice:
+      return FormatNumber(policy.carbon_price.value());
+    case PolicyKey::kUnit:
+      return std::string(ToString(policy.unit));
+    case PolicyKey::kRequestsPerSecond:
+      return NumberOrNothing(policy.requests, kPerSecond);
+    case PolicyKey::kTokensPerSecond:
+      return NumberOrNothing(policy.tokens, kPerSecond);
+    case PolicyKey::kRequestSource:
+      return policy.request_source;
+    case PolicyKey::kBound:
+      return std::string(ToString(policy.bound));
+    case PolicyKey::kDataRegion:
+      return policy.data_region ? policy.data_region->provider + "/" + policy.data_region->region
+                                : "";
+    case PolicyKey::kEgressGbPerUnit:
+      return policy.egress.value() > 0 ? FormatNumber(policy.egress.value()) : "";
+    case PolicyKey::kModel:
+      return policy.model;
+    case PolicyKey::kExpectedUtilization:
+      return FormatNumber(policy.expected_utilization.value());
+    case PolicyKey::kExpectedDuration:
+      return policy.expected_duration ? FormatNumber(policy.expected_duration->value()) + "h" : "";
+    case PolicyKey::kMode:
+      return std::string(ToString(policy.mode));
+    case PolicyKey::kDeferBelowGco2ePerKwh:
+    case PolicyKey::kMaxDelay:
+    case PolicyKey::kDeadline:
+      return DeferralValue(policy.deferral, key);
+    default:
+      return LimitValue(policy.limits, key);
+  }
+}
+
+std::string PolicyJson(const WorldState& state, Timestamp now) {
+  std::string text;
+  JsonWriter json(text);
+  json.BeginObject().Key("mode").Value(ToString(state.cluster_policy.policy.mode));
+  json.Key("cluster");
+  WriteEntries(state.cluster_policy.policy, Origin::kDefault, json);
+  WriteNamespaces(state, json);
+  WriteGates(state, now, json);
+  json.EndObject();
+  return text;
+}
+
+void AddPolicyApi(HttpServer& server, const World& world) {
+  HandleJson(server, "/api/v1/policy", {}, [&](const HttpRequest&) -> Result<std::string> {
+    return PolicyJson(*world.Read(), Now());
+  });
+}
+
+}  // namespace sobre

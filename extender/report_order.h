@@ -1,0 +1,37 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "audit/report.h"
+#include "base/status.h"
+#include "base/time.h"
+#include "scoring/catalog.h"
+#include "store/database.h"
+
+namespace sobre {
+
+// A report as somebody orders it; what is left out has its default: this month so far, by namespace
+// and workload, as text.
+struct ReportOrderText {
+  std::optional<std::string> from;
+  std::optional<std::string> to;
+  std::optional<std::string> by;
+  std::optional<std::string> format;
+};
+struct ReportOrder {
+  ReportRequest request;
+  std::string format;  // "text", "json", "csv", "focus" or "html"
+};
+// An error names the option, with `prefix` ("--") before it. Pure.
+Result<ReportOrder> ReadReportOrder(const ReportOrderText& text, std::string_view prefix,
+                                    Timestamp now);
+
+// Reads what the report needs, and writes it in its format.
+Result<std::string> WriteReport(const ReportOrder& order, Database& database,
+                                const Catalog& catalog, const std::string& account, Timestamp now);
+
+// How reports of this program are made.
+ReportContext ContextFor(const Catalog& catalog, Timestamp now);
+
+}  // namespace sobre
