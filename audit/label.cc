@@ -10,11 +10,12 @@ namespace sobre {
 namespace {
 
 constexpr std::size_t kClasses = 7;
-// From blue-green to brown over pale: told apart with any colour vision, and by their letters.
+// From blue to brown over pale, as on the dashboard: told apart with any colour vision, and by
+// their letters.
 constexpr std::array<std::string_view, kClasses> kFills = {
-    "#01665e", "#2f8c84", "#80cdc1", "#e9dfb8", "#dfc27d", "#b5741f", "#7d470b"};
-constexpr std::array<std::string_view, kClasses> kLetters = {"#fff", "#fff", "#111", "#111",
-                                                             "#111", "#fff", "#fff"};
+    "#0b4f8a", "#2f74ad", "#8dbbdb", "#cfcbb4", "#e9bf63", "#c2711c", "#7a3b06"};
+constexpr std::array<std::string_view, kClasses> kLetters = {
+    "#fff", "#fff", "#10202c", "#22200f", "#2b1f02", "#170c00", "#fff"};
 
 struct Colours {
   std::string_view paper;

@@ -49,7 +49,7 @@ class ServiceTest : public ::testing::Test {
 TEST_F(ServiceTest, ScoresNamesInTheirOrder) {
   EXPECT_EQ(Post(Verb::kPrioritize, Names(R"("de","fr")")).body,
             R"([{"Host":"de","Score":5},{"Host":"fr","Score":10}])");
-  EXPECT_EQ(Summaries().at(0).pod, "shop/p");
+  EXPECT_EQ(Summaries().at(0).pod, "p");
   EXPECT_THAT(Summaries().at(0).best, HasSubstr("fr (aws eu-west-3): score 10"));
 }
 

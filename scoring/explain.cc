@@ -56,6 +56,9 @@ std::string AgainstTheMean(const Candidate& candidate, const Decision& decision)
   if (!candidate.placement.grams_known || count < 2 || sum <= 0) return {};
   const double change =
       (RankedGrams(candidate, decision).value() / (sum / static_cast<double>(count)) - 1) * 100;
+  // A mean over equals is off by rounding.
+  if (std::abs(change) < 0.05)
+    return "; as many grams as the mean of " + std::to_string(count) + " candidates";
   return "; " + FormatSignificant(std::abs(change), 2) + " % " + (change <= 0 ? "fewer" : "more") +
          " grams than the mean of " + std::to_string(count) + " candidates";
 }
