@@ -1,11 +1,10 @@
-# cmake -DNPM=npm -DFOLDER=web -DSTAMP=file -P npm_ci.cmake
+# cmake -DNPM=npm -DFOLDER=web -DMARK=file -P npm_ci.cmake
 # Installs what package-lock.json pins, unless that is what stands there already.
-set(mark ${FOLDER}/node_modules/.installed)
 file(LOCK ${FOLDER}/.npm.lock GUARD PROCESS TIMEOUT 600)
 file(SHA256 ${FOLDER}/package-lock.json wanted)
 set(installed "")
-if(EXISTS ${mark})
-  file(READ ${mark} installed)
+if(EXISTS ${MARK})
+  file(READ ${MARK} installed)
 endif()
 if(NOT installed STREQUAL wanted)
   execute_process(COMMAND ${NPM} ci --no-audit --no-fund WORKING_DIRECTORY ${FOLDER} RESULT_VARIABLE result
@@ -13,6 +12,5 @@ if(NOT installed STREQUAL wanted)
   if(NOT result EQUAL 0)
     message(FATAL_ERROR "npm ci failed in ${FOLDER}: is there a network?\n${text}")
   endif()
-  file(WRITE ${mark} ${wanted})
 endif()
-file(TOUCH ${STAMP})
+file(WRITE ${MARK} ${wanted})

@@ -51,17 +51,24 @@ export class DecisionFeed {
   private async start(): Promise<void> {
     clearTimeout(this.timer);
     this.listener.state('connecting');
-    await this.catchUp();
-    if (!this.closed && !document.hidden) this.connect();
+    const answered = await this.catchUp(true);
+    if (this.closed || document.hidden) return;
+    if (answered) this.connect();
+    else this.startLater('lost');
   }
 
-  // True where the server answered.
-  private async catchUp(): Promise<boolean> {
+  private startLater(state: FeedState): void {
+    this.listener.state(state);
+    this.timer = window.setTimeout(() => void this.start(), kRetryMs);
+  }
+
+  // True where the server answered. Numbers begin again when the service does: looked for only where
+  // no stream can have been faster than the answer.
+  private async catchUp(mayBeginAgain: boolean): Promise<boolean> {
     try {
       const newest = await get<Decision[]>('decisions', {limit: 200}, this.abort.signal);
       const first = newest[0];
-      // Numbers begin again when the service does.
-      if (first && first.seq < this.lastSeq) this.lastSeq = -1;
+      if (mayBeginAgain && first && first.seq < this.lastSeq) this.lastSeq = -1;
       this.take(newest.reverse(), 0);
       return true;
     } catch {
@@ -80,7 +87,11 @@ export class DecisionFeed {
     this.source?.close();
     const source = new EventSource(urlOf('stream'));
     this.source = source;
-    source.addEventListener('open', () => this.listener.state('live'));
+    source.addEventListener('open', () => {
+      this.listener.state('live');
+      // What was decided between the last answer and now.
+      void this.catchUp(false);
+    });
     source.addEventListener('decisions', (event) => {
       const batch = JSON.parse((event as MessageEvent<string>).data) as DecisionBatch;
       this.take(batch.decisions, batch.skipped);
@@ -88,20 +99,23 @@ export class DecisionFeed {
     source.addEventListener('outcomes', (event) =>
       this.listener.outcomes(JSON.parse((event as MessageEvent<string>).data) as Outcome[]));
     source.addEventListener('error', () => {
-      if (source.readyState === EventSource.CLOSED) {
-        // The server refused (503): it has enough listeners.
-        this.source = null;
+      const refused = source.readyState === EventSource.CLOSED;
+      source.close();
+      if (this.source !== source) return;
+      this.source = null;
+      if (refused) {
+        // 503: it has enough listeners.
         this.pollingSince = performance.now();
         void this.poll();
       } else {
-        this.listener.state('connecting');
+        this.startLater('connecting');
       }
     });
   }
 
   private async poll(): Promise<void> {
     clearTimeout(this.timer);
-    const answered = await this.catchUp();
+    const answered = await this.catchUp(true);
     if (this.closed || document.hidden) return;
     this.listener.state(answered ? 'polling' : 'lost');
     const again = performance.now() - this.pollingSince > kStreamAgainMs || !answered;

@@ -24,11 +24,13 @@ export interface TableOptions<Row> {
   descending?: boolean;
 }
 
+const kCollator = new Intl.Collator(undefined, {numeric: true});
+
 export function compare(a: number | string | null, b: number | string | null, sign: 1 | -1): number {
   if (a === null || a === '') return b === null || b === '' ? 0 : 1;
   if (b === null || b === '') return -1;
   if (typeof a === 'number' && typeof b === 'number') return sign * (a - b);
-  return sign * String(a).localeCompare(String(b), undefined, {numeric: true});
+  return sign * kCollator.compare(String(a), String(b));
 }
 
 const kOver = 6;

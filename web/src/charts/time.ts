@@ -17,6 +17,11 @@ export interface Series {
 // A chart that has just begun is not wider than what it shows.
 const kLeastSeconds = 60;
 
+function rangeOf(min: number | null, max: number | null): [number, number] {
+  const end = max ?? Date.now() / 1000;
+  return [Math.min(min ?? end, end - kLeastSeconds), end];
+}
+
 export type Column = (number | null)[];
 
 export class TimeChart {
@@ -77,7 +82,7 @@ export class TimeChart {
       width, height: this.height,
       legend: {live: true},
       cursor: {drag: {x: false, y: false}, points: {size: 7}},
-      scales: {x: {time: true, range: (_plot, min, max) => [Math.min(min, max - kLeastSeconds), max]}, ...Object.fromEntries(scales.map((scale) => [scale, {range: {min: {pad: 0.1, soft: 0, mode: 1}, max: {pad: 0.1, soft: 0, mode: 2}}} as uPlot.Scale]))},
+      scales: {x: {time: true, range: (_plot, min, max) => rangeOf(min, max)}, ...Object.fromEntries(scales.map((scale) => [scale, {range: {min: {pad: 0.1, soft: 0, mode: 1}, max: {pad: 0.1, soft: 0, mode: 2}}} as uPlot.Scale]))},
       axes: [
         {...axis, space: 80, values: (_plot, splits) => splits.map((at) => (span() > 172800 ? date : span() > 600 ? clock : time).format(at * 1000))},
         ...scales.map((scale, i) => ({...axis, scale, side: i === 0 ? 3 : 1, size: 62, grid: i === 0 ? grid : {show: false},

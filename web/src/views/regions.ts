@@ -43,7 +43,7 @@ function regionCard(region: Region, most: number): HTMLElement {
              h('span', {class: 'region-zone'}, [region.country || region.gridZone, t('regions.nodes', {n: region.nodes})].join(' · '))),
            h('div', {class: 'region-intensity'},
              figure('intensity', region.gco2ePerKwh, intensity(region.gco2ePerKwh)),
-             chip(region.live ? t('regions.live') : t('regions.catalogue'), region.live ? 'good' : ''),
+             known(region.gco2ePerKwh) ? chip(region.live ? t('regions.live') : t('regions.catalogue'), region.live ? 'good' : '') : null,
              region.live ? h('span', {class: 'hint'}, age(region.intensityTime, Date.now())) : null),
            bar(region.gco2ePerKwh, most, {kind: 'grams', mark: region.live ? region.catalogueGco2ePerKwh : null}),
            region.forecast.length > 1
