@@ -203,7 +203,7 @@ function mount(context: Context): void {
       showFailure(failure, error);
     }
   });
-  let drawn = 0;
+  let drawn = -Infinity;
   const feed = new DecisionFeed({
     decisions: (newer, skipped) => {
       placements.add(newer, skipped);
