@@ -10,10 +10,11 @@ export interface Series {
   colour: string;  // a variable of the style sheet
   scale: string;   // series of one scale share an axis
   format: (value: number) => string;
-  points?: boolean;
   band?: boolean;  // filled down to 0
 }
 
+// So few that each is shown as a dot.
+const kFewPoints = 30;
 // A chart that has just begun is not wider than what it shows.
 const kLeastSeconds = 60;
 
@@ -91,7 +92,7 @@ export class TimeChart {
       series: [{label: t('time'), value: (_plot, at) => at === null ? '–' : (span() > 600 ? moment : time).format(at * 1000)}, ...this.series.map((series): uPlot.Series => ({
         label: series.label, scale: series.scale, stroke: colourOf(series.colour), width: 2,
         value: (_plot, value) => value === null ? '–' : series.format(value),
-        points: {show: series.points ?? false, size: 5},
+        points: {show: (plot) => plot.data[0].length < kFewPoints, size: 5},
         ...(series.band ? {fill: colourOf(`${series.colour}-soft`)} : {}),
       }))],
     }, this.data as uPlot.AlignedData, this.box);

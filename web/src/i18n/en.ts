@@ -51,6 +51,7 @@ export const en = {
   refused: 'refused',
   refusedOf: '{n} of {all} refused|{n} of {all} refused',
   followed: 'followed',
+  ranOn: 'went to {node}',
   notFollowed: 'not followed',
   shadow: 'shadow',
   objective: 'Objective',

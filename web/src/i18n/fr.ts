@@ -53,6 +53,7 @@ export const fr: Dictionary = {
   refused: 'refusé',
   refusedOf: '{n} refusé sur {all}|{n} refusés sur {all}',
   followed: 'suivie',
+  ranOn: 'placé sur {node}',
   notFollowed: 'non suivie',
   shadow: 'observation',
   objective: 'Objectif',

@@ -9,7 +9,7 @@ import {chip, field, figure, said, showFailure} from '../ui';
 import {onLeave, type Context, type View} from '../view';
 import {VirtualTable, type TableColumn} from '../virtual_table';
 import {mountDecision} from './decision';
-import {bestNode, objectiveName} from './shared';
+import {notFollowed, objectiveName} from './shared';
 
 const kListMs = 5000;
 
@@ -17,11 +17,11 @@ const idOf = (decision: Decision): string => decision.uid || decision.pod;
 
 function columns(): TableColumn<Decision>[] {
   const outcome = (d: Decision): HTMLElement | string =>
-    d.shadow ? chip(t('shadow')) : d.followed === true ? chip(t('followed'), 'good') : d.followed === false ? chip(t('notFollowed'), 'warning') : '–';
+    d.shadow ? chip(t('shadow')) : d.followed === true ? chip(t('followed'), 'good') : d.followed === false ? notFollowed(d.bound) : '–';
   return [
     {key: 'time', title: t('time'), cell: (d) => h('time', {datetime: d.time}, clock(d.time)), order: (d) => d.seq},
     {key: 'pod', title: t('pod'), cell: (d) => h('a', {href: hashOf('decisions', [idOf(d)])}, d.pod), order: (d) => d.pod},
-    {key: 'best', title: t('nodes.node'), cell: (d) => bestNode(d) || '–', order: (d) => bestNode(d)},
+    {key: 'best', title: t('nodes.node'), cell: (d) => d.best || '–', order: (d) => d.best},
     {key: 'outcome', title: t('outcome'), cell: outcome, order: (d) => d.followed === null ? null : d.followed ? 1 : 0},
     {key: 'objective', title: t('objective'), cell: (d) => objectiveName(d.objective), order: (d) => d.objective},
     {key: 'candidates', title: t('candidates'), isNumber: true, cell: (d) => d.refused > 0 ? t('refusedOf', {n: d.refused, all: d.candidates}) : whole(d.candidates), order: (d) => d.candidates, raw: (d) => d.candidates},

@@ -9,7 +9,7 @@ import {hashOf} from '../router';
 import {DecisionFeed, type FeedState} from '../stream';
 import {chip, figure, said, section, setFigure, showFailure, tile} from '../ui';
 import {onLeave, type Context, type View} from '../view';
-import {bestNode, unitName} from './shared';
+import {notFollowed, unitName} from './shared';
 
 const kMostRows = 200;
 const kMostPoints = 720;
@@ -99,9 +99,9 @@ function placementRow(d: Decision): HTMLElement {
            h('time', {datetime: d.time, class: 'placement-time'}, clock(d.time)),
            h('div', {class: 'placement-what'},
              h('a', {href: hashOf('decisions', [d.uid || d.pod])}, d.pod),
-             h('span', {class: 'placement-node'}, ' → ', bestNode(d) || t('now.noNode'),
+             h('span', {class: 'placement-node'}, ' → ', d.best || t('now.noNode'),
                d.shadow ? [' ', chip(t('shadow'))] : null,
-               d.followed === false ? [' ', chip(t('notFollowed'), 'warning')] : null,
+               d.followed === false ? [' ', notFollowed(d.bound)] : null,
                d.refused > 0 ? [' ', chip(t('refusedOf', {n: d.refused, all: d.candidates}))] : null),
              said(d.reason, {class: 'placement-why'})),
            h('div', {class: 'placement-figures'},
@@ -137,7 +137,7 @@ class Placements {
     const last = newer[newer.length - 1];
     if (!last || performance.now() - this.lastSaid < kAnnounceMs) return;
     this.lastSaid = performance.now();
-    this.announce(t('now.announce', {n: this.fresh, pod: last.pod, node: bestNode(last) || t('now.noNode')}));
+    this.announce(t('now.announce', {n: this.fresh, pod: last.pod, node: last.best || t('now.noNode')}));
     this.fresh = 0;
   }
 
@@ -146,7 +146,7 @@ class Placements {
       if (outcome.followed) continue;
       const row = [...this.list.children].find((each) => each instanceof HTMLElement && each.dataset['uid'] === outcome.uid);
       const place = row?.querySelector('.placement-node');
-      if (place && !place.querySelector('.chip-warning')) place.append(' ', chip(t('notFollowed'), 'warning'));
+      if (place && !place.querySelector('.chip-warning')) place.append(' ', notFollowed(outcome.node));
     }
   }
 
@@ -203,7 +203,7 @@ function mount(context: Context): void {
       showFailure(failure, error);
     }
   });
-  let drawn = 0;
+  let drawn = -Infinity;
   const feed = new DecisionFeed({
     decisions: (newer, skipped) => {
       placements.add(newer, skipped);

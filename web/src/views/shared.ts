@@ -1,7 +1,8 @@
 // What several views say in the same way.
-import type {Change, Decision} from '../api';
+import type {Change} from '../api';
 import {t} from '../i18n';
 import {euros, grams, signedPercent} from '../format';
+import {chip} from '../ui';
 
 export function unitName(unit: string): string {
   switch (unit) {
@@ -29,8 +30,10 @@ export function objectiveOptions(): [string, string][] {
   return kObjectives.map((objective) => [objective, objectiveName(objective)]);
 }
 
-// A node's name alone.
-export const bestNode = (decision: Decision): string => decision.bound || decision.best;
+// Figures are the best node's, so that is the node shown; where the pod runs elsewhere, this says so.
+export function notFollowed(ranOn: string): HTMLElement {
+  return chip(ranOn ? t('ranOn', {node: ranOn}) : t('notFollowed'), 'warning');
+}
 
 export function changeText(change: Change | null): string {
   return change ? `${signedPercent(change.gco2eShare)} (${grams(change.gco2e)}, ${euros(change.eur)})` : '–';
