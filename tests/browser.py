@@ -64,7 +64,7 @@ class Browser:
     def value(self, test_id: str) -> float | None:
         """The exact figure behind what is shown; None where it is unknown."""
         raw = self.wait(f'[data-testid="{test_id}"][data-value]').get_attribute("data-value")
-        return float(raw) if raw else None
+        return None if raw in ("", "null") else float(raw)
 
     def screenshot(self, path: pathlib.Path) -> None:
         self.driver.save_screenshot(str(path))
