@@ -17,7 +17,7 @@ def cluster(control_plane, exporter, prometheus, tmp_path_factory, sobre_bin):
     control_plane.add_namespace("research", annotations={"sobre.dev/objective": "carbon", "sobre.dev/enforced": "objective"})
     config = world.sobre_config(control_plane, prometheus) | {
         "records": {"directory": str(folder / "records")}, "limits": {"trust_node_labels": True},
-        "accounting": {"every": "1s", "flush": "1s"}, "budgets": [{"namespace": "default", "eur": 100}]}
+        "accounting": {"every": "1s", "flush": "1s"}, "budgets": [{"namespace": "default", "eur_per_month": 100}]}
     sobre = Sobre(folder, config)
     eventually(lambda: all(n["liveGco2ePerKwh"] for n in sobre.nodes().values()), "live intensities", 60)
     control_plane.start_scheduler(sobre.url)

@@ -99,7 +99,7 @@ function placementRow(d: Decision): HTMLElement {
            h('time', {datetime: d.time, class: 'placement-time'}, clock(d.time)),
            h('div', {class: 'placement-what'},
              h('a', {href: hashOf('decisions', [d.uid || d.pod])}, d.pod),
-             h('span', {class: 'placement-node'}, ' → ', d.best || t('now.noNode'),
+             h('span', {class: 'placement-node'}, ' → ', h('span', {class: 'node'}, (d.followed ? d.bound : d.best) || t('now.noNode')),
                d.shadow ? [' ', chip(t('shadow'))] : null,
                d.followed === false ? [' ', notFollowed(d.bound)] : null,
                d.refused > 0 ? [' ', chip(t('refusedOf', {n: d.refused, all: d.candidates}))] : null),
@@ -143,10 +143,13 @@ class Placements {
 
   follow(outcomes: readonly Outcome[]): void {
     for (const outcome of outcomes) {
-      if (outcome.followed) continue;
-      const row = [...this.list.children].find((each) => each instanceof HTMLElement && each.dataset['uid'] === outcome.uid);
-      const place = row?.querySelector('.placement-node');
-      if (place && !place.querySelector('.chip-warning')) place.append(' ', notFollowed(outcome.node));
+      for (const row of this.list.children) {
+        if (!(row instanceof HTMLElement) || row.dataset['uid'] !== outcome.uid) continue;
+        const place = row.querySelector('.placement-node');
+        const node = row.querySelector('.node');
+        if (outcome.followed && node) setText(node, outcome.node);
+        else if (place && !place.querySelector('.chip-warning')) place.append(' ', notFollowed(outcome.node));
+      }
     }
   }
 
