@@ -45,7 +45,8 @@ def shared_browser():
 
 @pytest.fixture
 def browser(shared_browser):
-    """As new: light, wide, nothing said yet."""
+    """As new: light, wide, nothing shown or said yet."""
+    shared_browser.open("about:blank")
     shared_browser.collect()
     shared_browser.requests.clear()
     shared_browser.problems.clear()
@@ -227,7 +228,6 @@ def test_it_speaks_french(demo):
 
 
 def test_it_works_by_keyboard(browser, demo):
-    browser.open("about:blank")
     go(browser, demo, "now")
 
     def tab_to(what: str) -> str:

@@ -180,7 +180,7 @@ def test_a_prometheus_that_is_away_stale_or_wrong_is_noted_and_survived(control_
             return sobre.nodes()["fr"]["eurPerHour"]
 
         def page() -> str:
-            return fetch(sobre.status_url + "/").decode()
+            return fetch(sobre.status_url + "/api/v1/overview").decode()
         eventually(lambda: "the query gives no series" in page(), "an empty answer is noted")
         exporter.text = 'node_total_hourly_cost{node="fr"} 0.5\n'
         eventually(lambda: price() == 0.5, "the price is heard")
@@ -223,7 +223,7 @@ def test_an_hour_old_sample_is_not_believed(control_plane, tmp_path, sobre_bin):
         "url": f"http://127.0.0.1:{server.server_address[1]}", "refresh": "300ms",
         "signals": [{"signal": "node_price_per_hour", "query": "node_total_hourly_cost", "max_age": "5m"}]}})
     try:
-        eventually(lambda: "60 min old, over the limit of 5 min" in fetch(sobre.status_url + "/").decode(), "the age is noted")
+        eventually(lambda: "60 min old, over the limit of 5 min" in fetch(sobre.status_url + "/api/v1/overview").decode(), "the age is noted")
         assert sobre.nodes()["old-node"]["eurPerHour"] is None
     finally:
         sobre.stop()
