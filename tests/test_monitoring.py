@@ -95,7 +95,7 @@ def test_a_metric_without_a_row_or_a_row_without_a_metric_is_found(metrics):
 def test_what_the_process_is_and_until_when_its_certificates_hold(metrics):
     now = time.time()
     for use, days in [("client", 30), ("ca", 365)]:
-        until = value(metrics, f'sobre_certificate_expiry_timestamp_seconds{{use="prometheus_{use}",server="prometheus"}}')
+        until = value(metrics, f'sobre_certificate_expiry_timestamp_seconds{{use="prometheus_{use}",server="1"}}')
         assert until - now == pytest.approx(days * 86400, abs=3600)
     assert value(metrics, "process_start_time_seconds") == pytest.approx(now, abs=600)
     assert 1e6 < value(metrics, "process_resident_memory_bytes") < value(metrics, "process_virtual_memory_bytes")
