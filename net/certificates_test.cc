@@ -15,7 +15,7 @@ std::string SelfSigned(int days) {
   const std::string command =
       "openssl req -x509 -newkey ed25519 -nodes -keyout /dev/null -subj /CN=test -days " +
       std::to_string(days) + " -out " + path + " 2>/dev/null";
-  EXPECT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(std::system(command.c_str()), 0);  // NOLINT(concurrency-mt-unsafe): one thread
   return *ReadFile(path);
 }
 
