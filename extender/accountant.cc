@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <set>
 #include <utility>
 
 #include "base/log.h"
-#include "extender/metric_families.h"
 
 namespace sobre {
 namespace {
@@ -15,7 +13,6 @@ namespace {
 constexpr Duration kPatience = std::chrono::minutes(2);
 constexpr Duration kBetweenFolds = std::chrono::hours(1);
 constexpr Duration kBetweenBudgets = std::chrono::minutes(5);
-constexpr const char* kOther = "other";
 
 // Also where the clock was set back.
 bool IsDue(const std::optional<Timestamp>& last, Duration every, Timestamp now) {
@@ -44,6 +41,8 @@ bool Bookkeeper::IsComplete(const WorldState& state, Timestamp now) {
 void Bookkeeper::Tick(const WorldState& state, Timestamp now) {
   complete_ = complete_ || IsComplete(state, now);
   if (complete_ && status_.holds) accumulator_.Tick(state, now);
+  status_.running.reset();
+  if (complete_ && status_.holds) status_.running = accumulator_.running();
   status_.gap = accumulator_.gap();
   status_.dropped = accumulator_.dropped();
 }
@@ -121,38 +120,20 @@ bool Bookkeeper::SendUnsent() {
   } else if (!Worked(status)) {
     return false;
   }
-  Count(unsent_->rows);
+  Count(*unsent_);
   status_.through = unsent_->to;
   unsent_.reset();
   return true;
 }
 
-void Bookkeeper::Count(const std::vector<UsageRow>& rows) {
-  // The largest first, for as long as there is room for more.
-  std::map<std::string_view, double> hours;
-  for (const UsageRow& row : rows) hours[row.namespace_name] += row.pod_hours;
-  std::vector<std::pair<double, std::string_view>> order;
-  order.reserve(hours.size());
-  for (const auto& [name, sum] : hours) order.emplace_back(-sum, name);
-  std::sort(order.begin(), order.end());
-  for (const auto& [sum, name] : order) {
-    if (status_.by_namespace.size() >= kOwnNamespaces) break;
-    status_.by_namespace.try_emplace(std::string(name));
-  }
-  for (const UsageRow& row : rows) {
-    const auto own = status_.by_namespace.find(row.namespace_name);
-    AccountingStatus::Totals& totals =
-        own != status_.by_namespace.end() ? own->second : status_.by_namespace[kOther];
-    totals.operational_g += row.operational_g;
-    totals.market_g += row.market_g;
-    totals.embodied_g += row.embodied_g;
-    totals.eur += row.eur;
-    totals.energy_kwh += row.energy_kwh;
-    totals.compared_g += row.compared_g;
-    totals.compared_eur += row.compared_eur;
-    totals.mean_candidate_g += row.mean_candidate_g;
-    totals.mean_candidate_eur += row.mean_candidate_eur;
-  }
+void Bookkeeper::Count(const UsageAccumulator::Batch& batch) {
+  status_.by_namespace.Add(
+      batch.rows, [](const UsageRow& row) { return row.namespace_name; }, batch.to);
+  status_.by_workload.Add(
+      batch.rows, [](const UsageRow& row) { return row.namespace_name + "/" + row.workload; },
+      batch.to);
+  status_.by_model.Add(
+      batch.rows, [](const UsageRow& row) { return row.model; }, batch.to);
 }
 
 // What was accounted for before the last reading stays as it is.
@@ -226,66 +207,8 @@ AccountingStatus Accountant::status() const {
   return status_;
 }
 
-std::string Accountant::Metrics() const { return AccountingMetrics(status()); }
-
-std::string AccountingMetrics(const AccountingStatus& status) {
-  using prometheus::MetricType;
-  MetricFamilies out;
-  const auto counter = [&](const char* name, const char* help) {
-    out.Begin(name, help, MetricType::Counter);
-  };
-  counter("sobre_attributed_gco2e_total",
-          "gCO2e that running pods answer for, by scope: operational by location (mid), by "
-          "contract, embodied.");
-  for (const auto& [name, totals] : status.by_namespace) {
-    out.Value(totals.operational_g, {{"scope", "operational"}, {"namespace", name}});
-    out.Value(totals.market_g, {{"scope", "market"}, {"namespace", name}});
-    out.Value(totals.embodied_g, {{"scope", "embodied"}, {"namespace", name}});
-  }
-  counter("sobre_attributed_eur_total", "Euros that running pods answer for.");
-  for (const auto& [name, totals] : status.by_namespace)
-    out.Value(totals.eur, {{"namespace", name}});
-  counter("sobre_attributed_energy_kwh_total",
-          "Energy that running pods answer for, with the data centre's overhead.");
-  for (const auto& [name, totals] : status.by_namespace)
-    out.Value(totals.energy_kwh, {{"namespace", name}});
-  counter("sobre_placement_gco2e_total",
-          "Of pods whose decision is on record: gCO2e on their node, and what the mean of the "
-          "feasible candidates would have taken.");
-  for (const auto& [name, totals] : status.by_namespace) {
-    out.Value(totals.compared_g, {{"of", "node"}, {"namespace", name}});
-    out.Value(totals.mean_candidate_g, {{"of", "mean_candidate"}, {"namespace", name}});
-  }
-  counter("sobre_placement_eur_total", "The same in euros.");
-  for (const auto& [name, totals] : status.by_namespace) {
-    out.Value(totals.compared_eur, {{"of", "node"}, {"namespace", name}});
-    out.Value(totals.mean_candidate_eur, {{"of", "mean_candidate"}, {"namespace", name}});
-  }
-  counter("sobre_accounting_gap_seconds_total",
-          "Time for which nobody accounted, and that was too long to be bridged.");
-  out.Value(InSeconds(status.gap));
-  counter("sobre_accounting_dropped_rows_total",
-          "Pieces of usage, a pod's between two looks, for which there was no room while the "
-          "database could not be written.");
-  out.Value(static_cast<double>(status.dropped));
-  out.Begin("sobre_accounting_holder", "1 where this replica accounts.", MetricType::Gauge);
-  out.Value(status.holds ? 1 : 0);
-  if (status.through) {
-    out.Begin("sobre_accounted_through_timestamp_seconds",
-              "Up to when usage is in the database, since 1970.", MetricType::Gauge);
-    out.Value(InSeconds(status.through->time_since_epoch()));
-  }
-  out.Begin("sobre_budget_used_ratio", "Used of the budget in this month (UTC); 1 is all of it.",
-            MetricType::Gauge);
-  for (const BudgetReport& report : status.budgets)
-    out.Value(report.used / report.limit, {{"budget", report.name}, {"kind", report.kind}});
-  out.Begin("sobre_budget_forecast_ratio", "Forecast for the end of the month, of the budget.",
-            MetricType::Gauge);
-  for (const BudgetReport& report : status.budgets) {
-    if (report.forecast)
-      out.Value(*report.forecast / report.limit, {{"budget", report.name}, {"kind", report.kind}});
-  }
-  return out.Text();
+std::string Accountant::Metrics() const {
+  return AccountingMetrics(status(), world_.Read()->snapshot->catalog());
 }
 
 }  // namespace sobre

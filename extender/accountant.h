@@ -2,7 +2,6 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,9 +12,15 @@
 #include "extender/budgets.h"
 #include "extender/usage_accumulator.h"
 #include "extender/usage_sink.h"
+#include "extender/usage_totals.h"
 #include "extender/world.h"
 
 namespace sobre {
+
+// So many have series of their own, whatever the number of pods; see TotalsByName.
+inline constexpr std::size_t kOwnNamespaces = 50;
+inline constexpr std::size_t kOwnWorkloads = 100;
+inline constexpr std::size_t kOwnModels = 50;
 
 // What accounting tells of itself; counters are of this process.
 struct AccountingStatus {
@@ -23,24 +28,15 @@ struct AccountingStatus {
   std::optional<Timestamp> through;  // up to here usage is in the database
   Duration gap{0};
   std::uint64_t dropped = 0;
-  struct Totals {
-    double operational_g = 0;
-    double market_g = 0;
-    double embodied_g = 0;
-    double eur = 0;
-    double energy_kwh = 0;
-    // Of pods whose decision is on record: on their node, and on the mean of the candidates.
-    double compared_g = 0;
-    double compared_eur = 0;
-    double mean_candidate_g = 0;
-    double mean_candidate_eur = 0;
-  };
-  // What this replica wrote; of namespaces beyond the first kOwnNamespaces under "other".
-  std::map<std::string, Totals> by_namespace;
+  // What this replica wrote.
+  TotalsByName by_namespace{kOwnNamespaces};
+  TotalsByName by_workload{kOwnWorkloads};  // "namespace/workload"
+  TotalsByName by_model{kOwnModels};
+  // What runs now; nothing where another replica accounts.
+  std::optional<UsageAccumulator::Running> running;
   std::vector<BudgetReport> budgets;
   std::string problem;  // why the database cannot be used; empty: it can
 };
-inline constexpr std::size_t kOwnNamespaces = 50;
 
 // Which replica accounts, and what goes to the database when. One holds accounting, and moves its
 // end on with all it adds; another takes over where that end has not moved for a while, from there.
@@ -71,7 +67,7 @@ class Bookkeeper {
   // False where it could not be written.
   bool Flush(Timestamp now);
   bool SendUnsent();
-  void Count(const std::vector<UsageRow>& rows);
+  void Count(const UsageAccumulator::Batch& batch);
   void JudgeTheBudgets(Timestamp now);
   // True for success; remembers, and says once, what failed.
   bool Worked(const Status& status);
@@ -123,7 +119,7 @@ class Accountant {
   std::thread thread_;  // last: it uses all above
 };
 
-// The metrics of accounting, in Prometheus' text format.
-std::string AccountingMetrics(const AccountingStatus& status);
+// The metrics of accounting, in Prometheus' text format; classes by the catalogue's thresholds.
+std::string AccountingMetrics(const AccountingStatus& status, const Catalog& catalog);
 
 }  // namespace sobre

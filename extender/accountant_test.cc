@@ -216,7 +216,7 @@ TEST_F(BookkeeperTest, BudgetsAreJudgedFromWhatIsInTheDatabase) {
   double eur = 0;
   for (const UsageRow& row : table_.rows) eur += row.eur;
   EXPECT_NEAR(report.used, eur, eur * 0.001);
-  const std::string text = AccountingMetrics(one.status());
+  const std::string text = AccountingMetrics(one.status(), Catalog::Embedded());
   EXPECT_THAT(text, HasSubstr("sobre_budget_used_ratio{budget=\"namespace/shop\",kind=\"eur\"} 1"));
   EXPECT_THAT(text, HasSubstr("sobre_budget_forecast_ratio{"));
 }
@@ -228,18 +228,44 @@ TEST_F(BookkeeperTest, CountersAreBoundedByNamespace) {
   }
   Bookkeeper one = Replica("one");
   Run(one, Duration(0), minutes(5));
-  EXPECT_EQ(one.status().by_namespace.size(), kOwnNamespaces + 1);
+  EXPECT_EQ(one.status().by_namespace.totals().size(), kOwnNamespaces + 1);
   double kwh = 0;
   double expected = 0;
-  for (const auto& [name, totals] : one.status().by_namespace) kwh += totals.energy_kwh;
+  for (const auto& [name, totals] : one.status().by_namespace.totals()) kwh += totals.energy_kwh;
   for (const UsageRow& row : table_.rows) expected += row.energy_kwh;
   EXPECT_NEAR(kwh, expected, 1e-12);
-  const std::string text = AccountingMetrics(one.status());
+  const std::string text = AccountingMetrics(one.status(), Catalog::Embedded());
   EXPECT_THAT(text, HasSubstr("sobre_attributed_eur_total{namespace=\"other\"}"));
   EXPECT_THAT(text,
               HasSubstr("sobre_attributed_gco2e_total{scope=\"embodied\",namespace=\"ns-0\"}"));
   EXPECT_THAT(text, HasSubstr("sobre_accounted_through_timestamp_seconds"));
-  EXPECT_THAT(AccountingMetrics({}), Not(HasSubstr("accounted_through")));
+  EXPECT_THAT(AccountingMetrics({}, Catalog::Embedded()),
+              Not(HasSubstr("\nsobre_accounted_through")));
+}
+
+TEST_F(BookkeeperTest, WorkloadsAndModelsHaveSeriesAndClasses) {
+  AddPod("web", kSmall, "box", kStart);
+  pods_.back()->annotations = {{"requests-per-second", "10"}, {"model", "llama"}};
+  AddPod("idle", kSmall, "box", kStart);
+  Bookkeeper one = Replica("one");
+  Run(one, Duration(0), minutes(5));
+  const auto& workloads = one.status().by_workload.totals();
+  const UsageTotals& web = workloads.at("shop/web");
+  EXPECT_NEAR(web.requests, 10 * 300, 10 * 16);
+  EXPECT_EQ(workloads.at("shop/idle").requests, 0);
+  EXPECT_EQ(one.status().by_model.totals().size(), 1U);
+  EXPECT_EQ(one.status().by_model.totals().at("llama").requests, web.requests);
+  ASSERT_TRUE(one.status().running);
+  EXPECT_EQ(one.status().running->pods, static_cast<std::int64_t>(pods_.size()));
+  EXPECT_GT(one.status().running->watts, 0);
+  const std::string text = AccountingMetrics(one.status(), Catalog::Embedded());
+  // 1 vCPU half busy is some 8 W: 0.2 mWh and 0.01 mg a request of ten a second.
+  EXPECT_THAT(text,
+              HasSubstr("sobre_workload_energy_class{namespace=\"shop\",workload=\"web\"} 1"));
+  EXPECT_THAT(text,
+              HasSubstr("sobre_workload_carbon_class{namespace=\"shop\",workload=\"web\"} 1"));
+  EXPECT_THAT(text, Not(HasSubstr("class{namespace=\"shop\",workload=\"idle\"")));
+  EXPECT_THAT(text, HasSubstr("sobre_model_gco2e_total{model=\"llama\"}"));
 }
 
 TEST(Accountant, WritesWhatThereIsWhenItStops) {

@@ -3,13 +3,18 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "audit/recorder.h"
 #include "audit/shipper.h"
 #include "base/time.h"
+#include "extender/certificates.h"
 #include "extender/world.h"
+#include "scoring/decide.h"
 
 namespace sobre {
 
@@ -18,6 +23,8 @@ struct RecordsState {
   RecorderState recorder;
   std::optional<ShipperState> shipper;  // nothing where no database is shared
 };
+
+class MetricFamilies;
 
 enum class Verb { kFilter, kPrioritize };
 inline constexpr std::size_t kVerbCount = 2;
@@ -30,7 +37,12 @@ class Metrics {
   void CountRequest(Verb verb, bool ok, std::chrono::nanoseconds took);
   void CountProblems(std::size_t annotations);
   void CountRefusals(std::size_t nodes);
-  void CountDecision(std::size_t candidates, bool ranked);
+  void CountDecision(std::size_t candidates, std::optional<Objective> ranked_by,
+                     IntensityBasis intensity);
+  // Where the certificates in use are looked up at each Serialize(); call it before any of those.
+  void WatchCertificates(std::function<std::vector<CertificateInUse>()> certificates) {
+    certificates_ = std::move(certificates);
+  }
 
   struct Decisions {
     std::uint64_t made = 0;
@@ -45,8 +57,15 @@ class Metrics {
                                       const RecordsState& records) const;
 
  private:
-  static constexpr std::array<double, 12> kBuckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
-                                                      0.01,   0.025,   0.05,   0.1,   0.5,    2.5};
+  void AddRequests(MetricFamilies& out) const;
+  void AddDecisions(MetricFamilies& out) const;
+
+  // kube-scheduler's time-out for us is 2 s in the profile that we ship.
+  static constexpr std::array<double, 15> kBuckets = {
+      0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5};
+  // One more for decisions that nothing could be ranked by.
+  static constexpr std::size_t kRankings = 5;
+  static constexpr std::size_t kIntensities = 3;
   struct PerVerb {
     std::atomic<std::uint64_t> served = 0;
     std::atomic<std::uint64_t> refused = 0;
@@ -54,11 +73,11 @@ class Metrics {
     std::atomic<std::uint64_t> nanoseconds = 0;
   };
   std::array<PerVerb, kVerbCount> verbs_;
-  std::atomic<std::uint64_t> decisions_ = 0;
-  std::atomic<std::uint64_t> unranked_ = 0;
+  std::array<std::array<std::atomic<std::uint64_t>, kIntensities>, kRankings> decisions_{};
   std::atomic<std::uint64_t> problems_ = 0;
   std::atomic<std::uint64_t> refusals_ = 0;
   std::atomic<std::uint64_t> candidates_ = 0;
+  std::function<std::vector<CertificateInUse>()> certificates_;
 };
 
 }  // namespace sobre

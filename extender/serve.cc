@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "extender/certificates.h"
 #include "extender/command_line.h"
 #include "extender/page.h"
 #include "k8s/json_objects.h"
@@ -98,6 +99,11 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Filter(q, r); });
   extender_.Handle("POST", "/v1/prioritize",
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Prioritize(q, r); });
+  std::optional<TlsOptions> kubernetes;
+  if (const Result<ApiAccess> access = AccessOf(config_); access.ok()) kubernetes = access->tls;
+  metrics_.WatchCertificates([this, kubernetes = std::move(kubernetes)] {
+    return CertificatesInUse(kubernetes, config_.prometheus.servers);
+  });
   AddStatusPages(status_, *world_, config_, metrics_, *records_, readers_, accountant_.get(),
                  draining_);
 }

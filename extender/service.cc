@@ -203,7 +203,8 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   } else {
     out.reserve(args.names.size() * 48);
     WriteHostPriorities(args, made->decision, neutral, out);
-    metrics_.CountDecision(args.names.size(), made->decision.ranked_by.has_value());
+    metrics_.CountDecision(args.names.size(), made->decision.ranked_by,
+                           made->decision.intensity_basis);
   }
   if (request.policy.mode == Mode::kOff) return Status::Ok();
   if (!request.problems.empty()) TellOwner(request);

@@ -100,5 +100,14 @@ TEST_F(ServiceTest, BadInputGetsAReason) {
   EXPECT_THAT(text, HasSubstr(R"(sobre_request_duration_seconds_count{verb="filter"} 2)"));
 }
 
+TEST_F(ServiceTest, DecisionsAreCountedByWhatTheyWereRankedBy) {
+  Post(Verb::kPrioritize, Names(R"("de","fr")"));
+  Post(Verb::kPrioritize, Names(R"("ghost")"));
+  const std::string text = metrics_.Serialize(*world_.Read(), Now(), {});
+  EXPECT_THAT(text, HasSubstr(R"(sobre_decisions_total{ranked_by="none",intensity="none"} 1)"));
+  EXPECT_THAT(text, HasSubstr(R"(,intensity="catalogue"} 1)"));
+  EXPECT_THAT(text, HasSubstr("sobre_candidates_total 3"));
+}
+
 }  // namespace
 }  // namespace sobre

@@ -75,6 +75,7 @@ void UsageAccumulator::Tick(const WorldState& state, Timestamp now) {
   if (step <= Duration(0)) return;
   const Timestamp begin = std::exchange(*last_, now);
   Attribution attribution(*state.snapshot);
+  running_ = {};
   static const std::string kNoTeam;
   for (const std::shared_ptr<const PodPlacement>& pod : state.input.pods) {
     Timestamp at = std::max(begin, pod->started);
@@ -85,6 +86,7 @@ void UsageAccumulator::Tick(const WorldState& state, Timestamp now) {
     const auto team = state.teams.find(pod->namespace_name);
     const auto mean = counterfactuals_ ? counterfactuals_(pod->uid) : std::nullopt;
     const PodRates& rates = attribution.RatesOf(*pod, policy);
+    AddToRunning(rates);
     while (at < now) {
       const Timestamp hour = std::chrono::floor<std::chrono::hours>(at);
       const Timestamp end = std::min(now, hour + kHour);
@@ -96,6 +98,14 @@ void UsageAccumulator::Tick(const WorldState& state, Timestamp now) {
       at = end;
     }
   }
+}
+
+void UsageAccumulator::AddToRunning(const PodRates& rates) {
+  ++running_.pods;
+  sobre::Add(rates.power, 1, running_.watts);
+  if (rates.operational) sobre::Add(rates.operational->mid.value(), 1, running_.grams_per_hour);
+  if (rates.embodied) sobre::Add(rates.embodied->mid.value(), 1, running_.grams_per_hour);
+  sobre::Add(rates.euros, 1, running_.eur_per_hour);
 }
 
 UsageRow* UsageAccumulator::RowFor(const Piece& piece) {

@@ -45,6 +45,15 @@ class UsageAccumulator {
   // All since the last Take(), or since Start().
   Batch Take();
 
+  // What the pods of the last tick take; of what is unknown nothing.
+  struct Running {
+    double watts = 0;
+    double grams_per_hour = 0;  // operational by location, and embodied
+    double eur_per_hour = 0;
+    std::int64_t pods = 0;
+  };
+  [[nodiscard]] const Running& running() const { return running_; }
+
   // Since construction.
   [[nodiscard]] Duration gap() const { return gap_; }
   // Pieces of usage, a pod's between two ticks, for which there was no room.
@@ -53,6 +62,7 @@ class UsageAccumulator {
  private:
   struct Piece;  // of one pod's time, within one hour
   void Add(const Piece& piece);
+  void AddToRunning(const PodRates& rates);
   UsageRow* RowFor(const Piece& piece);
 
   const Options options_;
@@ -61,6 +71,7 @@ class UsageAccumulator {
   Timestamp from_;                 // where the next batch begins
   std::unordered_map<std::string, UsageRow> rows_;
   std::string key_;
+  Running running_;
   Duration gap_{0};
   std::uint64_t dropped_ = 0;
 };

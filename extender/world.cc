@@ -209,6 +209,7 @@ void LiveWorld::BuildOnce() {
   state->ready = view.listed;
   if (!view.listed) state->not_ready_reason = "the API server has not been listed yet";
   state->bindings = view.bindings;
+  state->bindings_by_scheduler = std::move(view.bindings_by_scheduler);
   state->watched_pods = view.watched_pods;
   Publish(std::move(state));
 }

@@ -38,6 +38,7 @@ struct WorldState {
   bool ready = false;
   std::string not_ready_reason;
   std::int64_t bindings = 0;
+  std::map<std::string, std::int64_t> bindings_by_scheduler;
   std::int64_t watched_pods = 0;
   // What became of each server's queries, and what calibration has.
   std::vector<ServerState> servers;

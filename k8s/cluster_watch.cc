@@ -109,6 +109,7 @@ ClusterView ClusterWatch::View() const {
     if (pod) view.pods.push_back(pod);
   view.watched_pods = static_cast<std::int64_t>(pods_.size());
   view.bindings = bindings_;
+  view.bindings_by_scheduler = bindings_by_scheduler_;
   for (const Progress& progress : progress_) {
     view.listed &= progress.listed;
     if (!progress.problem.empty()) view.problems.push_back("kubernetes: " + progress.problem);
@@ -236,6 +237,13 @@ void ClusterWatch::TellGone(const std::unordered_set<std::string>& seen) {
   options_.pods->PodsListed();
 }
 
+void ClusterWatch::CountBinding(const std::string& scheduler) {
+  ++bindings_;
+  const bool own =
+      bindings_by_scheduler_.contains(scheduler) || bindings_by_scheduler_.size() < kOwnSchedulers;
+  ++bindings_by_scheduler_[own ? scheduler : "other"];
+}
+
 void ClusterWatch::TakePod(std::string_view raw) {
   k8s::wire::Pod wire;
   if (!Parse(raw, wire)) return;
@@ -244,7 +252,8 @@ void ClusterWatch::TakePod(std::string_view raw) {
   const auto [entry, added] = pods_.try_emplace(uid);
   if (options_.pods != nullptr && (added || (bound && !entry->second)))
     options_.pods->PodSeen(uid, wire.spec().node_name());
-  if (bound && progress_[kPods].listed && !entry->second) ++bindings_;
+  if (bound && progress_[kPods].listed && !entry->second)
+    CountBinding(wire.spec().scheduler_name());
   if (bound) entry->second = PlacementOf(wire, options_.team_label);
   if (progress_[kPods].listing) progress_[kPods].seen.insert(uid);
   const auto& gates = wire.spec().scheduling_gates();

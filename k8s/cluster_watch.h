@@ -26,6 +26,8 @@ struct GatedPod {
   Annotations annotations;
 };
 
+inline constexpr std::size_t kOwnSchedulers = 10;
+
 // What the cluster looked like at one moment. Nodes are shared, not copied.
 struct ClusterView {
   std::vector<std::shared_ptr<const NodeFacts>> nodes;
@@ -40,6 +42,8 @@ struct ClusterView {
   bool listed = false;  // all collections were read once
   std::int64_t watched_pods = 0;
   std::int64_t bindings = 0;  // pods seen to get a node since the start
+  // The same by the scheduler that each names: the first kOwnSchedulers, all others as "other".
+  std::map<std::string, std::int64_t> bindings_by_scheduler;
 };
 
 // Is told of every unfinished pod, from the watch's thread; must be quick.
@@ -75,6 +79,7 @@ class ClusterWatch {
   void TakeNode(std::string_view raw);
   void TakeNamespace(std::string_view raw);
   void TakePod(std::string_view raw);
+  void CountBinding(const std::string& scheduler);
   void TellGone(const std::unordered_set<std::string>& seen);
 
   const Options options_;
@@ -87,6 +92,7 @@ class ClusterWatch {
   std::unordered_map<std::string, std::shared_ptr<const PodPlacement>> pods_;
   std::map<std::string, std::shared_ptr<const GatedPod>, std::less<>> gated_;  // by uid
   std::int64_t bindings_ = 0;
+  std::map<std::string, std::int64_t> bindings_by_scheduler_;
   struct Progress {
     bool listing = false;
     bool listed = false;

@@ -176,5 +176,24 @@ TEST(ClusterWatch, PodsThatFinishLeaveAndOthersAreBroughtUpToDate) {
   EXPECT_EQ(view.bindings, 0) << "both had a node when they were listed";
 }
 
+TEST(ClusterWatch, BindingsAreCountedByAFewSchedulers) {
+  ApiServer server;
+  std::string events;
+  for (int i = 0; i < 15; ++i) {
+    k8s::wire::Pod pod = PodNamed("pod-" + std::to_string(i));
+    pod.mutable_spec()->set_scheduler_name(i < 3 ? "sobre" : "scheduler-" + std::to_string(i));
+    events += Frame("ADDED", pod.SerializeAsString());
+  }
+  server.items["/api/v1/pods"] = {};
+  server.events["/api/v1/pods"] = events;
+  const ApiAccess access = server.Start();
+  const ClusterWatch watch(access, {}, [] {});
+  const ClusterView view = WaitFor(watch, [](const ClusterView& v) { return v.bindings == 15; });
+  server.End();
+  EXPECT_EQ(view.bindings_by_scheduler.size(), kOwnSchedulers + 1);
+  EXPECT_EQ(view.bindings_by_scheduler.at("sobre"), 3);
+  EXPECT_EQ(view.bindings_by_scheduler.at("other"), 3);
+}
+
 }  // namespace
 }  // namespace sobre

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import yaml
@@ -254,22 +255,30 @@ class Exporter:
 
 
 class Prometheus:
-    """Debian's Prometheus, scraping one exporter; `history` (OpenMetrics) is what it remembers of before."""
+    """Debian's Prometheus, scraping one exporter, or whatever has an address; `history` (OpenMetrics) is what it remembers of before."""
 
-    def __init__(self, folder: pathlib.Path, exporter: Exporter, history: str = "", scrape_interval: str = "1s") -> None:
+    def __init__(self, folder: pathlib.Path, exporter: Exporter, history: str = "", scrape_interval: str = "1s", rules=()) -> None:
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         if history:
             (folder / "history.om").write_text(history)
             subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", folder / "history.om", folder / "tsdb"],
                            check=True, capture_output=True)
-        config = {"global": {"scrape_interval": scrape_interval, "scrape_timeout": scrape_interval},
+        config = {"global": {"scrape_interval": scrape_interval, "scrape_timeout": scrape_interval, "evaluation_interval": scrape_interval},
+                  "rule_files": [str(path) for path in rules],
                   "scrape_configs": [{"job_name": "test", "honor_labels": True,
                                       "static_configs": [{"targets": [exporter.address]}]}]}
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         self.process = Process(folder / "prometheus.log", "prometheus", f"--config.file={folder / 'prometheus.yml'}",
                                f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{port}")
         eventually(lambda: b"Ready" in fetch(self.url + "/-/ready"), "Prometheus ready")
+
+    def ask(self, path: str, **parameters):
+        """The data of one answer of its API."""
+        query = urllib.parse.urlencode(parameters)
+        reply = json.loads(fetch(f"{self.url}/api/v1/{path}?{query}"))
+        assert reply["status"] == "success", reply
+        return reply["data"]
 
     def stop(self) -> None:
         self.process.stop()

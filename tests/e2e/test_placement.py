@@ -106,11 +106,11 @@ def test_pods_schedule_without_the_extender_and_by_it_again(cluster):
 def test_bindings_are_counted_from_the_watch(cluster):
     def metric(name: str) -> float:
         text = fetch(cluster.sobre.status_url + "/metrics").decode()
-        return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(name + " "))
+        return next((float(line.split()[1]) for line in text.splitlines() if line.startswith(name + " ")), 0)
     # Those of the tests before may still be on their way.
     before = -1.0
-    while before != metric("sobre_bindings_total"):
-        before = metric("sobre_bindings_total")
+    while before != metric('sobre_bindings_total{scheduler="sobre"}'):
+        before = metric('sobre_bindings_total{scheduler="sobre"}')
         time.sleep(1)
     cluster.place(3)
-    eventually(lambda: metric("sobre_bindings_total") == before + 3, "three bindings seen")
+    eventually(lambda: metric('sobre_bindings_total{scheduler="sobre"}') == before + 3, "three bindings seen")
