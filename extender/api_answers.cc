@@ -24,6 +24,12 @@ int HttpStatusOf(ErrorCode code) {
   }
 }
 
+void FailWith(const Status& status, HttpResponse& response) {
+  const int code = HttpStatusOf(status.code());
+  response.Fail(code, status.message());
+  if (code == 503) response.headers.emplace_back("Retry-After", "2");
+}
+
 Status CheckParameters(const HttpRequest& request, const std::vector<std::string_view>& known) {
   for (const std::string& name : request.ParameterNames()) {
     if (std::find(known.begin(), known.end(), name) == known.end())
@@ -45,9 +51,7 @@ void HandleJson(HttpServer& server, std::string path, std::vector<std::string_vi
                     response.body = *std::move(json);
                     return;
                   }
-                  const int status = HttpStatusOf(json.status().code());
-                  response.Fail(status, json.status().message());
-                  if (status == 503) response.headers.emplace_back("Retry-After", "2");
+                  FailWith(json.status(), response);
                 });
 }
 

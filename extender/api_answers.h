@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -19,6 +20,9 @@ namespace sobre {
 // The HTTP status of a failure: 400 for what was asked wrongly, 404, 409 for what is kept and
 // cannot be read any more, 503, else 500.
 int HttpStatusOf(ErrorCode code);
+
+// {"error": message} with its status; with Retry-After where it is only for now.
+void FailWith(const Status& status, HttpResponse& response);
 
 // Registers a GET that answers JSON, or {"error": sentence}. A parameter that is not among
 // `parameters` is refused, with the one that may have been meant.

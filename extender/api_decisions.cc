@@ -125,13 +125,12 @@ struct Judged {
   std::optional<Refusal> refusal;
 };
 
-std::vector<Judged> Judge(const DecisionRequest& request, const Decision& decision,
-                          const Decision& before, const Snapshot& snapshot) {
+std::vector<Judged> Judge(const Decision& decision, const Decision& before,
+                          const std::vector<std::optional<Refusal>>& refusals) {
   std::vector<Judged> judged;
   judged.reserve(decision.candidates.size());
   for (std::size_t i = 0; i < decision.candidates.size(); ++i)
-    judged.push_back({&decision.candidates[i], before.candidates[i].score,
-                      CheckLimits(request, decision, decision.candidates[i], snapshot)});
+    judged.push_back({&decision.candidates[i], before.candidates[i].score, refusals[i]});
   std::stable_sort(judged.begin(), judged.end(), [](const Judged& a, const Judged& b) {
     if (a.refusal.has_value() != b.refusal.has_value()) return b.refusal.has_value();
     return a.candidate->score > b.candidate->score;
@@ -215,7 +214,10 @@ std::string WhatIfJson(const std::string& id, const Recalled& recalled, const Po
   request.policy = policy;
   Decision decision;
   Decide(request, snapshot, recalled.nodes, decision);
-  const std::vector<Judged> judged = Judge(request, decision, recalled.decision, snapshot);
+  std::vector<std::optional<Refusal>> refusals;
+  for (const Candidate& candidate : decision.candidates)
+    refusals.push_back(CheckLimits(request, decision, candidate, snapshot));
+  const std::vector<Judged> judged = Judge(decision, recalled.decision, refusals);
   std::string text;
   JsonWriter json(text);
   json.BeginObject().Key("id").Value(id).Key("policy").BeginObject();
@@ -231,8 +233,9 @@ std::string WhatIfJson(const std::string& id, const Recalled& recalled, const Po
   for (std::size_t i = 0; i < std::min(judged.size(), most_rows); ++i)
     WriteJudged(judged[i], decision, snapshot, json);
   json.EndArray();
-  WriteSteps("carbonPriceSteps", CarbonPriceSteps(decision), 1, decision, snapshot, json);
-  WriteSteps("costToleranceSteps", ToleranceSteps(decision), 100, decision, snapshot, json);
+  const Decision allowed = WithoutRefused(decision, refusals);
+  WriteSteps("carbonPriceSteps", CarbonPriceSteps(allowed), 1, allowed, snapshot, json);
+  WriteSteps("costToleranceSteps", ToleranceSteps(allowed), 100, allowed, snapshot, json);
   json.EndObject();
   return text;
 }

@@ -91,9 +91,7 @@ Result<std::string> Draw(const Wanted& wanted, Database& database, const Config&
 void AddLabels(HttpServer& server, RecordReaders& readers, const Config& config) {
   server.Handle("GET", std::string(kFolder) + "*",
                 [&](const HttpRequest& request, HttpResponse& response) {
-                  const auto fail = [&](const Status& status) {
-                    response.Fail(HttpStatusOf(status.code()), status.message());
-                  };
+                  const auto fail = [&](const Status& status) { FailWith(status, response); };
                   const Result<Wanted> wanted = WantedBy(request);
                   if (!wanted.ok()) return fail(wanted.status());
                   const auto reader = readers.Open();
@@ -103,7 +101,7 @@ void AddLabels(HttpServer& server, RecordReaders& readers, const Config& config)
                   response.content_type = "image/svg+xml";
                   // A picture that other pages may show.
                   response.headers = {{"Cross-Origin-Resource-Policy", "cross-origin"},
-                                      {"Cache-Control", "public, max-age=300"}};
+                                      {"Cache-Control", "private, max-age=300"}};
                   response.body = *std::move(svg);
                 });
 }

@@ -17,12 +17,15 @@ std::string Joined(const std::vector<std::string>& items) {
   return text;
 }
 
+// Without what the way through another unit added.
+std::string Plain(double value) { return FormatSignificant(value, 9); }
+
 template <class T>
 std::string NumberOrNothing(const std::optional<T>& value, double factor = 1) {
-  return value ? FormatNumber(value->value() * factor) : std::string();
+  return value ? Plain(value->value() * factor) : std::string();
 }
 
-std::string DurationText(Duration duration) { return FormatNumber(InHours(duration)) + "h"; }
+std::string DurationText(Duration duration) { return Plain(InHours(duration)) + "h"; }
 
 std::string LimitValue(const Limits& limits, PolicyKey key) {
   switch (key) {
@@ -87,8 +90,11 @@ void WriteNamespaces(const WorldState& state, JsonWriter& json) {
 }
 
 void WriteGates(const WorldState& state, Timestamp now, JsonWriter& json) {
+  constexpr std::size_t kMostGates = 200;
+  json.Key("gatesLeftOff").Value(state.gated.size() - std::min(state.gated.size(), kMostGates));
   json.Key("gates").BeginArray();
-  for (const auto& pod : state.gated) {
+  for (std::size_t i = 0; i < std::min(state.gated.size(), kMostGates); ++i) {
+    const auto& pod = state.gated[i];
     const auto own = state.namespaces.find(pod->namespace_name);
     PodFacts facts;
     facts.namespace_name = pod->namespace_name;
@@ -115,7 +121,7 @@ std::string PolicyValue(const Policy& policy, PolicyKey key) {
     case PolicyKey::kObjective:
       return std::string(ToString(policy.objective));
     case PolicyKey::kCostTolerance:
-      return FormatNumber(policy.cost_tolerance.value() * 100);
+      return Plain(policy.cost_tolerance.value() * 100);
     case PolicyKey::kCarbonPrice:
       return FormatNumber(policy.carbon_price.value());
     case PolicyKey::kUnit:
@@ -138,7 +144,7 @@ std::string PolicyValue(const Policy& policy, PolicyKey key) {
     case PolicyKey::kExpectedUtilization:
       return FormatNumber(policy.expected_utilization.value());
     case PolicyKey::kExpectedDuration:
-      return policy.expected_duration ? FormatNumber(policy.expected_duration->value()) + "h" : "";
+      return policy.expected_duration ? Plain(policy.expected_duration->value()) + "h" : "";
     case PolicyKey::kMode:
       return std::string(ToString(policy.mode));
     case PolicyKey::kDeferBelowGco2ePerKwh:

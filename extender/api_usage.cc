@@ -156,9 +156,7 @@ std::string WorkloadsJson(const Wanted& wanted, std::vector<UsageRow> rows, cons
 
 void AddReports(HttpServer& server, RecordReaders& readers, const Config& config) {
   server.Handle("GET", "/api/v1/reports", [&](const HttpRequest& request, HttpResponse& response) {
-    const auto fail = [&](const Status& status) {
-      response.Fail(HttpStatusOf(status.code()), status.message());
-    };
+    const auto fail = [&](const Status& status) { FailWith(status, response); };
     const Status known = CheckParameters(request, {"from", "to", "by", "format"});
     if (!known.ok()) return fail(known);
     const Timestamp now = std::chrono::floor<std::chrono::seconds>(Now());

@@ -166,6 +166,20 @@ void SetRun(const DecisionRequest& request, const Decision& decision, const Snap
   if (totals.euros) out->set_eur(totals.euros->value());
 }
 
+// Among the candidates that no limit refuses.
+void SetAlternatives(const DecisionRequest& request, const Decision& decision,
+                     const Snapshot& snapshot, v1::Decision* out) {
+  std::vector<std::optional<Refusal>> refusals;
+  for (const Candidate& c : decision.candidates)
+    refusals.push_back(CheckLimits(request, decision, c, snapshot));
+  const Decision allowed = WithoutRefused(decision, refusals);
+  for (const std::size_t i : ParetoFront(allowed))
+    out->add_pareto_front(NameOf(allowed.candidates[i], snapshot));
+  SetSteps(ToleranceSteps(allowed), 100, allowed, snapshot,
+           out->mutable_cost_tolerance_percent_steps());
+  SetSteps(CarbonPriceSteps(allowed), 1, allowed, snapshot, out->mutable_carbon_price_steps());
+}
+
 // Allowed ones first, then by score; the first `most` of them.
 void SetCandidates(const DecisionRequest& request, const Decision& decision,
                    const Snapshot& snapshot, std::size_t most, v1::Decision* out) {
@@ -234,11 +248,7 @@ std::string DecisionJson(const DecisionRequest& request, const Decision& decisio
   out.set_rate_basis(std::string(ToString(decision.rate_basis)));
   out.set_bound(std::string(ToString(decision.policy.bound)));
   SetRate(request, decision, snapshot, &out);
-  for (const std::size_t i : ParetoFront(decision))
-    out.add_pareto_front(NameOf(decision.candidates[i], snapshot));
-  SetSteps(ToleranceSteps(decision), 100, decision, snapshot,
-           out.mutable_cost_tolerance_percent_steps());
-  SetSteps(CarbonPriceSteps(decision), 1, decision, snapshot, out.mutable_carbon_price_steps());
+  SetAlternatives(request, decision, snapshot, &out);
   if (decision.unit == FunctionalUnit::kRun && decision.best)
     SetRun(request, decision, snapshot, out.mutable_run());
   for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {

@@ -40,12 +40,13 @@ void AddPage(HttpServer& server) {
   for (const EmbeddedFile* file = kPageFiles; file->name != nullptr; ++file) {
     const std::string_view name = file->name;
     const std::string path = name == "index.html" ? "/" : "/assets/" + std::string(name);
+    // Weak: gzipped or not, it is the same page.
     const std::string tag = "\"" + Hex(Sha256(file->bytes)).substr(0, 32) + "\"";
     server.Handle("GET", path, [file, tag](const HttpRequest& request, HttpResponse& response) {
       response.content_type = TypeOf(file->name);
       // Asked for each time, sent again only where it changed.
-      response.headers = {{"ETag", tag}, {"Cache-Control", "no-cache"}};
-      if (request.Header("If-None-Match") == tag) {
+      response.headers = {{"ETag", "W/" + tag}, {"Cache-Control", "no-cache"}};
+      if (request.Header("If-None-Match").value_or("").find(tag) != std::string::npos) {
         response.status = 304;
         return;
       }

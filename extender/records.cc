@@ -327,6 +327,8 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
     recent->Add(Summarize(made, record == nullptr ? MeanOfCandidates() : MeanOf(record->mean())));
   };
   listener.closed = [recent](const Closed& closed) {
+    // One that left before it had a node says nothing of ours.
+    if (closed.outcome.node().empty()) return;
     recent->Close({closed.outcome.pod_uid(), closed.outcome.node(), closed.agreed});
   };
   records->recorder_ = std::make_unique<Recorder>(std::move(options), std::move(listener));

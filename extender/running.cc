@@ -76,8 +76,9 @@ RunningTotals SumRunning(const WorldState& state, Timestamp now) {
 
 RunningTotals RunningView::At(const WorldState& state, Timestamp now) {
   const std::lock_guard lock(mutex_);
-  // A clock that was set back is no reason to keep old figures.
-  if (!last_ || now - last_->time >= kFor || now < last_->time) last_ = SumRunning(state, now);
+  // Whoever waited here may have looked at the clock before; one that was set back far is another.
+  if (!last_ || now - last_->time >= kFor || last_->time - now >= kFor)
+    last_ = SumRunning(state, now);
   return *last_;
 }
 

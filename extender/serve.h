@@ -42,7 +42,7 @@ class Server {
   HttpServer status_;
 };
 
-// Waits for SIGTERM or SIGINT. Call BlockStopSignals() first, before any thread starts.
+// Waits for SIGTERM, SIGINT or SIGHUP. Call BlockStopSignals() first, before any thread starts.
 void BlockStopSignals();
 void WaitForStopSignal();
 // The same for at most `most`: true if a signal came.

@@ -264,6 +264,16 @@ constexpr std::size_t kCompressFrom = 1400;
 // Beyond this, speed matters more than the last per cent.
 constexpr std::size_t kCompressQuickly = 256U << 10;
 
+bool AcceptsGzip(std::string_view accepted) {
+  for (const std::string_view coding : Split(accepted, ',')) {
+    const std::vector<std::string_view> parts = Split(coding, ';');
+    if (!EqualsIgnoreCase(Trim(parts.front()), "gzip")) continue;
+    const std::string_view quality = parts.size() > 1 ? Trim(parts[1]) : std::string_view();
+    return !quality.starts_with("q=") || ParseNumber(quality.substr(2)).value_or(1) > 0;
+  }
+  return false;
+}
+
 bool IsText(std::string_view content_type) {
   return content_type.starts_with("text/") || content_type.starts_with("application/json") ||
          content_type.starts_with("image/svg");
@@ -357,9 +367,11 @@ class HttpServer::Impl final : public httplib::Server {
       Refuse(500, "internal error; it is in the log", response);
     });
     set_error_handler([this](const httplib::Request&, httplib::Response& response) {
-      // The library's own refusals, such as a request line that cannot be read.
+      // The library's own refusals, such as a request line that cannot be read; ours have a body.
+      if (!response.body.empty()) return;
       if (current_connection != nullptr) current_connection->CloseAfterAnswer();
-      if (response.body.empty()) Refuse(response.status, "bad request", response);
+      response.set_header("Connection", "close");
+      Refuse(response.status, "bad request", response);
     });
   }
 
@@ -541,6 +553,7 @@ class HttpServer::Impl final : public httplib::Server {
                   httplib::Response& to) const {
     if (streams_.fetch_add(1) >= options_.max_streams) {
       --streams_;
+      to.set_header("Retry-After", "60");
       return Refuse(503,
                     std::to_string(options_.max_streams) +
                         " clients are following already; ask for single answers instead",
@@ -596,9 +609,11 @@ class HttpServer::Impl final : public httplib::Server {
       // The library would compress as it likes: whether to is for the handler's side to say.
       const bool served = process_request(
           connection, closing, closed_by_client, [&connection](httplib::Request& request) {
-            connection.SetAcceptsGzip(request.get_header_value("Accept-Encoding").find("gzip") !=
-                                      std::string::npos);
+            connection.SetAcceptsGzip(AcceptsGzip(request.get_header_value("Accept-Encoding")));
             request.headers.erase("Accept-Encoding");
+            // Nor does it bound what many ranges add up to.
+            request.headers.erase("Range");
+            request.ranges.clear();
           });
       const bool flushed = connection.Flush();
       if (connection.close_after()) {

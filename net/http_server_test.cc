@@ -324,6 +324,29 @@ TEST_F(HttpAnswers, AreGzippedForThoseWhoAcceptIt) {
               ::testing::Not(HasSubstr("Content-Encoding")));
 }
 
+TEST_F(HttpAnswers, AreWholeWhateverRangeIsAskedFor) {
+  std::string ranges = "Range: bytes=0-";
+  for (int i = 0; i < 2000; ++i) ranges += ",0-";
+  const std::string answer = Get("/long", ranges + "\r\n");
+  EXPECT_THAT(answer, HasSubstr("Content-Length: 50000\r\n"));
+  EXPECT_THAT(Get("/long", "Range: bytes=0-9\r\n"), HasSubstr("Content-Length: 50000\r\n"));
+}
+
+TEST_F(HttpAnswers, AreNotGzippedForThoseWhoRefuseIt) {
+  EXPECT_THAT(Get("/long", "Accept-Encoding: gzip;q=0, br\r\n"),
+              ::testing::Not(HasSubstr("Content-Encoding")));
+  EXPECT_THAT(Get("/long", "Accept-Encoding: deflate, GZIP;q=0.5\r\n"),
+              HasSubstr("Content-Encoding: gzip"));
+}
+
+TEST_F(HttpAnswers, ARefusalOfAPathKeepsTheConnection) {
+  RawClient client(server_.port());
+  for (int i = 0; i < 3; ++i) {
+    client.Send("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_THAT(client.Answer(), HasSubstr("404"));
+  }
+}
+
 TEST_F(HttpAnswers, MayComeInParts) {
   end_ = true;
   RawClient client(server_.port());

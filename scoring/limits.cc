@@ -121,4 +121,19 @@ std::optional<Refusal> CheckLimits(const DecisionRequest& request, const Decisio
   return CheckBudget(request, decision, candidate, snapshot);
 }
 
+Decision WithoutRefused(const Decision& decision,
+                        const std::vector<std::optional<Refusal>>& refusals) {
+  Decision allowed = decision;
+  allowed.candidates.clear();
+  allowed.best.reset();
+  for (std::size_t i = 0; i < decision.candidates.size(); ++i) {
+    if (refusals[i]) continue;
+    allowed.candidates.push_back(decision.candidates[i]);
+    const std::size_t last = allowed.candidates.size() - 1;
+    if (!allowed.best || allowed.candidates[last].score > allowed.candidates[*allowed.best].score)
+      allowed.best = last;
+  }
+  return allowed;
+}
+
 }  // namespace sobre

@@ -27,4 +27,9 @@ std::optional<Refusal> CheckPlaceLimits(const Limits& limits, const NodeRecord& 
 std::optional<Refusal> CheckLimits(const DecisionRequest& request, const Decision& decision,
                                    const Candidate& candidate, const Snapshot& snapshot);
 
+// The decision among those that are not refused: what alternatives are told of. `refusals` stand in
+// the order of the candidates.
+Decision WithoutRefused(const Decision& decision,
+                        const std::vector<std::optional<Refusal>>& refusals);
+
 }  // namespace sobre
