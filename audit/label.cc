@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "audit/report_formats.h"
 #include "base/text.h"
 
 namespace sobre {
@@ -165,9 +164,12 @@ void DrawFigures(const UnitFigures& figures, std::string_view unit, LabelLanguag
   }
 }
 
-std::string MeasuredText(const ReportLine& line, const Words& words) {
+std::string MeasuredText(const ReportLine& line, const Words& words, LabelLanguage language) {
   if (!line.measured_share || *line.measured_share <= 0) return std::string(words.estimated);
-  return ReadableShare(*line.measured_share) + " " + std::string(words.measured);
+  // Never 100 where something is estimated.
+  const double percent =
+      std::min(100 * *line.measured_share, *line.measured_share < 1 ? 99.9 : 100);
+  return Number(percent, language) + " % " + std::string(words.measured);
 }
 
 }  // namespace
@@ -207,7 +209,7 @@ std::string LabelSvg(const LabelText& text, const ReportLine& line, const Report
   const std::string from = DayOf(report.request.from);
   const std::string to = DayOf(report.request.to - Duration(1));
   drawing.Text(16, 432, 11, from + " " + std::string(words.to) + " " + to, colours.soft);
-  drawing.Text(16, 449, 11, MeasuredText(line, words), colours.soft);
+  drawing.Text(16, 449, 11, MeasuredText(line, words, language), colours.soft);
   drawing.Text(16, 466, 11,
                OneLine(report.context.program, 20) + " · " + std::string(words.catalogue) + " " +
                    OneLine(report.context.catalog->version(), 12),

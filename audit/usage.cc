@@ -257,30 +257,30 @@ Status UsageStore::Add(const std::vector<UsageRow>& rows, const std::string& hol
   });
 }
 
-Result<std::vector<UsageRow>> UsageStore::Query(const std::string& select, Timestamp from,
-                                                Timestamp to) {
-  std::vector<UsageRow> rows;
-  const std::array<SqlValue, 2> parameters = {Millis(from), Millis(to)};
-  const Status status = database_.ForEach(select, parameters, [&](const SqlRow& columns) -> Status {
+Status UsageStore::Query(const std::string& select, const std::vector<SqlValue>& parameters,
+                         std::vector<UsageRow>& rows) {
+  return database_.ForEach(select, parameters, [&](const SqlRow& columns) -> Status {
     if (columns.size() != kColumnCount)
       return Status::Invalid("a row of usage has " + std::to_string(columns.size()) +
                              " columns, not " + std::to_string(kColumnCount));
     rows.push_back(FromSql(columns));
     return Status::Ok();
   });
+}
+
+Result<std::vector<UsageRow>> UsageStore::Read(Timestamp from, Timestamp to) {
+  std::vector<UsageRow> rows;
+  const Status status = Query("SELECT " + ColumnList() +
+                                  " FROM usage WHERE begin_ms >= $1 AND begin_ms < $2 ORDER BY "
+                                  "begin_ms, length_ms, namespace, workload, pod_uid, node, team, "
+                                  "model, is_run, hardware_class",
+                              {Millis(from), Millis(to)}, rows);
   if (!status.ok()) return status;
   return rows;
 }
 
-Result<std::vector<UsageRow>> UsageStore::Read(Timestamp from, Timestamp to) {
-  return Query("SELECT " + ColumnList() +
-                   " FROM usage WHERE begin_ms >= $1 AND begin_ms < $2 ORDER BY begin_ms, "
-                   "length_ms, namespace, workload, pod_uid, node, team, model, is_run, "
-                   "hardware_class",
-               from, to);
-}
-
-Result<std::vector<UsageRow>> UsageStore::ReadWorkloads(Timestamp from, Timestamp to) {
+Result<std::vector<UsageRow>> UsageStore::ReadWorkloads(Timestamp from, Timestamp to,
+                                                        const Filter& filter) {
   std::string sql = "SELECT begin_ms, length_ms, is_run";
   std::string group = "begin_ms, length_ms, is_run";
   for (const TextColumn& column : kTexts) {
@@ -291,8 +291,40 @@ Result<std::vector<UsageRow>> UsageStore::ReadWorkloads(Timestamp from, Timestam
     if (kept) group += std::string(", ") + column.name;
   }
   for (const FigureColumn& column : kFigures) sql += std::string(", SUM(") + column.name + ")";
-  sql += " FROM usage WHERE begin_ms >= $1 AND begin_ms < $2 GROUP BY ";
-  return Query(sql + group + " ORDER BY " + group, from, to);
+  sql += " FROM usage WHERE begin_ms >= $1 AND begin_ms < $2";
+  std::vector<SqlValue> parameters(2);
+  const auto only = [&](const char* column, const std::string& value) {
+    if (value.empty()) return;
+    parameters.emplace_back(value);
+    sql += std::string(" AND ") + column + " = $" + std::to_string(parameters.size());
+  };
+  only("namespace", filter.namespace_name);
+  only("workload", filter.workload);
+  only("model", filter.model);
+  sql += " GROUP BY " + group + " ORDER BY " + group;
+  std::vector<UsageRow> rows;
+  for (Timestamp at = from; at < to;) {
+    const Timestamp end =
+        std::min<Timestamp>(to, std::chrono::floor<std::chrono::hours>(at) + std::chrono::hours(1));
+    parameters[0] = Millis(at);
+    parameters[1] = Millis(end);
+    if (Status status = Query(sql, parameters, rows); !status.ok()) return status;
+    at = end;
+  }
+  return rows;
+}
+
+Result<std::int64_t> UsageStore::Count(Timestamp from, Timestamp to) {
+  std::int64_t count = 0;
+  const std::array<SqlValue, 2> parameters = {Millis(from), Millis(to)};
+  const Status status =
+      database_.ForEach("SELECT COUNT(*) FROM usage WHERE begin_ms >= $1 AND begin_ms < $2",
+                        parameters, [&](const SqlRow& columns) {
+                          count = std::get<std::int64_t>(columns.front());
+                          return Status::Ok();
+                        });
+  if (!status.ok()) return status;
+  return count;
 }
 
 Status UsageStore::Fold(Timestamp now, const Retention& retention) {

@@ -85,8 +85,17 @@ class UsageStore {
   // Rows whose period begins in [from, to), by time.
   Result<std::vector<UsageRow>> Read(Timestamp from, Timestamp to);
   // The same without pods, nodes and places: those of one workload are one row, so that a cluster
-  // of many pods is told in few.
-  Result<std::vector<UsageRow>> ReadWorkloads(Timestamp from, Timestamp to);
+  // of many pods is told in few. Of one workload or one model alone, where the filter names it.
+  // Adds up hour by hour, so that the database sorts no more than one at a time.
+  struct Filter {
+    std::string namespace_name;
+    std::string workload;
+    std::string model;
+  };
+  Result<std::vector<UsageRow>> ReadWorkloads(Timestamp from, Timestamp to,
+                                              const Filter& filter = {});
+  // How many rows Read() would give.
+  Result<std::int64_t> Count(Timestamp from, Timestamp to);
   struct Retention {
     Duration hours = std::chrono::hours(24 * 3);   // then days
     Duration pods = std::chrono::hours(24 * 35);   // then without the pod's name and uid
@@ -97,7 +106,9 @@ class UsageStore {
   Status Fold(Timestamp now, const Retention& retention);
 
  private:
-  Result<std::vector<UsageRow>> Query(const std::string& select, Timestamp from, Timestamp to);
+  // Appends what the statement selects, whose first parameters are the times.
+  Status Query(const std::string& select, const std::vector<SqlValue>& parameters,
+               std::vector<UsageRow>& rows);
 
   Database& database_;
 };

@@ -110,6 +110,32 @@ TEST_P(UsageStoreTest, ReadsWhatBeginsInTime) {
   EXPECT_EQ((*rows)[0].begin, kStart + hours(1));
 }
 
+TEST_P(UsageStoreTest, TellsWorkloadsWithoutTheirPods) {
+  Add({Row(kStart, "web", "u1"), Row(kStart, "web", "u2"), Row(kStart, "db", "u3"),
+       Row(kStart + hours(30), "web", "u1")});
+  const auto rows = store_.ReadWorkloads(kStart, kStart + hours(31));
+  ASSERT_TRUE(rows.ok()) << rows.status().message();
+  ASSERT_EQ(rows->size(), 3u);
+  EXPECT_EQ((*rows)[0].workload, "db");
+  EXPECT_EQ((*rows)[1].workload, "web");
+  EXPECT_EQ((*rows)[1].pod_uid, "");
+  EXPECT_EQ((*rows)[1].node, "");
+  EXPECT_DOUBLE_EQ((*rows)[1].pod_hours, 2 * (*rows)[0].pod_hours);
+  EXPECT_DOUBLE_EQ((*rows)[1].eur, 2 * (*rows)[0].eur);
+  EXPECT_EQ((*rows)[2].begin, kStart + hours(30));
+
+  const std::string name_space = (*rows)[0].namespace_name;
+  const auto one = store_.ReadWorkloads(kStart, kStart + hours(31), {name_space, "web", ""});
+  ASSERT_TRUE(one.ok()) << one.status().message();
+  EXPECT_EQ(one->size(), 2u);
+  const auto none = store_.ReadWorkloads(kStart, kStart + hours(31), {"", "", "no-such-model"});
+  ASSERT_TRUE(none.ok()) << none.status().message();
+  EXPECT_TRUE(none->empty());
+  const auto count = store_.Count(kStart, kStart + hours(1));
+  ASSERT_TRUE(count.ok()) << count.status().message();
+  EXPECT_EQ(*count, 3);
+}
+
 TEST_P(UsageStoreTest, ManyRowsAreAddedAtOnce) {
   std::vector<UsageRow> rows;
   for (int i = 0; i < 1234; ++i) rows.push_back(Row(kStart, "web", std::to_string(i)));

@@ -69,16 +69,19 @@ Result<Wanted> WantedBy(const HttpRequest& request) {
 Result<std::string> Draw(const Wanted& wanted, Database& database, const Config& config,
                          Timestamp now) {
   ReportRequest request;
-  request.from = std::chrono::floor<std::chrono::hours>(now) - wanted.days;
+  request.from = BeginOfDays(now, wanted.days.count());
   request.to = now;
   request.by = {wanted.is_model ? ReportKey::kModel : ReportKey::kWorkload};
-  Result<std::vector<UsageRow>> rows = UsageStore(database).ReadWorkloads(request.from, request.to);
+  UsageStore::Filter filter;
+  if (wanted.is_model) {
+    filter.model = wanted.text.name;
+  } else {
+    filter.namespace_name = wanted.text.place;
+    filter.workload = wanted.text.name;
+  }
+  const Result<std::vector<UsageRow>> rows =
+      UsageStore(database).ReadWorkloads(request.from, request.to, filter);
   if (!rows.ok()) return rows.status();
-  std::erase_if(*rows, [&](const UsageRow& row) {
-    return wanted.is_model
-               ? row.model != wanted.text.name
-               : row.namespace_name != wanted.text.place || row.workload != wanted.text.name;
-  });
   const Report report = MakeReport(*rows, std::nullopt, request, ContextFor(*config.rows, now));
   if (report.groups.empty())
     return Status::NotFound("nothing was accounted for of " + Printable(wanted.text.name) +

@@ -28,15 +28,19 @@ class MonthSoFar {
   // Nothing where nothing is accounted for, or it cannot be read now.
   std::optional<Report> At(Timestamp now) {
     const std::lock_guard lock(mutex_);
-    if (!read_ || now - *read_ >= kFor || now < *read_) {
-      report_ = Read(now);
-      read_ = now;
+    const bool due = !read_ || now - *read_ >= kFor || *read_ - now >= kFor;
+    if (due) {
+      std::optional<Report> report = Read(now);
+      // What could not be read just now is what it was, and is asked for again soon.
+      read_ = report ? now : now - kFor + kSoon;
+      if (report) report_ = std::move(report);
     }
     return report_;
   }
 
  private:
   static constexpr Duration kFor = std::chrono::seconds(30);
+  static constexpr Duration kSoon = std::chrono::seconds(5);
 
   std::optional<Report> Read(Timestamp now) {
     Result<ReportOrder> order = ReadReportOrder({}, "", now);
@@ -152,6 +156,8 @@ void AddOverviewApi(HttpServer& server, const World& world, const Config& config
   HandleJson(server, "/api/v1/overview", {},
              [&, running, month](const HttpRequest&) -> Result<std::string> {
                const Timestamp now = Now();
+               // Before the state is looked at: whoever waits for the database holds none.
+               const std::optional<Report> accounted = month->At(now);
                const auto state = world.Read();
                const Snapshot& snapshot = *state->snapshot;
                std::string text;
@@ -168,7 +174,7 @@ void AddOverviewApi(HttpServer& server, const World& world, const Config& config
                WriteDecisions(metrics.decisions(), json);
                WriteRecords(records.State(), json);
                WriteRunning(running->At(*state, now), json);
-               WriteAccounted(month->At(now), json);
+               WriteAccounted(accounted, json);
                WriteSignals(snapshot, json);
                WriteFindings(Diagnose(*state, config), json);
                json.Key("notes").BeginArray();

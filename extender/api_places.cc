@@ -54,7 +54,18 @@ struct Place {
   std::optional<double> high_price;
   bool price_estimated = false;
 };
-using PlaceKey = std::tuple<std::string_view, std::string_view, std::string_view>;
+// Nodes of one region of which different things are attested are different places.
+using PlaceKey = std::tuple<std::string_view, std::string_view, std::string_view, std::string,
+                            std::string, std::optional<Exposure>, std::vector<std::string>>;
+PlaceKey KeyOf(const NodeRecord& node) {
+  return {node.facts->provider,
+          node.facts->region,
+          node.grid_zone,
+          node.sovereignty.country,
+          node.sovereignty.operator_name,
+          node.sovereignty.exposure,
+          node.facts->attested.certifications};
+}
 
 std::map<PlaceKey, Place> PlacesOf(const WorldState& state) {
   std::map<PlaceKey, Place> places;
@@ -62,7 +73,7 @@ std::map<PlaceKey, Place> PlacesOf(const WorldState& state) {
   const auto& nodes = state.snapshot->nodes();
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const NodeRecord& node = nodes[i];
-    Place& place = places[{node.facts->provider, node.facts->region, node.grid_zone}];
+    Place& place = places[KeyOf(node)];
     if (place.first == nullptr) place.first = &node;
     ++place.nodes;
     place.allocatable = Sum(place.allocatable, node.facts->allocatable, 1);
@@ -78,6 +89,12 @@ std::map<PlaceKey, Place> PlacesOf(const WorldState& state) {
   return places;
 }
 
+// As a limit would judge it, which takes no certificate without a last day.
+std::string_view StateOf(const CertificationRow& row, std::string_view today) {
+  if (row.expires.empty()) return "unknown";
+  return row.expires >= today ? "valid" : "expired";
+}
+
 void WriteCertifications(const NodeRecord& node, const Catalog& catalog, Timestamp now,
                          JsonWriter& json) {
   const std::string today = FormatTime(now).substr(0, 10);
@@ -89,13 +106,13 @@ void WriteCertifications(const NodeRecord& node, const Catalog& catalog, Timesta
         .Key("version")
         .Value(row.value.version);
     json.Key("scope").Value(row.value.scope).Key("expires").Value(row.value.expires);
-    json.Key("valid").Value(!row.value.expires.empty() && row.value.expires >= today);
+    json.Key("state").Value(StateOf(row.value, today));
     json.Key("source").Value(row.source).EndObject();
   }
   // Said of the node by labels that it cannot set itself.
   for (const std::string& scheme : node.facts->attested.certifications) {
     json.BeginObject().Key("scheme").Value(scheme).Key("version").Value("").Key("scope").Value("");
-    json.Key("expires").Value("").Key("valid").Value(true);
+    json.Key("expires").Value("").Key("state").Value("valid");
     json.Key("source").Value("node label").EndObject();
   }
   json.EndArray();
@@ -113,7 +130,7 @@ void WriteJurisdiction(const NodeRecord& node, const Catalog& catalog, JsonWrite
   std::string_view exposure;
   if (law.exposure) {
     exposure = ToString(*law.exposure);
-  } else if (offer) {
+  } else if (offer && !attested) {
     exposure = ToString(offer->value.exposure);
   }
   json.Key("exposure").Value(exposure);

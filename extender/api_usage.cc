@@ -154,6 +154,19 @@ std::string WorkloadsJson(const Wanted& wanted, std::vector<UsageRow> rows, cons
   return text;
 }
 
+// A report of single pods keeps all its rows in memory, beside the service.
+Status CheckSize(const ReportOrder& order, Database& database) {
+  constexpr std::int64_t kMostRows = 500'000;
+  if (!NeedsPods(order)) return Status::Ok();
+  const Result<std::int64_t> rows =
+      UsageStore(database).Count(order.request.from, order.request.to);
+  if (!rows.ok()) return rows.status();
+  if (*rows <= kMostRows) return Status::Ok();
+  return Status::Invalid("from: " + std::to_string(*rows) +
+                         " rows of pods are too many for the service; ask for a shorter time, "
+                         "group by what is no pod, node or place, or call `sobre report`");
+}
+
 void AddReports(HttpServer& server, RecordReaders& readers, const Config& config) {
   server.Handle("GET", "/api/v1/reports", [&](const HttpRequest& request, HttpResponse& response) {
     const auto fail = [&](const Status& status) { FailWith(status, response); };
@@ -170,7 +183,9 @@ void AddReports(HttpServer& server, RecordReaders& readers, const Config& config
           Status::Invalid("from: a report covers at most " + std::to_string(kMostDays) + " days"));
     const auto reader = readers.Open();
     if (!reader.ok()) return fail(reader.status());
-    Result<std::string> text = WriteReport(*order, **reader, *config.rows, "kubernetes", now);
+    if (Status status = CheckSize(*order, **reader); !status.ok()) return fail(status);
+    Result<std::string> text =
+        WriteReport(*order, **reader, *config.rows, "kubernetes", now, false);
     if (!text.ok()) return fail(text.status());
     response.body = *std::move(text);
     if (order->format == "json") return;

@@ -14,6 +14,7 @@
 #include "extender/decision_json.h"
 #include "extender/records.h"
 #include "scoring/explain.h"
+#include "scoring/limits.h"
 
 namespace sobre {
 namespace {
@@ -168,6 +169,52 @@ void WriteFigures(JsonWriter& json, const v1::RecordedFigures& figures) {
   json.EndObject();
 }
 
+void WriteRefusedNode(const Candidate& candidate, const Refusal& refusal, const Snapshot& snapshot,
+                      JsonWriter& json) {
+  const bool known = candidate.node != Snapshot::kUnknownNode;
+  const NodeFacts* facts =
+      known ? snapshot.nodes()[static_cast<std::size_t>(candidate.node)].facts.get() : nullptr;
+  const PlacementFigures& figures = candidate.placement;
+  const double units = candidate.units.value();
+  json.BeginObject().Key("node").Value(known ? facts->name : std::string());
+  json.Key("provider").Value(known ? facts->provider : std::string());
+  json.Key("region").Value(known ? facts->region : std::string());
+  json.Key("reason").Value(refusal.reason);
+  json.Key("eurPerUnit")
+      .Value(figures.euros_known ? std::optional(figures.euros.value() / units) : std::nullopt);
+  json.Key("gco2ePerUnit")
+      .Value(figures.grams_known ? std::optional(figures.grams.value() / units) : std::nullopt);
+  json.EndObject();
+}
+
+// Whom the limits refused: the attempt's call of filter knows them, the later ones were not asked
+// about them.
+void WriteRefused(const Placement& placement, const Fetch& fetch,
+                  const std::shared_ptr<const Catalog>& catalog, std::size_t most_rows,
+                  JsonWriter& json) {
+  std::size_t left_off = 0;
+  std::size_t written = 0;
+  json.Key("refused").BeginArray();
+  for (const Call& call : placement.calls) {
+    if (call.record.refused() == 0 || written + left_off > 0) continue;
+    const Again again = Remake(call.record, fetch, catalog);
+    if (!again.recalled) continue;
+    const Recalled& recalled = *again.recalled;
+    for (const Candidate& candidate : recalled.decision.candidates) {
+      const auto refusal =
+          CheckLimits(recalled.request, recalled.decision, candidate, *recalled.snapshot);
+      if (!refusal) continue;
+      if (written == most_rows) {
+        ++left_off;
+        continue;
+      }
+      ++written;
+      WriteRefusedNode(candidate, *refusal, *recalled.snapshot, json);
+    }
+  }
+  json.EndArray().Key("refusedLeftOff").Value(left_off);
+}
+
 }  // namespace
 
 Result<std::string> ExplainPlacement(const Placement& placement, const Fetch& fetch,
@@ -260,7 +307,9 @@ Result<std::string> PlacementJson(const Placement& placement, const Fetch& fetch
   if (again.recalled) {
     for (const std::string& change : Alternatives(*again.recalled, record)) json.Value(change);
   }
-  json.EndArray().Key("check").Value(again.check.ok() ? "same to the bit" : again.check.message());
+  json.EndArray();
+  WriteRefused(placement, fetch, catalog, most_rows, json);
+  json.Key("check").Value(again.check.ok() ? "same to the bit" : again.check.message());
   json.Key("decision");
   if (again.recalled) {
     json.Raw(DecisionJson(again.recalled->request, again.recalled->decision,

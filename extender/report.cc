@@ -71,8 +71,8 @@ int RunReport(std::span<const std::string_view> arguments) {
   if (!config.ok()) return UsageError("report", config.status());
   const Result<std::unique_ptr<Database>> database = OpenToRead(*config, line->Get("--db"));
   if (!database.ok()) return Failed(database.status());
-  const Result<std::string> text = WriteReport(*order, **database, *config->rows,
-                                               option("--account").value_or("kubernetes"), now);
+  const Result<std::string> text = WriteReport(
+      *order, **database, *config->rows, option("--account").value_or("kubernetes"), now, true);
   if (!text.ok()) return Failed(text.status());
   const Status written = WriteOut(line->Get("--out"), *text);
   return written.ok() ? 0 : Failed(written);

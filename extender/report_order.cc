@@ -72,6 +72,13 @@ Result<ReportOrder> ReadReportOrder(const ReportOrderText& text, std::string_vie
   return order;
 }
 
+Timestamp BeginOfDays(Timestamp now, std::int64_t days) {
+  const Timestamp begin =
+      std::chrono::floor<std::chrono::hours>(now) - std::chrono::hours(24 * days);
+  if (std::chrono::hours(24 * days) < UsageStore::Retention().hours) return begin;
+  return std::chrono::floor<std::chrono::days>(begin);
+}
+
 ReportContext ContextFor(const Catalog& catalog, Timestamp now) {
   ReportContext context;
   context.catalog = &catalog;
@@ -80,17 +87,34 @@ ReportContext ContextFor(const Catalog& catalog, Timestamp now) {
   return context;
 }
 
+bool NeedsPods(const ReportOrder& order) {
+  constexpr std::array kOfWorkloads = {
+      ReportKey::kNamespace, ReportKey::kWorkload, ReportKey::kModel, ReportKey::kTeam,
+      ReportKey::kDay,       ReportKey::kHour,     ReportKey::kKind};
+  return order.format == "focus" ||
+         std::any_of(order.request.by.begin(), order.request.by.end(), [&](ReportKey key) {
+           return std::find(kOfWorkloads.begin(), kOfWorkloads.end(), key) == kOfWorkloads.end();
+         });
+}
+
 Result<std::string> WriteReport(const ReportOrder& order, Database& database,
-                                const Catalog& catalog, const std::string& account, Timestamp now) {
+                                const Catalog& catalog, const std::string& account, Timestamp now,
+                                bool decisions) {
+  UsageStore store(database);
   const Result<std::vector<UsageRow>> rows =
-      UsageStore(database).Read(order.request.from, order.request.to);
+      NeedsPods(order) ? store.Read(order.request.from, order.request.to)
+                       : store.ReadWorkloads(order.request.from, order.request.to);
   if (!rows.ok()) return rows.status().WithContext("reading usage from " + database.Name());
   ReportContext context = ContextFor(catalog, now);
   context.account = account;
   if (order.format == "focus") return FocusCsv(*rows, order.request, context);
-  const Result<DecisionStats> stats = StatsOf(database, order.request, *rows);
-  if (!stats.ok()) return stats.status().WithContext("reading decisions from " + database.Name());
-  const Report report = MakeReport(*rows, *stats, order.request, context);
+  std::optional<DecisionStats> stats;
+  if (decisions) {
+    Result<DecisionStats> read = StatsOf(database, order.request, *rows);
+    if (!read.ok()) return read.status().WithContext("reading decisions from " + database.Name());
+    stats = *std::move(read);
+  }
+  const Report report = MakeReport(*rows, stats, order.request, context);
   if (order.format == "json") return ReportJson(report);
   if (order.format == "csv") return ReportCsv(report);
   if (order.format == "html") return ReportHtml(report);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -27,9 +28,17 @@ struct ReportOrder {
 Result<ReportOrder> ReadReportOrder(const ReportOrderText& text, std::string_view prefix,
                                     Timestamp now);
 
-// Reads what the report needs, and writes it in its format.
+// Reads what the report needs, and writes it in its format. `decisions`: also what became of the
+// decisions of that time, which are read one by one.
 Result<std::string> WriteReport(const ReportOrder& order, Database& database,
-                                const Catalog& catalog, const std::string& account, Timestamp now);
+                                const Catalog& catalog, const std::string& account, Timestamp now,
+                                bool decisions);
+// Whether it tells of single pods, nodes or places; else a row a workload and hour is enough.
+bool NeedsPods(const ReportOrder& order);
+
+// Where the last `days` begin: at an hour while hours are held, else at a midnight, so that no day
+// that is held whole is cut.
+Timestamp BeginOfDays(Timestamp now, std::int64_t days);
 
 // How reports of this program are made.
 ReportContext ContextFor(const Catalog& catalog, Timestamp now);

@@ -110,7 +110,7 @@ def test_rows_bound_what_is_told(demo):
     assert part["candidatesLeftOff"] == len(whole["candidates"]) - 2
 
 
-def test_running_is_the_sum_of_what_decisions_told(demo):
+def test_running_counts_all_pods_with_their_bounds(demo):
     running = demo.get("overview")["running"]
     assert running["pods"] == running["knownPods"] == demo.get("overview")["watchedPods"]
     assert running["lowGco2ePerHour"] < running["gco2ePerHour"] < running["highGco2ePerHour"]
@@ -118,8 +118,37 @@ def test_running_is_the_sum_of_what_decisions_told(demo):
     assert 0 < running["measuredShare"] < 1 and running["liveShare"] == 1
 
 
+def test_regions_say_how_far_certificates_are_known(demo):
+    states = {c["state"] for r in demo.get("regions") for c in r["certifications"]}
+    assert states and states <= {"valid", "expired", "unknown"}
+    for region in demo.get("regions"):
+        for certificate in region["certifications"]:
+            assert (certificate["state"] == "unknown") == (certificate["expires"] == ""), certificate
+
+
+def test_steps_name_nobody_who_is_refused(tmp_path, sobre_bin):
+    nodes = [{"metadata": {"name": f"n-{i}", "labels": {"topology.kubernetes.io/region": "fr-par" if i % 2 else "pl-waw"}},
+              "spec": {"providerID": f"scaleway://instance/{'fr-par' if i % 2 else 'pl-waw'}-1/{i}"}, "status": {"allocatable": {"cpu": "8", "memory": "32Gi"}}}
+             for i in range(4)]
+    (tmp_path / "nodes.json").write_text(json.dumps({"items": nodes}))
+    sobre = Sobre(tmp_path, {"records": {"directory": str(tmp_path / "records")}, "limits": {"trust_node_labels": True}}, "--nodes", tmp_path / "nodes.json")
+    try:
+        for country, winners in (("FR", {"n-1", "n-3"}), ("JP", set())):
+            pod = {"metadata": {"name": "p", "namespace": "shop", "uid": country, "annotations": {"sobre.dev/allowed-countries": country}},
+                   "spec": {"containers": [{"name": "a", "resources": {"requests": {"cpu": "1"}}}]}}
+            fetch(sobre.url + "/v1/filter", "POST", {"Pod": pod, "Nodes": None, "NodeNames": [n["metadata"]["name"] for n in nodes]}, JSON)
+            told = eventually(lambda: json.loads(fetch(f"{sobre.status_url}/api/v1/what-if/{country}?objective=priced")), "the record is written")
+            assert set(told["best"]) == winners
+            assert {s["node"] for s in told["carbonPriceSteps"] + told["costToleranceSteps"]} <= winners
+            placement = json.loads(fetch(f"{sobre.status_url}/api/v1/decisions/{country}"))
+            assert len(placement["refused"]) == 4 - len(winners) and set(placement["decision"]["paretoFront"]) <= winners
+    finally:
+        sobre.stop()
+
+
 def test_workloads_add_up_to_the_report(demo):
     rows = demo.get("workloads?days=24")
+    assert {w["workload"]: round(w["pods"], 1) for w in demo.get("workloads?days=7")["workloads"]}["checkout"] == 6.0, "standing replicas all week"
     models = demo.get("workloads?days=24&by=model")["workloads"]
     assert {m["model"] for m in models} == {"llama-3.1-8b", "bge-m3"}
     for workload in rows["workloads"]:

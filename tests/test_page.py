@@ -176,10 +176,13 @@ def test_a_decision_shows_its_candidates_and_the_slider_asks_again_exactly(brows
 
 def test_a_refusal_is_told_with_its_reason(browser, demo):
     decision = next(d for d in demo.get("decisions") if d["refused"] > 0)
+    refused = demo.get(f"decisions/{decision['uid']}")["refused"]
+    assert len(refused) == decision["refused"]
     go(browser, demo, f"decisions/{decision['uid']}")
-    refused = [c for c in demo.get(f"decisions/{decision['uid']}")["decision"]["candidates"] if c["refused"]]
-    # The calls after the filter know the others alone.
-    assert not refused or refused[0]["refused"] in browser.wait("main").text
+    rows = [row.text for row in browser.all("[data-testid=refused-row], [data-testid=refused] tbody tr")]
+    assert len(rows) == len(refused)
+    for node, row in zip(refused, rows):
+        assert node["node"] in row and node["reason"] in row
 
 
 def test_workloads_show_what_the_api_says_and_have_their_label(browser, demo):

@@ -61,11 +61,12 @@ export interface FullDecision {
   candidates: Candidate[]; candidatesLeftOff?: number; paretoFront: string[];
   carbonPriceSteps: Step[]; costTolerancePercentSteps: Step[]; bestRefused: string; mode: string; rate?: Sourced;
 }
+export interface RefusedNode { node: string; provider: string; region: string; reason: string; eurPerUnit: Num; gco2ePerUnit: Num }
 export interface DecisionDetail {
   id: string; pod: string; attempt: number; attempts: number;
   calls: { id: string; verb: string; answered: string; candidates: number; refused: number }[];
   outcome: { node: string; why: string; text: string } | null;
-  againstTheMean?: string; check: string; decision: FullDecision | null;
+  refused?: RefusedNode[]; refusedLeftOff?: number; againstTheMean?: string; check: string; decision: FullDecision | null;
   whatWouldChange?: string[]; policyFrom?: string[];
 }
 export interface WhatIf {
@@ -86,7 +87,7 @@ export interface Region {
   lowEurPerVcpuHour: Num; highEurPerVcpuHour: Num; priceEstimated: boolean; electricityEurPerKwh: Num;
   allocatable: Amounts; free: Amounts; operator: string; operatorCountry: string; parentCountry: string;
   exposure: string; attested: boolean;
-  certifications: { scheme: string; version: string; scope: string; expires: string; valid: boolean; source: string }[];
+  certifications: { scheme: string; version: string; scope: string; expires: string; state: 'valid' | 'expired' | 'unknown'; source: string }[];
   forecast: { time: string; gco2ePerKwh: Num }[];
 }
 export interface NodeColumns {
@@ -117,6 +118,7 @@ export interface PolicyEntry { key: string; value: string; origin: string; enfor
 export interface Policy {
   cluster: PolicyEntry[];
   namespaces: { namespace: string; team: string; entries: PolicyEntry[]; problems: string[] }[];
+  gatesLeftOff?: number;
   gates: { namespace: string; pod: string; since: string; until: string; condition: string; state: string }[];
   mode: string;
 }

@@ -83,7 +83,6 @@ class Page {
   }
 
   private go(): void {
-    if (location.hash === this.address) return;
     const first = this.address === null;
     this.address = location.hash;
     this.left.abort();

@@ -23,8 +23,21 @@ export function every(intervalMs: number, signal: AbortSignal, work: () => Promi
   void run();
 }
 
-export function debounce<A extends unknown[]>(ms: number, run: (...args: A) => void): (...args: A) => void {
+// For the newest of several tries: each signal that it gives ends the one before.
+export function newest(signal: AbortSignal): () => AbortSignal {
+  let current = new AbortController();
+  signal.addEventListener('abort', () => current.abort());
+  return () => {
+    current.abort();
+    current = new AbortController();
+    if (signal.aborted) current.abort();
+    return current.signal;
+  };
+}
+
+export function debounce<A extends unknown[]>(ms: number, signal: AbortSignal, run: (...args: A) => void): (...args: A) => void {
   let timer = 0;
+  signal.addEventListener('abort', () => clearTimeout(timer));
   return (...args: A) => {
     clearTimeout(timer);
     timer = window.setTimeout(() => run(...args), ms);

@@ -69,6 +69,9 @@ export class DecisionFeed {
       const newest = await get<Decision[]>('decisions', {limit: 200}, this.abort.signal);
       const first = newest[0];
       if (mayBeginAgain && first && first.seq < this.lastSeq) this.lastSeq = -1;
+      // What became of those that are shown already.
+      this.listener.outcomes(newest.filter((decision) => decision.followed !== null)
+          .map((decision) => ({uid: decision.uid, node: decision.bound, followed: decision.followed === true})));
       this.take(newest.reverse(), 0);
       return true;
     } catch {

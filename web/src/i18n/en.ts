@@ -145,6 +145,7 @@ export const en = {
   'regions.exposure': 'Foreign law',
   'regions.notAttested': 'The place is known from labels that a kubelet can set: limits do not rely on it.',
   'regions.expired': 'expired',
+  'regions.undated': 'until when is not known',
   'exposure.none': 'none, attested',
   'exposure.contested': 'contested',
   'exposure.exposed': 'exposed',

@@ -147,6 +147,7 @@ export const fr: Dictionary = {
   'regions.exposure': 'Droit étranger',
   'regions.notAttested': 'Le lieu vient d’étiquettes qu’un kubelet peut poser : les limites ne s’y fient pas.',
   'regions.expired': 'expiré',
+  'regions.undated': 'échéance inconnue',
   'exposure.none': 'aucun, attesté',
   'exposure.contested': 'contesté',
   'exposure.exposed': 'exposé',

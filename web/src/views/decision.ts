@@ -64,16 +64,17 @@ function candidateTable(decision: FullDecision, choose: (candidate: Candidate) =
   ], allowed, 'candidates');
 }
 
-function refusedTable(decision: FullDecision): HTMLElement | null {
-  const refused = decision.candidates.filter((candidate) => candidate.refused);
+function refusedTable(detail: DecisionDetail, decision: FullDecision): HTMLElement | null {
+  const refused = detail.refused ?? [];
   if (refused.length === 0) return null;
-  return section(t('decision.refused', {n: refused.length}),
+  const title = t('decision.refused', {n: refused.length + (detail.refusedLeftOff ?? 0)});
+  return section(title,
                  decision.bestRefused ? h('p', {}, t('decision.bestRefused', {node: decision.bestRefused})) : null,
-                 plainTable(t('decision.refused', {n: refused.length}), [
+                 plainTable(title, [
                    {title: t('nodes.node'), cell: (c) => [c.node, h('span', {class: 'hint block'}, `${c.provider} ${c.region}`)]},
-                   {title: t('why'), cell: (c) => said(c.refused)},
-                   {title: t('gramsPerUnit'), isNumber: true, cell: (c) => grams(c.placement?.gco2ePerUnit?.mid)},
-                   {title: t('eurPerUnit'), isNumber: true, cell: (c) => eurosPerUnit(c.placement?.eurPerUnit, t('perMillion'))},
+                   {title: t('why'), cell: (c) => said(c.reason)},
+                   {title: t('gramsPerUnit'), isNumber: true, cell: (c) => grams(c.gco2ePerUnit)},
+                   {title: t('eurPerUnit'), isNumber: true, cell: (c) => eurosPerUnit(c.eurPerUnit, t('perMillion'))},
                  ], refused, 'refused'));
 }
 
@@ -119,7 +120,7 @@ function show(context: Context, detail: DecisionDetail): void {
                     choose(candidate);
                     chosen.scrollIntoView({block: 'nearest'});
                   }), known(leftOff) && leftOff > 0 ? h('p', {class: 'hint'}, t('leftOff', {n: leftOff})) : null),
-          refusedTable(decision), first ? chosen : null,
+          refusedTable(detail, decision), first ? chosen : null,
           sentences(t('decision.wouldChange'), detail.whatWouldChange), sentences(t('decision.policy'), detail.policyFrom), sentences(t('notes'), decision.notes));
   if (first) choose(first);
 }

@@ -53,7 +53,7 @@ function mountList(context: Context): void {
     setText(count, t('decisions.count', {shown: whole(rows.length), all: whole(all.length)}));
     table.set(rows);
   };
-  const apply = debounce(80, fill);
+  const apply = debounce(80, context.signal, fill);
   const search = h('input', {type: 'search', 'data-testid': 'decision-search', placeholder: t('decisions.searchHint'), input: () => {
     filter = search.value.trim().toLowerCase();
     apply();

@@ -4,7 +4,7 @@ import {Scatter} from '../charts/scatter';
 import {h, replace, setText} from '../dom';
 import {age, euros, grams, gramsRange, intensity, known, number, whole} from '../format';
 import {t} from '../i18n';
-import {debounce, every} from '../poll';
+import {debounce, every, newest} from '../poll';
 import {rememberInHash} from '../router';
 import {chip, empty, field, figure, said, section, select, showFailure} from '../ui';
 import {onLeave, type Context, type View} from '../view';
@@ -26,7 +26,8 @@ function exposureText(region: Region): string {
 function certificates(region: Region): HTMLElement | null {
   if (region.certifications.length === 0) return null;
   return h('div', {class: 'chips'}, region.certifications.map((each) => {
-    const item = chip(each.scheme + (each.valid ? '' : ` · ${t('regions.expired')}`), each.valid ? 'good' : 'warning');
+    const state = {valid: '', expired: ` · ${t('regions.expired')}`, unknown: ` · ${t('regions.undated')}`}[each.state];
+    const item = chip(each.scheme + state, each.state === 'valid' ? 'good' : each.state === 'expired' ? 'warning' : '');
     item.title = [each.version, each.scope, each.expires, each.source].filter(Boolean).join(' · ');
     return item;
   }));
@@ -132,7 +133,10 @@ class NodesPanel {
   private only = 'all';
   private readonly shape: Record<string, string>;
 
+  private readonly next: () => AbortSignal;
+
   constructor(private readonly context: Context) {
+    this.next = newest(context.signal);
     const q = context.route.query;
     this.shape = {cpu: q.get('cpu') ?? '2', 'memory-gib': q.get('memory-gib') ?? '4', gpus: q.get('gpus') ?? '0',
                   objective: q.get('objective') ?? '', 'carbon-price': q.get('carbon-price') ?? ''};
@@ -151,7 +155,7 @@ class NodesPanel {
   }
 
   private form(): HTMLElement {
-    const ask = debounce(250, () => {
+    const ask = debounce(250, this.context.signal, () => {
       rememberInHash('regions', [], Object.fromEntries(Object.entries(this.shape).filter(([, value]) => value !== '')));
       void this.load();
     });
@@ -183,7 +187,7 @@ class NodesPanel {
       this.filter = search.value.trim().toLowerCase();
       apply();
     }});
-    const apply = debounce(80, () => this.fill());
+    const apply = debounce(80, this.context.signal, () => this.fill());
     return h('div', {class: 'controls'}, field(t('search'), search),
              field(t('show'), select([['all', t('nodes.all')], ['fits', t('nodes.onlyFits')], ['front', t('pareto')], ['unknown', t('nodes.onlyUnknown')]], 'all', (value) => {
                this.only = value;
@@ -192,8 +196,9 @@ class NodesPanel {
   }
 
   private async load(): Promise<void> {
+    const signal = this.next();
     try {
-      const ranking = await get<Ranking>('ranking', this.shape, this.context.signal);
+      const ranking = await get<Ranking>('ranking', this.shape, signal);
       this.failure.replaceChildren();
       this.rows = rowsOf(ranking);
       setText(this.summary, t('nodes.summary', {

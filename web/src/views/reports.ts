@@ -4,6 +4,7 @@ import {TimeChart} from '../charts/time';
 import {h, replace, type Child} from '../dom';
 import {dateTime, euros, grams, gramsRange, kilowattHours, number, parseTime, percent, signedPercent, wattHours, whole} from '../format';
 import {t, type Key} from '../i18n';
+import {newest} from '../poll';
 import {rememberInHash} from '../router';
 import {field, figure, loading, plainTable, said, section, showFailure, type PlainColumn} from '../ui';
 import {onLeave, type Context, type View} from '../view';
@@ -64,13 +65,15 @@ function mount(context: Context): void {
   ], 260);
   onLeave(context, () => chart.destroy());
   const query = (): Query => ({from: from.value, to: to.value, by: kKeys.filter((key) => chosen.has(key)).join(',')});
+  const next = newest(context.signal);
   const load = async (): Promise<void> => {
+    const signal = next();
     const parameters = query();
     rememberInHash('reports', [], Object.fromEntries(Object.entries(parameters).filter(([, value]) => value).map(([key, value]) => [key, String(value)])));
     replace(downloads, t('reports.download'), kFormats.map(([format, name]) => [' ', h('a', {href: urlOf('reports', {...parameters, format}), download: format === 'html' ? null : '', target: format === 'html' ? '_blank' : null, rel: 'noopener'}, name)]));
     replace(body, loading());
     try {
-      show(body, await get<Report>('reports', {...parameters, format: 'json'}, context.signal), chart);
+      show(body, await get<Report>('reports', {...parameters, format: 'json'}, signal), chart);
     } catch (error) {
       showFailure(body, error);
     }

@@ -63,7 +63,7 @@ export function whatIfPanel(context: Context, detail: DecisionDetail, decision: 
     if (exact.checkValidity() && exact.value !== '') take(Number(exact.value), false);
   }});
   let latest = 0;
-  const ask = debounce(kWaitMs, () => void load());
+  const ask = debounce(kWaitMs, context.signal, () => void load());
   const show = (found: readonly Step[]): void => {
     replace(steps, found.length > 1 ? [h('span', {class: 'hint'}, t('whatIf.steps')), tickMarks(found, price, (to) => take(to, true))] : null);
     replace(marks, lines(found));

@@ -5,6 +5,7 @@ import {TimeChart} from '../charts/time';
 import {h, replace, type Child} from '../dom';
 import {day, euros, eurosPerUnit, grams, gramsRange, kilowattHours, number, parseTime, percent, wattHours, whole} from '../format';
 import {currentLanguage, t} from '../i18n';
+import {newest} from '../poll';
 import {hashOf, rememberInHash} from '../router';
 import {isDark} from '../settings';
 import {copyable, empty, figure, loading, section, showFailure} from '../ui';
@@ -67,9 +68,11 @@ export function mountWorkload(context: Context, by: By): void {
   let days = context.route.query.get('days') ?? '7';
   context.title(name);
   const body = h('div', {}, loading());
+  const next = newest(context.signal);
   const load = async (): Promise<void> => {
+    const signal = next();
     try {
-      const found = await get<Workloads>('workloads', {days, by, namespace: by === 'workload' ? path[0] : ''}, context.signal);
+      const found = await get<Workloads>('workloads', {days, by, namespace: by === 'workload' ? path[0] : ''}, signal);
       const w = found.workloads.find((each) => pathOf(each, by).join('\n') === path.join('\n'));
       if (!w) {
         replace(body, empty(t('workload.none'), false));

@@ -4,7 +4,7 @@ import {badge, sparkline} from '../charts/small';
 import {h, replace, setText} from '../dom';
 import {day, euros, grams, gramsRange, kilowattHours, percent, signedPercent} from '../format';
 import {t} from '../i18n';
-import {debounce, every} from '../poll';
+import {debounce, every, newest} from '../poll';
 import {hashOf, rememberInHash} from '../router';
 import {field, figure, said, section, select, showFailure} from '../ui';
 import {onLeave, type Context, type View} from '../view';
@@ -61,7 +61,7 @@ function mountList(context: Context, by: By): void {
   });
   onLeave(context, () => table.destroy());
   const fill = (): void => table.set(all.filter((w) => `${w.namespace} ${w.workload} ${w.model} ${w.team}`.toLowerCase().includes(filter)));
-  const apply = debounce(80, fill);
+  const apply = debounce(80, context.signal, fill);
   const search = h('input', {type: 'search', 'data-testid': 'workload-search', input: () => {
     filter = search.value.trim().toLowerCase();
     apply();
@@ -72,9 +72,11 @@ function mountList(context: Context, by: By): void {
     void load();
   }), field(t('search'), search)), summary, table.element, notes);
   replace(context.root, failure, panel);
+  const next = newest(context.signal);
   const load = async (): Promise<void> => {
+    const signal = next();
     try {
-      const found = await get<Workloads>('workloads', {days, by}, context.signal);
+      const found = await get<Workloads>('workloads', {days, by}, signal);
       failure.replaceChildren();
       panel.hidden = false;
       all = found.workloads;
@@ -82,7 +84,7 @@ function mountList(context: Context, by: By): void {
       replace(notes, found.notes.map((note) => h('li', {}, said(note))));
       if (!table.element.contains(document.activeElement)) fill();
     } catch (error) {
-      if (context.signal.aborted) return;
+      if (signal.aborted) return;
       panel.hidden = all.length === 0;
       showFailure(failure, error);
     }
