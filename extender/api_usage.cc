@@ -29,8 +29,7 @@ Result<Wanted> WantedBy(const HttpRequest& request, Timestamp now) {
   Wanted wanted;
   const auto days = IntegerIn(request, "days", 1, kMostDays);
   if (!days.ok()) return days.status();
-  wanted.request.from =
-      std::chrono::floor<std::chrono::hours>(now) - std::chrono::hours(24 * days->value_or(7));
+  wanted.request.from = BeginOfDays(now, days->value_or(7));
   wanted.request.to = now;
   const std::string by = request.Parameter("by").value_or("workload");
   if (by != "workload" && by != "model")
