@@ -171,6 +171,11 @@ void WritePlace(const Place& place, const Snapshot& snapshot, Timestamp now, Jso
   json.EndArray().EndObject();
 }
 
+bool Fits(const Resources& free, const Resources& wanted) {
+  return free.millicpu >= wanted.millicpu && free.memory_bytes >= wanted.memory_bytes &&
+         free.gpus >= wanted.gpus;
+}
+
 // One column of the ranking.
 template <class Of>
 void WriteColumn(const char* key, std::size_t count, const Of& of, JsonWriter& json) {
@@ -201,15 +206,28 @@ void WriteNodeColumns(const Decision& decision, const Snapshot& snapshot,
   column("freeVcpu", [&](std::size_t i) { return static_cast<double>(free[i].millicpu) / 1000; });
   column("freeMemoryGib",
          [&](std::size_t i) { return static_cast<double>(free[i].memory_bytes) / kGib; });
-  column("fits", [&](std::size_t i) {
-    return free[i].millicpu >= wanted.millicpu && free[i].memory_bytes >= wanted.memory_bytes &&
-           free[i].gpus >= wanted.gpus;
-  });
+  column("fits", [&](std::size_t i) { return Fits(free[i], wanted); });
   column("gco2ePerKwh", [&](std::size_t i) {
     const bool live = decision.intensity_basis == IntensityBasis::kLive;
     const auto& seen = live ? nodes[i].live_intensity : nodes[i].catalog_intensity;
     return seen ? std::optional(seen->value.value()) : std::nullopt;
   });
+}
+
+// Those that share the highest score among the nodes that can take the pod; none where nothing is
+// known of any.
+std::vector<std::size_t> BestWithRoom(const Decision& decision, const std::vector<Resources>& free,
+                                      const Resources& wanted) {
+  std::vector<std::size_t> best;
+  std::int32_t highest = 1;
+  for (std::size_t i = 0; i < decision.candidates.size(); ++i) {
+    const std::int32_t score = decision.candidates[i].score;
+    if (!Fits(free[i], wanted) || score < highest) continue;
+    if (score > highest) best.clear();
+    highest = score;
+    best.push_back(i);
+  }
+  return best;
 }
 
 void WriteFigureColumns(const Decision& decision, const Snapshot& snapshot, JsonWriter& json) {
@@ -313,13 +331,13 @@ std::string RankingJson(const WorldState& state, const TriedPod& pod) {
   json.Key("costTolerancePercent").Value(pod.policy.cost_tolerance.value() * 100);
   json.Key("intensityBasis").Value(ToString(decision.intensity_basis));
   json.Key("nodes").BeginObject();
-  WriteNodeColumns(decision, snapshot, FreeOn(state), pod.requests, json);
+  const std::vector<Resources> free = FreeOn(state);
+  WriteNodeColumns(decision, snapshot, free, pod.requests, json);
   WriteFigureColumns(decision, snapshot, json);
   json.EndObject().Key("paretoFront").BeginArray();
   for (const std::size_t i : ParetoFront(decision)) json.Value(i);
   json.EndArray().Key("best").BeginArray();
-  for (std::size_t i = 0; decision.best && i < decision.candidates.size(); ++i)
-    if (decision.candidates[i].score == decision.candidates[*decision.best].score) json.Value(i);
+  for (const std::size_t i : BestWithRoom(decision, free, pod.requests)) json.Value(i);
   json.EndArray().EndObject();
   return text;
 }

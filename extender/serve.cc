@@ -39,6 +39,8 @@ HttpServer::Options StatusOptions(const Config& config) {
   options.address = config.listen.status;
   options.max_connections = static_cast<int>(config.listen.max_connections);
   options.compress = true;
+  // Many may look: who does nothing makes room for probes and scrapes.
+  options.idle_timeout = std::chrono::seconds(10);
   options.headers = PageHeaders();
   return options;
 }

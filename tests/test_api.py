@@ -232,7 +232,9 @@ def test_without_records_it_says_how_to_keep_them(tmp_path, sobre_bin):
         eventually(lambda: json.loads(fetch(sobre.status_url + "/api/v1/decisions")), "the decision is told")
         ranking = json.loads(fetch(sobre.status_url + "/api/v1/ranking?cpu=1"))
         assert {len(column) for column in ranking["nodes"].values()} == {5000}
-        assert all(ranking["nodes"]["fits"])
+        assert all(ranking["nodes"]["fits"]) and ranking["best"]
+        too_large = json.loads(fetch(sobre.status_url + "/api/v1/ranking?cpu=9"))
+        assert not any(too_large["nodes"]["fits"]) and too_large["best"] == [], "none is best that has no room"
         overview = json.loads(fetch(sobre.status_url + "/api/v1/overview"))
         assert overview["records"]["enabled"] is False and overview["accounted"] is None
     finally:

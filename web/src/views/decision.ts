@@ -7,7 +7,7 @@ import {t, type Key} from '../i18n';
 import {hashOf} from '../router';
 import {chip, figure, loading, plainTable, said, section, showFailure} from '../ui';
 import type {Context} from '../view';
-import {objectiveName, unitName} from './shared';
+import {objectiveName, someOf, unitName} from './shared';
 import {whatIfPanel} from './what_if';
 
 const kRows = 100;
@@ -79,7 +79,7 @@ function refusedTable(detail: DecisionDetail, decision: FullDecision): HTMLEleme
 }
 
 function verdict(detail: DecisionDetail, decision: FullDecision): HTMLElement {
-  const best = decision.best.join(', ');
+  const best = someOf(decision.best);
   const winner = decision.candidates.find((candidate) => isBest(decision, candidate.node));
   const report = winner?.report;
   return h('section', {class: 'panel verdict', 'data-testid': 'verdict'},

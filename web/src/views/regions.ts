@@ -16,7 +16,7 @@ const kRankingMs = 30000;
 
 function exposureText(region: Region): string {
   switch (region.exposure) {
-    case 'none-attested': return t('exposure.none');
+    case 'none-attested': return t(region.attested ? 'exposure.none' : 'exposure.noneCatalogue');
     case 'contested': return t('exposure.contested');
     case 'exposed': return t('exposure.exposed');
     default: return t('unknown');

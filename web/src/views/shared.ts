@@ -14,6 +14,13 @@ export function unitName(unit: string): string {
   }
 }
 
+// A sentence holds the first few; a table has them all.
+export function someOf(names: readonly string[]): string {
+  const kMost = 3;
+  if (names.length <= kMost + 1) return names.join(', ');
+  return t('andOthers', {names: names.slice(0, kMost).join(', '), n: names.length - kMost});
+}
+
 export const kObjectives = ['balanced', 'carbon', 'cost', 'priced'] as const;
 
 export function objectiveName(objective: string): string {

@@ -9,7 +9,7 @@ import {debounce} from '../poll';
 import {rememberInHash} from '../router';
 import {chip, field, figure, plainTable, said, section, select, showFailure} from '../ui';
 import type {Context} from '../view';
-import {objectiveOptions} from './shared';
+import {objectiveOptions, someOf} from './shared';
 
 const kRows = 50;
 const kPositions = 1000;
@@ -37,8 +37,8 @@ function answer(result: WhatIf): HTMLElement[] {
   const changed = result.best.join() !== result.bestBefore.join();
   return [
     h('p', {class: 'what-if-winner', 'data-testid': 'what-if-best', 'data-changed': String(changed)},
-      result.best.length === 0 ? t('decision.nobody') : changed ? t('whatIf.changed', {node: result.best.join(', '), before: result.bestBefore.join(', ') || '–'})
-                                                                : t('whatIf.same', {node: result.best.join(', ')}), ' ', said(result.reason), '.'),
+      result.best.length === 0 ? t('decision.nobody') : changed ? t('whatIf.changed', {node: someOf(result.best), before: someOf(result.bestBefore) || '–'})
+                                                                : t('whatIf.same', {node: someOf(result.best)}), ' ', said(result.reason), '.'),
     plainTable(t('whatIf.scores'), [
       {title: t('nodes.node'), cell: (c) => [c.node, result.best.includes(c.node) ? [' ', chip(t('nodes.best'), 'good')] : null, c.refused ? [' ', chip(t('refused'))] : null]},
       {title: t('nodes.score'), isNumber: true, cell: (c) => figure('what-if-score', c.score, number(c.score))},
