@@ -256,6 +256,20 @@ TEST(Pareto, HoldsThoseThatNoOtherBeatsInBoth) {
   EXPECT_THAT(text, HasSubstr("Winner by cost tolerance: from 0 %: pl; from 11.5 %: se."));
 }
 
+TEST(Reason, NearlyIsNotTheBest) {
+  TestWorld world;
+  world.Node("a", "aws", "eu-west-3").Node("b", "aws", "eu-west-3").Node("c", "aws", "eu-west-3");
+  world.Price("a", 0.404).Price("b", 0.400).Price("c", 0.8);
+  const auto snapshot = world.Snapshot();
+  Policy policy;
+  policy.objective = Objective::kCost;
+  const Decision decision = DecideFor(*snapshot, {"a", "b", "c"}, policy);
+  ASSERT_EQ(decision.candidates[0].score, decision.candidates[1].score);
+  EXPECT_EQ(Reason(decision.candidates[0], decision, *snapshot), "nearly the cheapest");
+  EXPECT_EQ(Reason(decision.candidates[1], decision, *snapshot), "cheapest");
+  EXPECT_EQ(Reason(decision.candidates[2], decision, *snapshot), "not the cheapest");
+}
+
 TEST(Report, ClaimedDevicesLeaveItUnknown) {
   TestWorld world;
   world.Node("n", "aws", "eu-west-3").Price("n", 0.4);

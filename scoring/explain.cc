@@ -63,6 +63,41 @@ std::string AgainstTheMean(const Candidate& candidate, const Decision& decision)
          " grams than the mean of " + std::to_string(count) + " candidates";
 }
 
+// What the objective ranks, by the hour; nothing where it is not known, or too dear to compete.
+std::optional<double> RankedOf(const Candidate& candidate, const Decision& decision) {
+  const PlacementFigures& figures = candidate.placement;
+  switch (*decision.ranked_by) {
+    case Objective::kCost:
+      if (!figures.euros_known) return std::nullopt;
+      return RankedEuros(candidate, decision).value();
+    case Objective::kPriced:
+      if (!figures.euros_known || !figures.grams_known) return std::nullopt;
+      return RankedPriced(candidate, decision).value();
+    case Objective::kBalanced:
+      if (!candidate.within_tolerance) return std::nullopt;
+      [[fallthrough]];
+    case Objective::kCarbon:
+      if (!figures.grams_known) return std::nullopt;
+      return RankedGrams(candidate, decision).value();
+  }
+  return std::nullopt;
+}
+
+// "cheapest", "nearly the cheapest" for one that shares the best score, which is rounded, or "not
+// the cheapest".
+std::string Standing(const Candidate& candidate, const Decision& decision,
+                     const std::string& superlative) {
+  const bool shares_best =
+      decision.best && candidate.score == decision.candidates[*decision.best].score;
+  if (!shares_best) return "not the " + superlative;
+  const std::optional<double> own = RankedOf(candidate, decision);
+  for (const Candidate& other : decision.candidates) {
+    const std::optional<double> figure = RankedOf(other, decision);
+    if (own && figure && *figure < *own * (1 - 1e-9)) return "nearly the " + superlative;
+  }
+  return superlative;
+}
+
 std::string Percent(Fraction fraction) {
   return FormatSignificant(fraction.value() * 100, 3) + " %";
 }
@@ -212,20 +247,17 @@ std::string DescribeCandidate(const Candidate& candidate, const Decision& decisi
 std::string Reason(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot) {
   if (RecordOf(candidate, snapshot) == nullptr) return "node not known to Sobre";
   if (!decision.ranked_by) return "nothing is known of any candidate";
-  const bool is_best =
-      decision.best && candidate.score == decision.candidates[*decision.best].score;
   switch (*decision.ranked_by) {
     case Objective::kCarbon:
       if (!candidate.placement.grams_known) return "its carbon is unknown";
-      return (is_best ? "fewest grams" : "not the fewest grams") +
-             AgainstTheMean(candidate, decision);
+      return Standing(candidate, decision, "fewest grams") + AgainstTheMean(candidate, decision);
     case Objective::kCost:
       if (!candidate.placement.euros_known) return "its price is unknown";
-      return is_best ? "cheapest" : "not the cheapest";
+      return Standing(candidate, decision, "cheapest");
     case Objective::kPriced:
       if (!candidate.placement.grams_known || !candidate.placement.euros_known)
         return "its carbon or its price is unknown";
-      return (is_best ? "cheapest" : "not the cheapest") + std::string(" with carbon at ") +
+      return Standing(candidate, decision, "cheapest") + " with carbon at " +
              FormatSignificant(decision.policy.carbon_price.value(), 4) + " EUR/t" +
              AgainstTheMean(candidate, decision);
     case Objective::kBalanced:
@@ -239,7 +271,7 @@ std::string Reason(const Candidate& candidate, const Decision& decision, const S
     return "costs over " + Percent(decision.policy.cost_tolerance) + " more than the cheapest" +
            AgainstTheMean(candidate, decision);
   }
-  return (is_best ? "cleanest of the " : "not the cleanest of the ") + std::to_string(affordable) +
+  return Standing(candidate, decision, "cleanest") + " of the " + std::to_string(affordable) +
          " that cost at most " + Percent(decision.policy.cost_tolerance) +
          " more than the cheapest" + AgainstTheMean(candidate, decision);
 }
