@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "extender/is_due.h"
 
 namespace sobre {
 namespace {
@@ -13,11 +14,6 @@ namespace {
 constexpr Duration kPatience = std::chrono::minutes(2);
 constexpr Duration kBetweenFolds = std::chrono::hours(1);
 constexpr Duration kBetweenBudgets = std::chrono::minutes(5);
-
-// Also where the clock was set back.
-bool IsDue(const std::optional<Timestamp>& last, Duration every, Timestamp now) {
-  return !last || std::chrono::abs(now - *last) >= every;
-}
 
 }  // namespace
 

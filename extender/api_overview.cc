@@ -13,6 +13,7 @@
 #include "base/json_writer.h"
 #include "extender/api_usage.h"
 #include "extender/diagnosis.h"
+#include "extender/is_due.h"
 #include "extender/report_order.h"
 #include "extender/running.h"
 #include "scoring/decide.h"
@@ -28,8 +29,7 @@ class MonthSoFar {
   // Nothing where nothing is accounted for, or it cannot be read now.
   std::optional<Report> At(Timestamp now) {
     const std::lock_guard lock(mutex_);
-    const bool due = !read_ || now - *read_ >= kFor || *read_ - now >= kFor;
-    if (due) {
+    if (IsDue(read_, kFor, now)) {
       std::optional<Report> report = Read(now);
       // What could not be read just now is what it was, and is asked for again soon.
       read_ = report ? now : now - kFor + kSoon;

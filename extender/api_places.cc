@@ -54,13 +54,17 @@ struct Place {
   std::optional<double> high_price;
   bool price_estimated = false;
 };
+// Whether labels that a kubelet cannot set say where the node is.
+bool IsAttested(const Sovereignty& law) { return !law.region.empty() || !law.country.empty(); }
+
 // Nodes of one region of which different things are attested are different places.
-using PlaceKey = std::tuple<std::string_view, std::string_view, std::string_view, std::string,
+using PlaceKey = std::tuple<std::string_view, std::string_view, std::string_view, bool, std::string,
                             std::string, std::optional<Exposure>, std::vector<std::string>>;
 PlaceKey KeyOf(const NodeRecord& node) {
   return {node.facts->provider,
           node.facts->region,
           node.grid_zone,
+          IsAttested(node.sovereignty),
           node.sovereignty.country,
           node.sovereignty.operator_name,
           node.sovereignty.exposure,
@@ -120,7 +124,7 @@ void WriteCertifications(const NodeRecord& node, const Catalog& catalog, Timesta
 
 void WriteJurisdiction(const NodeRecord& node, const Catalog& catalog, JsonWriter& json) {
   const Sovereignty& law = node.sovereignty;
-  const bool attested = !law.provider.empty() || !law.country.empty();
+  const bool attested = IsAttested(law);
   const auto offer = catalog.OfferOf(node.facts->provider, node.facts->region);
   std::string who = law.operator_name;
   if (who.empty() && offer) who = offer->value.operator_name;

@@ -1,5 +1,6 @@
 #include "extender/running.h"
 
+#include "extender/is_due.h"
 #include "scoring/attribution.h"
 
 namespace sobre {
@@ -17,7 +18,7 @@ class Sums {
   void Add(const PodRates& rates) {
     ++totals_.pods;
     const std::optional<Range<GramsPerHour>> grams = GramsOf(rates);
-    if (grams && rates.euros) ++totals_.known_pods;
+    if (rates.operational && rates.embodied && rates.euros) ++totals_.known_pods;
     if (rates.euros) sobre::Add(totals_.eur_per_hour, rates.euros->value());
     if (grams) totals_.grams = totals_.grams ? *totals_.grams + *grams : *grams;
     if (rates.power) {
@@ -76,8 +77,7 @@ RunningTotals SumRunning(const WorldState& state, Timestamp now) {
 
 RunningTotals RunningView::At(const WorldState& state, Timestamp now) {
   const std::lock_guard lock(mutex_);
-  // Whoever waited here may have looked at the clock before; one that was set back far is another.
-  if (!last_ || now - last_->time >= kFor || last_->time - now >= kFor)
+  if (IsDue(last_ ? std::optional(last_->time) : std::nullopt, kFor, now))
     last_ = SumRunning(state, now);
   return *last_;
 }

@@ -15,7 +15,7 @@ namespace sobre {
 struct RunningTotals {
   Timestamp time;
   std::int64_t pods = 0;
-  std::int64_t known_pods = 0;  // grams and euros are known
+  std::int64_t known_pods = 0;  // all of their grams, and euros, are known
   std::optional<double> eur_per_hour;
   std::optional<Range<GramsPerHour>> grams;
   std::optional<double> watts;
