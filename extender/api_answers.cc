@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "audit/usage.h"
 #include "base/text.h"
+#include "extender/is_due.h"
 #include "extender/records.h"
 
 namespace sobre {
@@ -81,6 +83,44 @@ Result<std::optional<std::int64_t>> IntegerIn(const HttpRequest& request, std::s
 
 std::string_view NameBelow(const HttpRequest& request, std::string_view folder) {
   return request.path.substr(folder.size());
+}
+
+// The question that nobody asked for the longest makes room; whoever makes its answer still has it.
+std::shared_ptr<KeptAnswers::Kept> KeptAnswers::Find(const std::string& question, Timestamp now) {
+  const std::lock_guard lock(mutex_);
+  if (!asked_.contains(question) && asked_.size() >= kMostQuestions) {
+    asked_.erase(std::min_element(asked_.begin(), asked_.end(), [](const auto& a, const auto& b) {
+      return a.second.last < b.second.last;
+    }));
+  }
+  Asked& asked = asked_[question];
+  asked.last = now;
+  if (!asked.kept) asked.kept = std::make_shared<Kept>();
+  return asked.kept;
+}
+
+Result<std::string> KeptAnswers::For(const std::string& question, Timestamp now,
+                                     const std::function<Result<std::string>()>& make) {
+  const std::shared_ptr<Kept> kept = Find(question, now);
+  const std::lock_guard lock(kept->mutex);
+  if (!IsDue(kept->made, keep_, now)) return kept->answer;
+  kept->made.reset();
+  kept->answer.clear();
+  Result<std::string> answer = make();
+  if (!answer.ok() || answer->size() > kMostBytes) return answer;
+  kept->made = now;
+  kept->answer = *answer;
+  return answer;
+}
+
+Result<RecordReaders::Reader> RecordReaders::OpenUsage() {
+  Result<Reader> reader = Open();
+  if (!reader.ok() || config_.accounting.enabled) return reader;
+  const auto accounted = UsageStore(**reader).LastAccounted();
+  if (!accounted.ok()) return accounted.status();
+  if (*accounted) return reader;
+  return Status::NotFound(
+      "no usage is accounted for: set accounting.enabled in the configuration (docs/records.md)");
 }
 
 Result<RecordReaders::Reader> RecordReaders::Open() {

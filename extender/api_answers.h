@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/time.h"
 #include "extender/config.h"
 #include "net/http_server.h"
 #include "store/database.h"
@@ -39,6 +42,34 @@ Result<std::optional<std::int64_t>> IntegerIn(const HttpRequest& request, std::s
 // The last part of the path, or what follows `folder`.
 std::string_view NameBelow(const HttpRequest& request, std::string_view folder);
 
+// Answers that cost much, made anew at most so often for each question, however many ask: whoever
+// asks meanwhile waits for the one who makes it. Failures are not kept. Thread-safe.
+class KeptAnswers {
+ public:
+  static constexpr std::size_t kMostQuestions = 8;
+  static constexpr std::size_t kMostBytes = 4U << 20;  // of one answer; a longer one is not kept
+  explicit KeptAnswers(Duration keep) : keep_(keep) {}
+  // `question` says all that the answer depends on, but the time.
+  Result<std::string> For(const std::string& question, Timestamp now,
+                          const std::function<Result<std::string>()>& make);
+
+ private:
+  struct Kept {
+    std::mutex mutex;  // guards the next two; held while the answer is made
+    std::optional<Timestamp> made;
+    std::string answer;
+  };
+  std::shared_ptr<Kept> Find(const std::string& question, Timestamp now);
+
+  const Duration keep_;
+  std::mutex mutex_;  // guards what follows
+  struct Asked {
+    Timestamp last;
+    std::shared_ptr<Kept> kept;
+  };
+  std::map<std::string, Asked> asked_;
+};
+
 // Opens the records for at most so many readers at a time, so that whoever looks cannot keep
 // whoever writes from it. Thread-safe.
 class RecordReaders {
@@ -66,6 +97,8 @@ class RecordReaders {
   };
   // kUnavailable where too many read; kNotFound where nothing is kept, saying how to switch it on.
   Result<Reader> Open();
+  // The same for usage: kNotFound also where nobody accounts for it, nor did.
+  Result<Reader> OpenUsage();
 
  private:
   const Config& config_;

@@ -97,7 +97,7 @@ void AddLabels(HttpServer& server, RecordReaders& readers, const Config& config)
                   const auto fail = [&](const Status& status) { FailWith(status, response); };
                   const Result<Wanted> wanted = WantedBy(request);
                   if (!wanted.ok()) return fail(wanted.status());
-                  const auto reader = readers.Open();
+                  const auto reader = readers.OpenUsage();
                   if (!reader.ok()) return fail(reader.status());
                   Result<std::string> svg = Draw(*wanted, **reader, config, Now());
                   if (!svg.ok()) return fail(svg.status());

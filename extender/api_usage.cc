@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,9 +18,11 @@ namespace {
 
 constexpr std::size_t kMostGroups = 500;
 constexpr std::int64_t kMostDays = 800;
+constexpr Duration kKeepWorkloads = std::chrono::seconds(15);
 
 struct Wanted {
   ReportRequest request;
+  std::int64_t days = 7;
   bool by_model = false;
   std::string team;
   std::string namespace_name;
@@ -29,7 +32,8 @@ Result<Wanted> WantedBy(const HttpRequest& request, Timestamp now) {
   Wanted wanted;
   const auto days = IntegerIn(request, "days", 1, kMostDays);
   if (!days.ok()) return days.status();
-  wanted.request.from = BeginOfDays(now, days->value_or(7));
+  wanted.days = days->value_or(wanted.days);
+  wanted.request.from = BeginOfDays(now, wanted.days);
   wanted.request.to = now;
   const std::string by = request.Parameter("by").value_or("workload");
   if (by != "workload" && by != "model")
@@ -42,6 +46,12 @@ Result<Wanted> WantedBy(const HttpRequest& request, Timestamp now) {
   wanted.team = request.Parameter("team").value_or("");
   wanted.namespace_name = request.Parameter("namespace").value_or("");
   return wanted;
+}
+
+// All that the answer depends on, but the time.
+std::string QuestionOf(const Wanted& wanted) {
+  return std::to_string(wanted.days) + (wanted.by_model ? "m" : "w") +
+         std::to_string(wanted.team.size()) + ':' + wanted.team + wanted.namespace_name;
 }
 
 // One step of a group's past.
@@ -180,7 +190,7 @@ void AddReports(HttpServer& server, RecordReaders& readers, const Config& config
     if (order->request.to - order->request.from > std::chrono::hours(24 * kMostDays))
       return fail(
           Status::Invalid("from: a report covers at most " + std::to_string(kMostDays) + " days"));
-    const auto reader = readers.Open();
+    const auto reader = readers.OpenUsage();
     if (!reader.ok()) return fail(reader.status());
     if (Status status = CheckSize(*order, **reader); !status.ok()) return fail(status);
     Result<std::string> text =
@@ -215,17 +225,20 @@ void WriteChange(const std::optional<ReportLine::Change>& change, JsonWriter& js
 }
 
 void AddUsageApi(HttpServer& server, RecordReaders& readers, const Config& config) {
+  const auto kept = std::make_shared<KeptAnswers>(kKeepWorkloads);
   HandleJson(server, "/api/v1/workloads", {"days", "by", "team", "namespace"},
-             [&](const HttpRequest& request) -> Result<std::string> {
+             [&, kept](const HttpRequest& request) -> Result<std::string> {
                const Timestamp now = Now();
-               Result<Wanted> wanted = WantedBy(request, now);
+               const Result<Wanted> wanted = WantedBy(request, now);
                if (!wanted.ok()) return wanted.status();
-               const auto reader = readers.Open();
-               if (!reader.ok()) return reader.status();
-               Result<std::vector<UsageRow>> rows =
-                   UsageStore(**reader).ReadWorkloads(wanted->request.from, wanted->request.to);
-               if (!rows.ok()) return rows.status();
-               return WorkloadsJson(*wanted, *std::move(rows), *config.rows, now);
+               return kept->For(QuestionOf(*wanted), now, [&]() -> Result<std::string> {
+                 const auto reader = readers.OpenUsage();
+                 if (!reader.ok()) return reader.status();
+                 Result<std::vector<UsageRow>> rows =
+                     UsageStore(**reader).ReadWorkloads(wanted->request.from, wanted->request.to);
+                 if (!rows.ok()) return rows.status();
+                 return WorkloadsJson(*wanted, *std::move(rows), *config.rows, now);
+               });
              });
   AddReports(server, readers, config);
 }

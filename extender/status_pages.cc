@@ -13,8 +13,9 @@
 namespace sobre {
 namespace {
 
-void WriteNodes(const Snapshot& snapshot, std::string& out) {
-  JsonWriter json(out);
+std::string NodesJson(const Snapshot& snapshot) {
+  std::string text;
+  JsonWriter json(text);
   json.BeginArray();
   for (const NodeRecord& node : snapshot.nodes()) {
     json.BeginObject()
@@ -44,6 +45,7 @@ void WriteNodes(const Snapshot& snapshot, std::string& out) {
     json.Key("powerSource").Value(node.power_source).EndObject();
   }
   json.EndArray();
+  return text;
 }
 
 }  // namespace
@@ -68,17 +70,18 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
     response.body = metrics.Serialize(*world.Read(), Now(), records.State());
     if (accountant != nullptr) response.body += accountant->Metrics();
   });
-  server.Handle("GET", "/api/v1/nodes", [&](const HttpRequest&, HttpResponse& response) {
-    WriteNodes(*world.Read()->snapshot, response.body);
+  HandleJson(server, "/api/v1/nodes", {}, [&](const HttpRequest&) -> Result<std::string> {
+    return NodesJson(*world.Read()->snapshot);
   });
-  server.Handle("GET", "/api/v1/budgets", [accountant](const HttpRequest&, HttpResponse& response) {
-    const AccountingStatus status =
-        accountant == nullptr ? AccountingStatus{} : accountant->status();
-    response.body = BudgetsJson(status.budgets, status.through);
-  });
-  server.Handle("GET", "/api/v1/signals", [&](const HttpRequest&, HttpResponse& response) {
+  HandleJson(server, "/api/v1/budgets", {},
+             [accountant](const HttpRequest&) -> Result<std::string> {
+               const AccountingStatus status =
+                   accountant == nullptr ? AccountingStatus{} : accountant->status();
+               return BudgetsJson(status.budgets, status.through);
+             });
+  HandleJson(server, "/api/v1/signals", {}, [&](const HttpRequest&) -> Result<std::string> {
     const auto state = world.Read();
-    response.body = SignalsJson(*state, Diagnose(*state, config));
+    return SignalsJson(*state, Diagnose(*state, config));
   });
   AddOverviewApi(server, world, config, metrics, records, readers);
   AddDecisionsApi(server, records.recent(), readers, config);
