@@ -37,7 +37,6 @@ class RecordingTest : public ::testing::Test {
     if (bind) recorder.PodSeen(request.pod.uid, "n0");
   }
 
- private:
   const std::string folder_ =
       testing::TempDir() + "/recording" + std::to_string(std::random_device()());
 };
