@@ -85,6 +85,18 @@ Status MigrateSchema(Database& database) {
   });
 }
 
+Status CheckSchema(Database& database) {
+  const Result<std::vector<SqlRow>> rows =
+      database.Rows("SELECT step FROM schema_version WHERE id = 1");
+  // Without that table, the statement is what is wrong.
+  if (!rows.ok() && rows.status().code() != ErrorCode::kInvalid) return rows.status();
+  const bool whole = rows.ok() && !rows->empty() &&
+                     Integer(rows->front().front()) >= static_cast<std::int64_t>(kSteps.size());
+  return whole ? Status::Ok()
+               : Status::Unavailable(database.Name() +
+                                     ": its tables are not made yet; try again in a moment");
+}
+
 Result<std::unique_ptr<Database>> Migrated(Result<std::unique_ptr<Database>> opened) {
   if (!opened.ok()) return opened;
   if (Status status = MigrateSchema(**opened); !status.ok()) return status;

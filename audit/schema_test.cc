@@ -22,6 +22,18 @@ class Schema : public testing::TestWithParam<std::string> {
 
 INSTANTIATE_TEST_SUITE_P(All, Schema, testing::ValuesIn(TestServersAndSqlite()), TestServerName);
 
+TEST_P(Schema, ReadersWaitUntilItIsMade) {
+  EXPECT_EQ(CheckSchema(*database_).code(), ErrorCode::kUnavailable);
+  ExpectOk(
+      database_->Run("CREATE TABLE schema_version(id BIGINT PRIMARY KEY, step BIGINT NOT NULL)"));
+  EXPECT_EQ(CheckSchema(*database_).code(), ErrorCode::kUnavailable);
+  ExpectOk(database_->Run("INSERT INTO schema_version(id, step) VALUES(1, 3)"));
+  EXPECT_EQ(CheckSchema(*database_).code(), ErrorCode::kUnavailable);
+  ExpectOk(database_->Run("DROP TABLE schema_version"));
+  ExpectOk(MigrateSchema(*database_));
+  ExpectOk(CheckSchema(*database_));
+}
+
 TEST_P(Schema, IsMadeOnceAndKeptAfterwards) {
   ExpectOk(MigrateSchema(*database_));
   ExpectOk(

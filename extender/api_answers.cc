@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/schema.h"
 #include "audit/usage.h"
 #include "base/text.h"
 #include "extender/is_due.h"
@@ -132,10 +133,11 @@ Result<RecordReaders::Reader> RecordReaders::Open() {
     return Status::Unavailable("too many read the records just now; try again in a moment");
   }
   Result<std::unique_ptr<Database>> database = OpenToRead(config_);
-  if (!database.ok()) {
+  const Status status = database.ok() ? CheckSchema(**database) : database.status();
+  if (!status.ok()) {
     --held_;
     // A file that is not there yet is made with the first entry.
-    return Status::Unavailable(database.status().message());
+    return Status::Unavailable(status.message());
   }
   return Reader(*std::move(database), held_);
 }

@@ -90,6 +90,8 @@ TEST_F(RecordReadersTest, AreBoundedAndComeBack) {
 TEST_F(RecordReadersTest, AFileThatIsNotThereYetIsNoReaderHeld) {
   for (int i = 0; i < 2 * RecordReaders::kMost; ++i)
     EXPECT_EQ(readers_.Open().status().code(), ErrorCode::kUnavailable);
+  ASSERT_TRUE(OpenSqlite(folder_ + "/records.db", SqliteMode::kReadWrite).ok());
+  EXPECT_EQ(readers_.Open().status().code(), ErrorCode::kUnavailable) << "it has no tables yet";
   ASSERT_TRUE(Open("records").ok());
   EXPECT_TRUE(readers_.Open().ok());
 }

@@ -6,6 +6,7 @@ import urllib.error
 
 import pytest
 
+from tests.documented import check, documented
 from tests.harness import ROOT, Process, Sobre, eventually, fetch
 from tests.test_page import Demo
 
@@ -23,31 +24,6 @@ def refused(url: str) -> tuple[int, str]:
     with pytest.raises(urllib.error.HTTPError) as error:
         fetch(url)
     return error.value.code, json.loads(error.value.read())["error"]
-
-
-def documented(address: str):
-    """The example of the documentation."""
-    text = (ROOT / "docs" / "api.md").read_text()
-    return json.loads(re.search(rf"```json {re.escape(address)}\n(.*?)```", text, re.S)[1])
-
-
-def check(answer, example, where: str) -> None:
-    """The same fields, of the same types; numbers and objects may be null, `{}` stands for what is documented elsewhere."""
-    if isinstance(example, dict):
-        if answer is not None and example:
-            assert isinstance(answer, dict) and answer.keys() == example.keys(), where
-            for key in example:
-                check(answer[key], example[key], f"{where}.{key}")
-    elif isinstance(example, list):
-        assert isinstance(answer, list), where
-        for item in answer:
-            check(item, example[0], where + "[]")
-    elif isinstance(example, bool):
-        assert isinstance(answer, bool) or answer is None and where.endswith(".followed"), where
-    elif isinstance(example, str):
-        assert isinstance(answer, str), where
-    else:
-        assert answer is None or isinstance(answer, (int, float)) and not isinstance(answer, bool), where
 
 
 @pytest.mark.parametrize("address", ["overview", "decisions", "decisions/{id}", "what-if/{id}", "regions", "ranking", "nodes", "policy", "signals",
@@ -265,8 +241,8 @@ def test_without_accounting_it_says_how_to_switch_it_on(tmp_path, sobre_bin):
     sobre = Sobre(tmp_path, config, "--nodes", tmp_path / "nodes.json")
     try:
         for path in ("workloads", "reports", "labels/a/b.svg"):
-            eventually(lambda: (tmp_path / "records" / "records.db").exists(), "the records' file")
-            status, error = eventually(lambda: (told := refused(f"{sobre.status_url}/api/v1/{path}"))[0] != 503 and told, "the file can be read")
+            # The file and its tables are made while it serves.
+            status, error = eventually(lambda: (told := refused(f"{sobre.status_url}/api/v1/{path}"))[0] != 503 and told, "the records can be read")
             assert status == 404 and "accounting.enabled" in error, path
         assert json.loads(fetch(sobre.status_url + "/api/v1/overview"))["accounted"] is None
     finally:

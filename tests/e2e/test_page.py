@@ -6,6 +6,7 @@ import pytest
 
 from tests import world
 from tests.browser import Browser
+from tests.documented import check, documented
 from tests.harness import Sobre, eventually, fetch
 
 
@@ -87,3 +88,15 @@ def test_the_row_says_where_the_pod_went_and_every_page_opens(cluster, browser):
     browser.collect()
     assert browser.problems == []
     assert [u for u in browser.requests if not u.startswith(cluster.sobre.status_url) and not u.startswith("data:")] == []
+
+
+def test_answers_are_as_documented(cluster):
+    gate = {"schedulingGates": [{"name": "sobre.dev/carbon"}]}
+    cluster.add_pod("waits", {"sobre.dev/defer-below-gco2e-per-kwh": "1", "sobre.dev/max-delay": "6h"}, **gate)
+    get = lambda address: json.loads(fetch(f"{cluster.sobre.status_url}/api/v1/{address}"))
+    eventually(lambda: get("policy")["gates"], "the pod behind its gate")
+    assert get("signals")["servers"][0]["queries"] and get("policy")["namespaces"][0]["entries"]
+    uid = next(d["uid"] for d in get("decisions"))
+    for address in ["overview", "decisions", "decisions/{id}", "what-if/{id}", "regions", "ranking", "nodes", "policy", "signals", "budgets"]:
+        check(get(address.replace("{id}", uid)), documented(address), address)
+    assert {e["key"]: e["enforced"] for e in get("policy")["namespaces"][0]["entries"]}["objective"]

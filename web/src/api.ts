@@ -130,7 +130,7 @@ export interface Signals {
     name: string; url: string; problem: string; clockAheadSeconds: number;
     presets: { name: string; about: string; automatic: boolean; found: boolean }[];
     queries: {
-      signal: string; source: string; query: string; preset: string; idle: boolean; answered: string;
+      signal: string; source: string; query: string; preset: string; idle: string; answered: string;
       milliseconds: number; series: number; bytes: number; failures: number; problem: string;
     }[];
   }[];
