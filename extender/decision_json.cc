@@ -167,11 +167,8 @@ void SetRun(const DecisionRequest& request, const Decision& decision, const Snap
 }
 
 // Among the candidates that no limit refuses.
-void SetAlternatives(const DecisionRequest& request, const Decision& decision,
+void SetAlternatives(const Decision& decision, const std::vector<std::optional<Refusal>>& refusals,
                      const Snapshot& snapshot, v1::Decision* out) {
-  std::vector<std::optional<Refusal>> refusals;
-  for (const Candidate& c : decision.candidates)
-    refusals.push_back(CheckLimits(request, decision, c, snapshot));
   const Decision allowed = WithoutRefused(decision, refusals);
   for (const std::size_t i : ParetoFront(allowed))
     out->add_pareto_front(NameOf(allowed.candidates[i], snapshot));
@@ -182,14 +179,15 @@ void SetAlternatives(const DecisionRequest& request, const Decision& decision,
 
 // Allowed ones first, then by score; the first `most` of them.
 void SetCandidates(const DecisionRequest& request, const Decision& decision,
-                   const Snapshot& snapshot, std::size_t most, v1::Decision* out) {
+                   const std::vector<std::optional<Refusal>>& refusals, const Snapshot& snapshot,
+                   std::size_t most, v1::Decision* out) {
   struct Entry {
     const Candidate* candidate;
     std::optional<Refusal> refusal;
   };
   std::vector<Entry> order;
-  for (const Candidate& c : decision.candidates)
-    order.push_back({&c, CheckLimits(request, decision, c, snapshot)});
+  for (std::size_t i = 0; i < refusals.size(); ++i)
+    order.push_back({&decision.candidates[i], refusals[i]});
   std::stable_sort(order.begin(), order.end(), [](const Entry& a, const Entry& b) {
     if (a.refusal.has_value() != b.refusal.has_value()) return b.refusal.has_value();
     return a.candidate->score > b.candidate->score;
@@ -248,7 +246,10 @@ std::string DecisionJson(const DecisionRequest& request, const Decision& decisio
   out.set_rate_basis(std::string(ToString(decision.rate_basis)));
   out.set_bound(std::string(ToString(decision.policy.bound)));
   SetRate(request, decision, snapshot, &out);
-  SetAlternatives(request, decision, snapshot, &out);
+  std::vector<std::optional<Refusal>> refusals;
+  for (const Candidate& c : decision.candidates)
+    refusals.push_back(CheckLimits(request, decision, c, snapshot));
+  SetAlternatives(decision, refusals, snapshot, &out);
   if (decision.unit == FunctionalUnit::kRun && decision.best)
     SetRun(request, decision, snapshot, out.mutable_run());
   for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
@@ -260,7 +261,7 @@ std::string DecisionJson(const DecisionRequest& request, const Decision& decisio
     origin->set_enforced(said.enforced);
   }
   out.set_mode(std::string(ToString(decision.policy.mode)));
-  SetCandidates(request, decision, snapshot, most_candidates, &out);
+  SetCandidates(request, decision, refusals, snapshot, most_candidates, &out);
   for (std::string& note : Notes(request, decision, snapshot)) out.add_notes(std::move(note));
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = true;
