@@ -1,0 +1,245 @@
+{{- define "sobre.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "sobre.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := include "sobre.name" . -}}
+{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sobre.selector" -}}
+app.kubernetes.io/name: {{ include "sobre.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* (dict "root" $ "component" "extender") */}}
+{{- define "sobre.labels" -}}
+{{ include "sobre.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/part-of: sobre
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Metadata of an object: (dict "root" $ "component" … "name" …), and what else stands there. */}}
+{{- define "sobre.metadata" -}}
+name: {{ .name }}
+{{- if not .cluster }}
+namespace: {{ .namespace | default .root.Release.Namespace }}
+{{- end }}
+labels:
+  {{- include "sobre.labels" . | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "sobre.image" -}}
+{{- $path := trimPrefix "/" (printf "%s/%s" (trimSuffix "/" (.image.registry | default "")) .image.repository) -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" $path .image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $path (.image.tag | default .tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* v1.35.1 of v1.35.1-gke.1234 or v1.35.1+k3s1. */}}
+{{- define "sobre.kubernetesVersion" -}}
+{{- regexFind "^v[0-9]+\\.[0-9]+\\.[0-9]+" .Capabilities.KubeVersion.Version -}}
+{{- end -}}
+
+{{- define "sobre.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "sobre.fullname" .) -}}
+{{- end -}}
+
+{{- define "sobre.priorityClassName" -}}
+{{- .Values.priorityClass.name | default (ternary (include "sobre.fullname" .) "" .Values.priorityClass.create) -}}
+{{- end -}}
+
+{{- define "sobre.serverSecret" -}}
+{{- ternary .Values.tls.secret.server (printf "%s-tls" (include "sobre.fullname" .)) (eq .Values.tls.mode "secret") -}}
+{{- end -}}
+
+{{- define "sobre.clientSecret" -}}
+{{- ternary .Values.tls.secret.client (printf "%s-client-tls" (include "sobre.fullname" .)) (eq .Values.tls.mode "secret") -}}
+{{- end -}}
+
+{{- define "sobre.hostname" -}}
+{{- printf "%s.%s.svc" (include "sobre.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
+{{/* The name that the scheduler's certificate has, with mutual TLS. */}}
+{{- define "sobre.clientName" -}}
+{{- printf "%s-scheduler.%s" (include "sobre.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
+{{- define "sobre.url" -}}
+{{- $host := .Values.extender.service.clusterIP | default (include "sobre.hostname" .) -}}
+{{- if contains ":" $host }}{{ $host = printf "[%s]" $host }}{{ end -}}
+{{- printf "%s://%s:%v" (ternary "http" "https" (eq .Values.tls.mode "off")) $host .Values.extender.service.port -}}
+{{- end -}}
+
+{{- define "sobre.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "sobre.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* Where its pods go: (dict "root" $ "values" .Values.extender "component" "extender"). */}}
+{{- define "sobre.placement" -}}
+{{/* Who asks Sobre must not be asked where Sobre goes. */ -}}
+schedulerName: default-scheduler
+{{- with include "sobre.priorityClassName" .root }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+affinity:
+  {{- if .values.affinity }}
+  {{- toYaml .values.affinity | nindent 2 }}
+  {{- else }}
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- include "sobre.selector" . | nindent 14 }}
+  {{- end }}
+topologySpreadConstraints:
+  {{- if .values.topologySpreadConstraints }}
+  {{- toYaml .values.topologySpreadConstraints | nindent 2 }}
+  {{- else }}
+  - maxSkew: 1
+    topologyKey: topology.kubernetes.io/zone
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "sobre.selector" . | nindent 8 }}
+  {{- end }}
+{{- end -}}
+
+{{/* sobre.yaml: what the values say, and over it what has to fit the objects here. */}}
+{{- define "sobre.config" -}}
+{{- $config := dict -}}
+{{- range $key, $value := .Values.config }}{{ if $value }}{{ $_ := set $config $key $value }}{{ end }}{{ end -}}
+{{- $listen := dict "extender" (printf "%s:8090" .Values.extender.listenAddress) "status" (printf "%s:8091" .Values.extender.listenAddress)
+  "max_connections" .Values.extender.maxConnections "shutdown_grace" (printf "%vs" .Values.extender.shutdownGraceSeconds) -}}
+{{- if ne .Values.tls.mode "off" -}}
+{{- $tls := dict "certificate_file" "tls/tls.crt" "key_file" "tls/tls.key" -}}
+{{- if .Values.tls.mutual -}}
+{{- $_ := set $tls "client_ca_file" "tls/ca.crt" -}}
+{{- if ne .Values.tls.mode "secret" }}{{ $_ := set $tls "client_names" (list (include "sobre.clientName" .)) }}{{ end -}}
+{{- end -}}
+{{- $_ := set $listen "tls" $tls -}}
+{{- end -}}
+{{- $_ := set $config "listen" $listen -}}
+{{- $_ := set $config "deferral" (merge (dict "lease_namespace" .Release.Namespace) (.Values.config.deferral | default dict)) -}}
+{{- if .Values.catalog }}{{ $_ := set $config "catalog" (dict "directory" "catalog") }}{{ end -}}
+{{- if .Values.records.enabled -}}
+{{- $records := dict "directory" "/var/lib/sobre" "extender_weight" .Values.scheduler.weight -}}
+{{- if .Values.records.publishHeads }}{{ $_ := set $records "head_config_map" (printf "%s/%s-heads" .Release.Namespace (include "sobre.fullname" .)) }}{{ end -}}
+{{- with .Values.records.postgres.url }}{{ $_ := set $records "postgres" . }}{{ end -}}
+{{- if .Values.records.postgres.passwordSecret.name }}{{ $_ := set $records "postgres_password_file" "postgres/password" }}{{ end -}}
+{{- if .Values.records.signingKeySecret.name }}{{ $_ := set $records "signing_key_file" "seal/seal.pem" }}{{ end -}}
+{{- $_ := set $config "records" (merge $records (.Values.config.records | default dict)) -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{/* What kube-scheduler is told of Sobre; caData of the authority, or the file where it is mounted. */}}
+{{- define "sobre.extenders" -}}
+{{- $tls := "" -}}
+{{- if ne .Values.tls.mode "off" -}}
+{{- $config := dict "serverName" (include "sobre.hostname" .) -}}
+{{- with include "sobre.caData" . }}{{ $_ := set $config "caData" . }}{{ else }}{{ $_ := set $config "caFile" "/etc/sobre/ca/ca.crt" }}{{ end -}}
+{{- if .Values.tls.mutual -}}
+{{- $_ := set $config "certFile" "/etc/sobre/client/tls.crt" -}}
+{{- $_ := set $config "keyFile" "/etc/sobre/client/tls.key" -}}
+{{- end -}}
+{{- $tls = toYaml $config -}}
+{{- end -}}
+# Preference: all pods. Sobre away: they schedule as ever.
+- urlPrefix: {{ include "sobre.url" . }}/v1
+  prioritizeVerb: prioritize
+  weight: {{ .Values.scheduler.weight }}
+  nodeCacheCapable: true
+  ignorable: true
+  httpTimeout: {{ .Values.scheduler.httpTimeout }}
+  {{- if $tls }}
+  enableHTTPS: true
+  tlsConfig:
+    {{- $tls | nindent 4 }}
+  {{- end }}
+# Limits: pods that request the marker sobre.dev/limits. Sobre away: they wait.
+- urlPrefix: {{ include "sobre.url" . }}/v1
+  filterVerb: filter
+  nodeCacheCapable: true
+  ignorable: false
+  httpTimeout: {{ .Values.scheduler.httpTimeout }}
+  {{- if $tls }}
+  enableHTTPS: true
+  tlsConfig:
+    {{- $tls | nindent 4 }}
+  {{- end }}
+  managedResources:
+    # No node offers it: it only says who is asked.
+    - {name: sobre.dev/limits, ignoredByScheduler: true}
+{{- end -}}
+
+{{- define "sobre.schedulerConfig" -}}
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+leaderElection:
+  leaderElect: true
+  resourceName: {{ include "sobre.fullname" . }}-scheduler
+  resourceNamespace: {{ .Release.Namespace }}
+profiles:
+  - schedulerName: {{ .Values.scheduler.name }}
+    percentageOfNodesToScore: {{ .Values.scheduler.percentageOfNodesToScore }}
+    {{- with .Values.scheduler.plugins }}
+    plugins:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with .Values.scheduler.pluginConfig }}
+    pluginConfig:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+  {{- with .Values.scheduler.extraProfiles }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+extenders:
+  {{- include "sobre.extenders" . | nindent 2 }}
+{{- end -}}
