@@ -22,13 +22,18 @@ std::string TextOf(const std::string& file) {
 }  // namespace
 
 std::vector<CertificateInUse> CertificatesInUse(const std::optional<TlsOptions>& kubernetes,
-                                                const std::vector<ServerPlan>& servers) {
+                                                const std::vector<ServerPlan>& servers,
+                                                const ServerTls* extender) {
   std::vector<CertificateInUse> found;
   if (kubernetes) Add("kubernetes", "", kubernetes->certificate_pem, kubernetes->ca_pem, found);
   for (const ServerPlan& plan : servers) {
     Add("prometheus", plan.server.name, TextOf(plan.server.certificate_file),
         TextOf(plan.server.ca_file), found);
   }
+  const auto own = extender == nullptr ? nullptr : extender->context();
+  if (own == nullptr) return found;
+  found.push_back({"extender_server", "", own->certificate.first});
+  if (own->client_ca) found.push_back({"extender_client_ca", "", own->client_ca->last});
   return found;
 }
 

@@ -273,6 +273,23 @@ void ReadAccounting(Section& section, Config::Accounting& accounting) {
     section.FailHere("bridge: expected twice every, or more");
 }
 
+void ReadListenTls(Section& listen, Config::Listen& out) {
+  const YAML::Node map = listen.Take("tls");
+  if (!map || map.IsNull()) return;
+  Section section(map, listen.Path("tls"));
+  ServerTls::Options& tls = out.tls.emplace();
+  section.Read("certificate_file", tls.certificate_file);
+  section.Read("key_file", tls.key_file);
+  section.Read("client_ca_file", tls.client_ca_file);
+  section.Read("client_names", tls.client_names);
+  section.Read("check", tls.check);
+  section.Done();
+  if (tls.certificate_file.empty() || tls.key_file.empty())
+    section.FailHere("certificate_file and key_file are both needed");
+  if (!tls.client_names.empty() && tls.client_ca_file.empty())
+    section.FailHere("client_names: also needs client_ca_file, which says who may state a name");
+}
+
 Config Read(const YAML::Node& root) {
   Config config;
   Section top(root, "");
@@ -282,6 +299,7 @@ Config Read(const YAML::Node& root) {
   listen.Read("max_body_megabytes", 1, 1024, config.listen.max_body_megabytes);
   listen.Read("max_connections", 1, 500, config.listen.max_connections);
   listen.Read("shutdown_grace", config.listen.shutdown_grace);
+  ReadListenTls(listen, config.listen);
   listen.Done();
   Section kubernetes = top.Sub("kubernetes");
   kubernetes.Read("kubeconfig", config.kubernetes.kubeconfig);
@@ -367,6 +385,10 @@ Result<Config> LoadConfig(const std::string& path) {
     PrometheusOptions& server = plan.server;
     for (std::string* file : {&server.bearer_token_file, &server.password_file, &server.ca_file,
                               &server.certificate_file, &server.key_file})
+      if (!file->empty()) *file = (folder / *file).string();
+  }
+  if (std::optional<ServerTls::Options>& tls = config->listen.tls) {
+    for (std::string* file : {&tls->certificate_file, &tls->key_file, &tls->client_ca_file})
       if (!file->empty()) *file = (folder / *file).string();
   }
   for (std::string* file : {&config->records.directory, &config->records.signing_key_file,

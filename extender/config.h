@@ -25,6 +25,8 @@ struct Config {
     std::int64_t max_connections = 64;
     // After SIGTERM, how long answers still go out, each closing its connection.
     Duration shutdown_grace = std::chrono::seconds(5);
+    // Of the extender port; nothing: plain HTTP.
+    std::optional<ServerTls::Options> tls;
   } listen;
   struct Kubernetes {
     std::string kubeconfig;  // empty: the pod's own service account

@@ -356,6 +356,14 @@ std::string Metrics::Serialize(const WorldState& state, Timestamp now,
   AddQueries(state, now, out);
   AddCommitments(*state.snapshot, out);
   AddCertificates(certificates_ ? certificates_() : std::vector<CertificateInUse>(), out);
+  out.Begin("sobre_tls_reloads_total",
+            "Changes of the extender port's certificate files, by whether they could be used.",
+            MetricType::Counter);
+  if (tls_reloads_) {
+    const ServerTls::Reloads reloads = tls_reloads_();
+    out.Value(static_cast<double>(reloads.done), {{"outcome", "done"}});
+    out.Value(static_cast<double>(reloads.failed), {{"outcome", "failed"}});
+  }
   out.Begin("sobre_build_info", "Versions, in labels.", MetricType::Gauge);
   out.Value(1, {{"version", SOBRE_VERSION},
                 {"algorithm", std::to_string(kAlgorithmVersion)},

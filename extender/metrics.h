@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "extender/certificates.h"
 #include "extender/world.h"
+#include "net/server_tls.h"
 #include "scoring/decide.h"
 
 namespace sobre {
@@ -43,6 +44,8 @@ class Metrics {
   void WatchCertificates(std::function<std::vector<CertificateInUse>()> certificates) {
     certificates_ = std::move(certificates);
   }
+  // The same of how reading the extender port's certificates again went.
+  void WatchTls(std::function<ServerTls::Reloads()> reloads) { tls_reloads_ = std::move(reloads); }
 
   struct Decisions {
     std::uint64_t made = 0;
@@ -78,6 +81,7 @@ class Metrics {
   std::atomic<std::uint64_t> refusals_ = 0;
   std::atomic<std::uint64_t> candidates_ = 0;
   std::function<std::vector<CertificateInUse>()> certificates_;
+  std::function<ServerTls::Reloads()> tls_reloads_;  // nothing: plain HTTP
 };
 
 }  // namespace sobre

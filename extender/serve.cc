@@ -26,11 +26,12 @@ constexpr std::array<Option, 4> kOptions = {{
     {"--help", "", "this text"},
 }};
 
-HttpServer::Options ExtenderOptions(const Config& config) {
+HttpServer::Options ExtenderOptions(const Config& config, std::shared_ptr<const ServerTls> tls) {
   HttpServer::Options options;
   options.address = config.listen.extender;
   options.max_body_bytes = static_cast<std::size_t>(config.listen.max_body_megabytes) << 20;
   options.max_connections = static_cast<int>(config.listen.max_connections);
+  options.tls = std::move(tls);
   return options;
 }
 
@@ -96,7 +97,8 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
       service_(*world_, metrics_, records_->recorder()),
       readers_(config_),
       accountant_(OpenAccountant(*world_, *records_, config_)),
-      extender_(ExtenderOptions(config)),
+      tls_(config.listen.tls ? std::make_shared<ServerTls>(*config.listen.tls) : nullptr),
+      extender_(ExtenderOptions(config, tls_)),
       status_(StatusOptions(config)) {
   extender_.Handle("POST", "/v1/filter",
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Filter(q, r); });
@@ -105,8 +107,9 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
   std::optional<TlsOptions> kubernetes;
   if (const Result<ApiAccess> access = AccessOf(config_); access.ok()) kubernetes = access->tls;
   metrics_.WatchCertificates([this, kubernetes = std::move(kubernetes)] {
-    return CertificatesInUse(kubernetes, config_.prometheus.servers);
+    return CertificatesInUse(kubernetes, config_.prometheus.servers, tls_.get());
   });
+  if (tls_ != nullptr) metrics_.WatchTls([this] { return tls_->reloads(); });
   AddStatusPages(status_, *world_, config_, metrics_, *records_, readers_, accountant_.get(),
                  draining_);
 }
@@ -114,6 +117,9 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
 Server::~Server() { Stop(Duration(0)); }
 
 Status Server::Start() {
+  if (tls_ != nullptr) {
+    if (const Status status = tls_->Start(); !status.ok()) return status.WithContext("listen.tls");
+  }
   if (const Status status = extender_.Start(); !status.ok())
     return status.WithContext("listen.extender");
   if (const Status status = status_.Start(); !status.ok())
@@ -188,6 +194,7 @@ int RunServe(std::span<const std::string_view> arguments) {
   Log(LogLevel::kInfo, "serving",
       {{"version", SOBRE_VERSION},
        {"extender_port", std::to_string(server.extender_port())},
+       {"extender_scheme", config->listen.tls ? "https" : "http"},
        {"status_port", std::to_string(server.status_port())}});
   WaitForStopSignal();
   Log(LogLevel::kInfo, "stopping");

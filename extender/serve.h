@@ -38,6 +38,7 @@ class Server {
   RecordReaders readers_;
   std::unique_ptr<Accountant> accountant_;  // nothing where no database is configured
   std::atomic<bool> draining_ = false;
+  std::shared_ptr<ServerTls> tls_;  // nothing: the extender port speaks plain HTTP
   HttpServer extender_;
   HttpServer status_;
 };

@@ -12,20 +12,17 @@
 #include <thread>
 #include <vector>
 
-#include <arpa/inet.h>
 #include <httplib.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "base/json_writer.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "net/transport.h"
 
 namespace sobre {
 namespace {
@@ -35,26 +32,23 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMaxHeaderBytes = 64U << 10;
 constexpr std::size_t kReadBufferBytes = 64U << 10;
 constexpr std::size_t kCoalesceBytes = 16U << 10;
-// What is still read, and thrown away, of a refused request: closing on unread bytes would make the
-// kernel reset the connection and take the answer with it.
-constexpr std::size_t kLingerBytes = 256U << 20;
-constexpr Duration kLinger = std::chrono::seconds(2);
+// Whoever has just come, and not asked yet, may still do so as the server stops.
+constexpr Duration kLastCall = std::chrono::seconds(1);
+constexpr Duration kHandshakeTimeout = std::chrono::seconds(10);
+constexpr Duration kBetweenHandshakeLogs = std::chrono::minutes(1);
 
-bool WaitFor(int fd, short events, Clock::time_point deadline) {
-  while (true) {
-    const auto left = std::chrono::ceil<Duration>(deadline - Clock::now()).count();
-    if (left <= 0) return false;
-    pollfd waiting{fd, events, 0};
-    const int ready = ::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
-    if (ready > 0) return true;
-    if (ready < 0 && errno != EINTR) return false;
-  }
-}
+constexpr std::string_view kBusy =
+    "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: "
+    "1\r\nContent-Length: 0\r\n\r\n";
+constexpr std::string_view kPlainHttp =
+    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; "
+    "charset=utf-8\r\nContent-Length: 38\r\n\r\nThis port speaks TLS: ask by https://\n";
 
 // One client's connection as cpp-httplib's stream: buffered both ways, with a deadline by request.
 class Connection final : public httplib::Stream {
  public:
-  Connection(int fd, Duration timeout) : fd_(fd), timeout_(timeout), in_(kReadBufferBytes) {}
+  Connection(Transport& transport, Duration timeout)
+      : transport_(transport), timeout_(timeout), in_(kReadBufferBytes) {}
 
   void BeginRequest() {
     deadline_ = Clock::now() + timeout_;
@@ -64,10 +58,7 @@ class Connection final : public httplib::Stream {
   }
   // Another part of the answer: it has the whole time again.
   void BeginPart() { deadline_ = Clock::now() + timeout_; }
-  [[nodiscard]] bool IsPeerGone() const {
-    pollfd waiting{fd_, POLLRDHUP, 0};
-    return ::poll(&waiting, 1, 0) > 0;
-  }
+  [[nodiscard]] bool IsPeerGone() const { return transport_.IsPeerGone(); }
   // What the client said before the library could act on it.
   void SetAcceptsGzip(bool accepts) { accepts_gzip_ = accepts; }
   [[nodiscard]] bool accepts_gzip() const { return accepts_gzip_; }
@@ -77,8 +68,19 @@ class Connection final : public httplib::Stream {
   [[nodiscard]] bool close_after() const { return close_after_; }
   [[nodiscard]] bool has_buffered() const { return in_begin_ < in_end_; }
 
-  bool is_readable() const override { return has_buffered() || WaitFor(fd_, POLLIN, deadline_); }
-  bool is_writable() const override { return WaitFor(fd_, POLLOUT, deadline_); }
+  // Takes what has come into the empty buffer.
+  Transport::Attempt Fill() {
+    const Transport::Attempt got = transport_.Read(in_.data(), in_.size());
+    in_begin_ = 0;
+    in_end_ = static_cast<std::size_t>(std::max<ssize_t>(got.bytes, 0));
+    return got;
+  }
+
+  [[nodiscard]] bool has_pending() const { return transport_.has_pending(); }
+  bool is_readable() const override {
+    return has_buffered() || has_pending() || WaitFor(transport_.fd(), POLLIN, deadline_);
+  }
+  bool is_writable() const override { return WaitFor(transport_.fd(), POLLOUT, deadline_); }
 
   ssize_t read(char* out, std::size_t size) override {
     if (in_header_) {
@@ -86,7 +88,7 @@ class Connection final : public httplib::Stream {
       header_bytes_left_ -= size;
     }
     if (!has_buffered()) {
-      const ssize_t got = Receive(in_.data(), in_.size());
+      const ssize_t got = transport_.Receive(in_.data(), in_.size(), deadline_);
       if (got <= 0) return got;
       in_begin_ = 0;
       in_end_ = static_cast<std::size_t>(got);
@@ -104,90 +106,27 @@ class Connection final : public httplib::Stream {
       if (out_.size() > kCoalesceBytes && !Flush()) return -1;
       return static_cast<ssize_t>(size);
     }
-    if (!Send(data, size)) return -1;
-    return static_cast<ssize_t>(size);
+    return Send({data, size}) ? static_cast<ssize_t>(size) : -1;
   }
-  bool Flush() { return Send(nullptr, 0); }
+  bool Flush() { return Send({}); }
 
   void get_remote_ip_and_port(std::string& ip, int& port) const override {
-    Name(::getpeername, ip, port);
+    transport_.GetPeer(ip, port);
   }
   void get_local_ip_and_port(std::string& ip, int& port) const override {
-    Name(::getsockname, ip, port);
+    transport_.GetLocal(ip, port);
   }
-  socket_t socket() const override { return fd_; }
-
-  // Says that no more will come, and reads off what the client is still sending.
-  void Linger() {
-    ::shutdown(fd_, SHUT_WR);
-    deadline_ = Clock::now() + kLinger;
-    std::size_t left = kLingerBytes;
-    while (left > 0) {
-      const ssize_t got = Receive(in_.data(), in_.size());
-      if (got <= 0) return;
-      left -= std::min(left, static_cast<std::size_t>(got));
-    }
-  }
+  socket_t socket() const override { return transport_.fd(); }
 
  private:
-  ssize_t Receive(char* out, std::size_t size) {
-    while (true) {
-      const ssize_t got = ::recv(fd_, out, size, MSG_DONTWAIT);
-      if (got >= 0) return got;
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) return -1;
-      if (!WaitFor(fd_, POLLIN, deadline_)) return -1;
-    }
-  }
-
   // What waits in out_, then `data`.
-  bool Send(const char* data, std::size_t size) {
-    std::array<iovec, 2> parts = {iovec{out_.data(), out_.size()},
-                                  iovec{const_cast<char*>(data), size}};
-    std::size_t first = 0;
-    while (true) {
-      while (first < parts.size() && parts[first].iov_len == 0) ++first;
-      if (first == parts.size()) break;
-      msghdr message{};
-      message.msg_iov = parts.data() + first;
-      message.msg_iovlen = parts.size() - first;
-      ssize_t sent = ::sendmsg(fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (sent < 0) {
-        if (errno == EINTR) continue;
-        if ((errno != EAGAIN && errno != EWOULDBLOCK) || !WaitFor(fd_, POLLOUT, deadline_))
-          return false;
-        continue;
-      }
-      for (std::size_t i = first; i < parts.size() && sent > 0; ++i) {
-        const std::size_t taken = std::min(parts[i].iov_len, static_cast<std::size_t>(sent));
-        parts[i].iov_base = static_cast<char*>(parts[i].iov_base) + taken;
-        parts[i].iov_len -= taken;
-        sent -= static_cast<ssize_t>(taken);
-      }
-    }
+  bool Send(std::string_view data) {
+    if (!transport_.Send(out_, data, deadline_)) return false;
     out_.clear();
     return true;
   }
 
-  template <class NameCall>
-  void Name(NameCall call, std::string& ip, int& port) const {
-    sockaddr_storage address{};
-    socklen_t length = sizeof address;
-    std::array<char, INET6_ADDRSTRLEN> text{};
-    if (call(fd_, reinterpret_cast<sockaddr*>(&address), &length) != 0) return;
-    if (address.ss_family == AF_INET) {
-      const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address);
-      ::inet_ntop(AF_INET, &v4->sin_addr, text.data(), text.size());
-      port = ntohs(v4->sin_port);
-    } else if (address.ss_family == AF_INET6) {
-      const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address);
-      ::inet_ntop(AF_INET6, &v6->sin6_addr, text.data(), text.size());
-      port = ntohs(v6->sin6_port);
-    }
-    ip = text.data();
-  }
-
-  int fd_;
+  Transport& transport_;
   Duration timeout_;
   std::vector<char> in_;
   std::size_t in_begin_ = 0;
@@ -583,24 +522,62 @@ class HttpServer::Impl final : public httplib::Server {
 
   // cpp-httplib hands each accepted socket here; a thread of ConnectionThreads runs it.
   bool process_and_close_socket(socket_t fd) override {
-    if (turning_away) {
-      constexpr std::string_view kBusy =
-          "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: "
-          "1\r\nContent-Length: 0\r\n\r\n";
-      [[maybe_unused]] const ssize_t sent =
-          ::send(fd, kBusy.data(), kBusy.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    } else {
-      ServeConnection(fd);
+    if (options_.tls == nullptr) {
+      PlainTransport transport(fd);
+      if (turning_away) {
+        transport.Send(kBusy, {}, Clock::now());
+      } else {
+        ServeRequests(transport);
+      }
+    } else if (!turning_away) {
+      TlsTransport transport(fd, options_.tls->context());
+      if (Handshake(transport)) {
+        ServeRequests(transport);
+        transport.EndWriting();
+      }
     }
     ::shutdown(fd, SHUT_RDWR);
     ::close(fd);
     return true;
   }
 
-  void ServeConnection(int fd) {
-    Connection connection(fd, options_.request_timeout);
+  bool Handshake(TlsTransport& transport) {
+    const Deadline deadline = Clock::now() + kHandshakeTimeout;
+    while (true) {
+      const Transport::Attempt attempt = transport.Handshake();
+      if (attempt.bytes > 0) return true;
+      if (attempt.wait_for == 0) break;
+      if (!WaitWhileRunning(transport.fd(), attempt.wait_for, deadline, kLastCall)) return false;
+    }
+    if (transport.peer_speaks_http()) {
+      PlainTransport plain(transport.fd());
+      plain.Send(kPlainHttp, {}, deadline);
+      plain.Linger();
+    } else if (!transport.problem().empty()) {
+      LogHandshake(transport);
+    }
+    return false;
+  }
+
+  // One in a while: whoever fails tries again and again.
+  void LogHandshake(const TlsTransport& transport) {
+    const auto now = Clock::now().time_since_epoch() / Duration(1);
+    std::int64_t next = next_handshake_log_;
+    if (now < next ||
+        !next_handshake_log_.compare_exchange_strong(next, now + kBetweenHandshakeLogs.count()))
+      return;
+    std::string peer;
+    int port = 0;
+    transport.GetPeer(peer, port);
+    Log(LogLevel::kWarning, "a TLS handshake failed",
+        {{"peer", peer}, {"error", transport.problem()}});
+  }
+
+  void ServeRequests(Transport& transport) {
+    Connection connection(transport, options_.request_timeout);
     current_connection = &connection;
-    while (connection.has_buffered() || WaitForRequest(fd)) {
+    for (Duration last_call = kLastCall; WaitForRequest(connection, last_call);
+         last_call = Duration(0)) {
       connection.BeginRequest();
       bool closed_by_client = false;
       // A connection is closed only after an answer that said so: the client may have the next
@@ -617,7 +594,7 @@ class HttpServer::Impl final : public httplib::Server {
           });
       const bool flushed = connection.Flush();
       if (connection.close_after()) {
-        connection.Linger();
+        transport.Linger();
         break;
       }
       if (!served || !flushed || closed_by_client || closing) break;
@@ -625,12 +602,32 @@ class HttpServer::Impl final : public httplib::Server {
     current_connection = nullptr;
   }
 
-  // False when the client has been idle for too long, or the server stops and nothing has come.
-  [[nodiscard]] bool WaitForRequest(int fd) const {
-    std::array<pollfd, 2> waiting = {pollfd{fd, POLLIN, 0}, pollfd{stop_event_, POLLIN, 0}};
-    const int ready =
-        ::poll(waiting.data(), waiting.size(), static_cast<int>(options_.idle_timeout.count()));
-    return ready > 0 && waiting[0].revents != 0;
+  // False when the client has left or been idle for too long, or the server stops and nothing has
+  // come.
+  [[nodiscard]] bool WaitForRequest(Connection& connection, Duration last_call) const {
+    const Deadline deadline = Clock::now() + options_.idle_timeout;
+    short events = POLLIN;
+    while (!connection.has_buffered()) {
+      if (!connection.has_pending() &&
+          !WaitWhileRunning(connection.socket(), events, deadline, last_call))
+        return false;
+      const Transport::Attempt got = connection.Fill();
+      if (got.bytes <= 0 && got.wait_for == 0) return false;
+      events = got.wait_for;
+    }
+    return true;
+  }
+
+  // As WaitFor(), but once the server stops no longer than `last_call`.
+  [[nodiscard]] bool WaitWhileRunning(int fd, short events, Deadline deadline,
+                                      Duration last_call) const {
+    const auto left = std::chrono::ceil<Duration>(deadline - Clock::now()).count();
+    if (left <= 0) return false;
+    std::array<pollfd, 2> waiting = {pollfd{fd, events, 0}, pollfd{stop_event_, POLLIN, 0}};
+    const int ready = ::poll(waiting.data(), waiting.size(), static_cast<int>(left));
+    if (ready <= 0) return false;
+    return waiting[0].revents != 0 ||
+           WaitFor(fd, events, std::min(deadline, Clock::now() + last_call));
   }
 
   const HttpServer::Options options_;
@@ -640,6 +637,7 @@ class HttpServer::Impl final : public httplib::Server {
   int port_ = -1;
   std::atomic<bool> draining_ = false;
   mutable std::atomic<int> streams_ = 0;
+  std::atomic<std::int64_t> next_handshake_log_ = 0;  // steady clock, milliseconds
 };
 
 HttpServer::HttpServer(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}

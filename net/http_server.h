@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "base/time.h"
+#include "net/server_tls.h"
 
 namespace httplib {
 struct Request;
@@ -80,6 +81,8 @@ class HttpServer {
     bool compress = false;
     // Part of every answer that does not say otherwise.
     HttpHeaders headers = {};
+    // Started; nothing: plain HTTP.
+    std::shared_ptr<const ServerTls> tls = nullptr;
   };
   using Handler = std::function<void(const HttpRequest&, HttpResponse&)>;
 
