@@ -32,8 +32,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMaxHeaderBytes = 64U << 10;
 constexpr std::size_t kReadBufferBytes = 64U << 10;
 constexpr std::size_t kCoalesceBytes = 16U << 10;
-// Whoever has just come, and not asked yet, may still do so as the server stops.
-constexpr Duration kLastCall = std::chrono::seconds(1);
 constexpr Duration kHandshakeTimeout = std::chrono::seconds(10);
 constexpr Duration kBetweenHandshakeLogs = std::chrono::minutes(1);
 
@@ -547,7 +545,8 @@ class HttpServer::Impl final : public httplib::Server {
       const Transport::Attempt attempt = transport.Handshake();
       if (attempt.bytes > 0) return true;
       if (attempt.wait_for == 0) break;
-      if (!WaitWhileRunning(transport.fd(), attempt.wait_for, deadline, kLastCall)) return false;
+      if (!WaitWhileRunning(transport.fd(), attempt.wait_for, deadline, options_.last_call))
+        return false;
     }
     if (transport.peer_speaks_http()) {
       PlainTransport plain(transport.fd());
@@ -576,7 +575,7 @@ class HttpServer::Impl final : public httplib::Server {
   void ServeRequests(Transport& transport) {
     Connection connection(transport, options_.request_timeout);
     current_connection = &connection;
-    for (Duration last_call = kLastCall; WaitForRequest(connection, last_call);
+    for (Duration last_call = options_.last_call; WaitForRequest(connection, last_call);
          last_call = Duration(0)) {
       connection.BeginRequest();
       bool closed_by_client = false;

@@ -75,6 +75,8 @@ class HttpServer {
     Duration idle_timeout = std::chrono::seconds(120);
     // From a request's first byte to its last, and for sending the answer, or a part of it.
     Duration request_timeout = std::chrono::seconds(30);
+    // Who has connected and not asked yet may still do so for this long after Stop().
+    Duration last_call = std::chrono::seconds(1);
     // So many answers may come in parts at a time, each on a connection of its own; beyond it 503.
     int max_streams = 16;
     // Longer text is sent gzipped to those who accept it.

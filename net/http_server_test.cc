@@ -2,16 +2,17 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "net/test_client.h"
 
 namespace sobre {
 namespace {
@@ -20,57 +21,47 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
-// A client that sends exactly the bytes it is told.
-class RawClient {
- public:
-  explicit RawClient(int port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const timeval patience{5, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  }
-  ~RawClient() { ::close(fd_); }
-  RawClient(const RawClient&) = delete;
-  RawClient& operator=(const RawClient&) = delete;
+// Whom the tests trust, and what their servers show: made once, as making keys takes its time.
+const TestAuthority& Authority() {
+  static const TestAuthority authority("test-ca");
+  return authority;
+}
 
-  [[nodiscard]] bool connected() const { return connected_; }
-  bool Send(const std::string& bytes) {
-    std::size_t sent = 0;
-    while (sent < bytes.size()) {
-      const ssize_t n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
-      if (n <= 0) return false;
-      sent += static_cast<std::size_t>(n);
-    }
-    return true;
-  }
-  // One answer: its header and the body that Content-Length promises; what came if the peer closes.
-  std::string Answer() {
-    std::string bytes;
-    while (true) {
-      const std::size_t end = bytes.find("\r\n\r\n");
-      if (end != std::string::npos) {
-        const std::size_t at = bytes.find("Content-Length: ");
-        const std::size_t length = at == std::string::npos ? 0 : std::stoul(bytes.substr(at + 16));
-        if (bytes.size() >= end + 4 + length) return bytes;
-      }
-      std::array<char, 65536> buffer;
-      const ssize_t n = ::recv(fd_, buffer.data(), buffer.size(), 0);
-      if (n <= 0) return bytes;
-      bytes.append(buffer.data(), static_cast<std::size_t>(n));
-    }
-  }
-  bool ClosedByPeer() {
-    char byte = 0;
-    return ::recv(fd_, &byte, 1, 0) == 0;
-  }
+std::shared_ptr<const ServerTls> TestTls() {
+  static const std::shared_ptr<const ServerTls> tls = [] {
+    const TestCertificate own = Authority().Issue("server");
+    const std::string folder =
+        ::testing::TempDir() + "http_server_test-" + std::to_string(getpid());
+    std::filesystem::create_directory(folder);
+    std::ofstream(folder + "/cert.pem") << own.certificate_pem;
+    std::ofstream(folder + "/key.pem") << own.key_pem;
+    auto made = std::make_shared<ServerTls>(ServerTls::Options{
+        .certificate_file = folder + "/cert.pem", .key_file = folder + "/key.pem"});
+    EXPECT_TRUE(made->Start().ok());
+    std::filesystem::remove_all(folder);
+    return made;
+  }();
+  return tls;
+}
 
- private:
-  int fd_;
-  bool connected_ = false;
+// What holds over plain HTTP holds over TLS.
+enum class Over { kPlain, kTls };
+
+class OverBoth : public ::testing::TestWithParam<Over> {
+ protected:
+  static HttpServer::Options Prepared(HttpServer::Options options) {
+    if (GetParam() == Over::kTls) options.tls = TestTls();
+    return options;
+  }
+  static std::unique_ptr<RawClient> Connect(int port) {
+    if (GetParam() == Over::kPlain) return std::make_unique<RawClient>(port);
+    return std::make_unique<RawClient>(port, ClientTls{.ca_pem = Authority().pem()});
+  }
 };
+
+std::string NameOf(const ::testing::TestParamInfo<Over>& over) {
+  return over.param == Over::kPlain ? "Plain" : "Tls";
+}
 
 std::string Post(const std::string& body, const std::string& path = "/echo",
                  const std::string& type = "application/json") {
@@ -78,10 +69,10 @@ std::string Post(const std::string& body, const std::string& path = "/echo",
          "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
-class HttpServerTest : public ::testing::Test {
+class HttpServerTest : public OverBoth {
  protected:
   void StartWith(HttpServer::Options options) {
-    server_ = std::make_unique<HttpServer>(std::move(options));
+    server_ = std::make_unique<HttpServer>(Prepared(std::move(options)));
     server_->Handle("POST", "/echo",
                     [](const HttpRequest& q, HttpResponse& r) { r.body = q.body; });
     server_->Handle("GET", "/hello", [](const HttpRequest&, HttpResponse& r) { r.body = "hello"; });
@@ -97,40 +88,40 @@ class HttpServerTest : public ::testing::Test {
   void SetUp() override { StartWith({.max_body_bytes = 1000}); }
   // The next request on a new connection is always served.
   void ExpectAlive() const {
-    RawClient client(server_->port());
-    ASSERT_TRUE(client.Send(Post("alive")));
-    EXPECT_THAT(client.Answer(), HasSubstr("alive"));
+    const auto client = Connect(server_->port());
+    ASSERT_TRUE(client->Send(Post("alive")));
+    EXPECT_THAT(client->Answer(), HasSubstr("alive"));
   }
   std::string Ask(const std::string& bytes) const {
-    RawClient client(server_->port());
-    client.Send(bytes);
-    return client.Answer();
+    const auto client = Connect(server_->port());
+    client->Send(bytes);
+    return client->Answer();
   }
 
   std::unique_ptr<HttpServer> server_;
   std::atomic<bool> in_slow_ = false;
 };
 
-TEST_F(HttpServerTest, KeepsAConnectionForManyRequests) {
-  RawClient client(server_->port());
+TEST_P(HttpServerTest, KeepsAConnectionForManyRequests) {
+  const auto client = Connect(server_->port());
   for (int i = 0; i < 50; ++i) {
-    ASSERT_TRUE(client.Send(Post("n" + std::to_string(i))));
-    EXPECT_THAT(client.Answer(), HasSubstr("\r\n\r\nn" + std::to_string(i)));
+    ASSERT_TRUE(client->Send(Post("n" + std::to_string(i))));
+    EXPECT_THAT(client->Answer(), HasSubstr("\r\n\r\nn" + std::to_string(i)));
   }
-  ASSERT_TRUE(client.Send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
-  EXPECT_THAT(client.Answer(), StartsWith("HTTP/1.1 200"));
+  ASSERT_TRUE(client->Send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
+  EXPECT_THAT(client->Answer(), StartsWith("HTTP/1.1 200"));
 }
 
-TEST_F(HttpServerTest, ServesPipelinedRequests) {
-  RawClient client(server_->port());
-  ASSERT_TRUE(client.Send(Post("first") + Post("second")));
-  std::string both = client.Answer();
-  if (both.find("second") == std::string::npos) both += client.Answer();
+TEST_P(HttpServerTest, ServesPipelinedRequests) {
+  const auto client = Connect(server_->port());
+  ASSERT_TRUE(client->Send(Post("first") + Post("second")));
+  std::string both = client->Answer();
+  if (both.find("second") == std::string::npos) both += client->Answer();
   EXPECT_THAT(both, HasSubstr("first"));
   EXPECT_THAT(both, HasSubstr("second"));
 }
 
-TEST_F(HttpServerTest, RefusesWithTheRightStatus) {
+TEST_P(HttpServerTest, RefusesWithTheRightStatus) {
   const std::string chunked =
       "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: "
       "chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
@@ -160,87 +151,132 @@ TEST_F(HttpServerTest, RefusesWithTheRightStatus) {
   ExpectAlive();
 }
 
-TEST_F(HttpServerTest, ALargeRefusedBodyStillGetsItsAnswer) {
-  RawClient client(server_->port());
-  client.Send(Post(std::string(8U << 20, 'x')));
-  EXPECT_THAT(client.Answer(), StartsWith("HTTP/1.1 413"));
+TEST_P(HttpServerTest, ALargeRefusedBodyStillGetsItsAnswer) {
+  const auto client = Connect(server_->port());
+  client->Send(Post(std::string(8U << 20, 'x')));
+  EXPECT_THAT(client->Answer(), StartsWith("HTTP/1.1 413"));
 }
 
 // The client's own wish to close skipped the reading-off, and the reset took the answer with it.
-TEST_F(HttpServerTest, ALargeRefusedBodyGetsItsAnswerAlsoIfTheClientCloses) {
+TEST_P(HttpServerTest, ALargeRefusedBodyGetsItsAnswerAlsoIfTheClientCloses) {
   for (int i = 0; i < 20; ++i) {
-    RawClient client(server_->port());
+    const auto client = Connect(server_->port());
     EXPECT_TRUE(
-        client.Send("POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: "
-                    "application/json\r\nContent-Length: 8388608\r\n\r\n"));
-    EXPECT_TRUE(client.Send(std::string(8U << 20, 'x')));
-    EXPECT_THAT(client.Answer(), StartsWith("HTTP/1.1 413"));
+        client->Send("POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: "
+                     "application/json\r\nContent-Length: 8388608\r\n\r\n"));
+    EXPECT_TRUE(client->Send(std::string(8U << 20, 'x')));
+    EXPECT_THAT(client->Answer(), StartsWith("HTTP/1.1 413"));
   }
 }
 
-TEST_F(HttpServerTest, AnUnreadBodyIsNeverTakenForARequest) {
-  RawClient client(server_->port());
+TEST_P(HttpServerTest, AnUnreadBodyIsNeverTakenForARequest) {
+  const auto client = Connect(server_->port());
   const std::string smuggled = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
-  ASSERT_TRUE(client.Send(Post(smuggled, "/nowhere")));
-  EXPECT_THAT(client.Answer(), StartsWith("HTTP/1.1 404"));
-  EXPECT_TRUE(client.ClosedByPeer());
+  ASSERT_TRUE(client->Send(Post(smuggled, "/nowhere")));
+  EXPECT_THAT(client->Answer(), StartsWith("HTTP/1.1 404"));
+  EXPECT_TRUE(client->ClosedByPeer());
 }
 
-TEST_F(HttpServerTest, AnEndlessHeaderIsCutOff) {
-  RawClient client(server_->port());
+TEST_P(HttpServerTest, AnEndlessHeaderIsCutOff) {
+  const auto client = Connect(server_->port());
   std::string header = "GET /hello HTTP/1.1\r\n";
   for (int i = 0; i < 5000; ++i)
     header += "X-" + std::to_string(i) + ": aaaaaaaaaaaaaaaaaaaaaaaa\r\n";
-  client.Send(header + "\r\n");
-  EXPECT_THAT(client.Answer(), Not(HasSubstr("200 OK")));
+  client->Send(header + "\r\n");
+  EXPECT_THAT(client->Answer(), Not(HasSubstr("200 OK")));
   ExpectAlive();
 }
 
-TEST_F(HttpServerTest, TurnsAwayConnectionsOverTheBound) {
+TEST_P(HttpServerTest, TurnsAwayConnectionsOverTheBound) {
   StartWith({.max_connections = 2});
-  RawClient a(server_->port());
-  RawClient b(server_->port());
-  ASSERT_TRUE(a.Send(Post("a")));
-  EXPECT_THAT(a.Answer(), HasSubstr("200"));
-  ASSERT_TRUE(b.Send(Post("b")));
-  EXPECT_THAT(b.Answer(), HasSubstr("200"));
-  RawClient c(server_->port());
-  EXPECT_THAT(c.Answer(), StartsWith("HTTP/1.1 503"));
-  ASSERT_TRUE(a.Send(Post("again")));
-  EXPECT_THAT(a.Answer(), HasSubstr("again"));
+  const auto a = Connect(server_->port());
+  const auto b = Connect(server_->port());
+  ASSERT_TRUE(a->Send(Post("a")));
+  EXPECT_THAT(a->Answer(), HasSubstr("200"));
+  ASSERT_TRUE(b->Send(Post("b")));
+  EXPECT_THAT(b->Answer(), HasSubstr("200"));
+  const auto c = Connect(server_->port());
+  // Within TLS there is nobody yet to tell it.
+  if (GetParam() == Over::kPlain) {
+    EXPECT_THAT(c->Answer(), StartsWith("HTTP/1.1 503"));
+  } else {
+    EXPECT_FALSE(c->connected());
+  }
+  ASSERT_TRUE(a->Send(Post("again")));
+  EXPECT_THAT(a->Answer(), HasSubstr("again"));
 }
 
-TEST_F(HttpServerTest, AStalledRequestIsGivenUp) {
+TEST_P(HttpServerTest, AStalledRequestIsGivenUp) {
   StartWith({.request_timeout = std::chrono::milliseconds(200)});
-  RawClient client(server_->port());
+  const auto client = Connect(server_->port());
   ASSERT_TRUE(
-      client.Send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: "
-                  "application/json\r\nContent-Length: 10\r\n\r\nabc"));
-  EXPECT_THAT(client.Answer(), AnyOf(IsEmpty(), StartsWith("HTTP/1.1 400")));
+      client->Send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: "
+                   "application/json\r\nContent-Length: 10\r\n\r\nabc"));
+  EXPECT_THAT(client->Answer(), AnyOf(IsEmpty(), StartsWith("HTTP/1.1 400")));
   ExpectAlive();
 }
 
-TEST_F(HttpServerTest, StopsInOrder) {
-  RawClient idle(server_->port());
-  ASSERT_TRUE(idle.Send(Post("x")));
-  EXPECT_THAT(idle.Answer(), HasSubstr("200"));
-  RawClient busy(server_->port());
-  ASSERT_TRUE(busy.Send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"));
+TEST_P(HttpServerTest, StopsInOrder) {
+  const auto idle = Connect(server_->port());
+  ASSERT_TRUE(idle->Send(Post("x")));
+  EXPECT_THAT(idle->Answer(), HasSubstr("200"));
+  const auto busy = Connect(server_->port());
+  ASSERT_TRUE(busy->Send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"));
   while (!in_slow_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   server_->Stop();
-  const std::string answer = busy.Answer();
+  const std::string answer = busy->Answer();
   EXPECT_THAT(answer, HasSubstr("done"));
-  EXPECT_TRUE(idle.ClosedByPeer());
-  EXPECT_FALSE(RawClient(server_->port()).connected());
+  EXPECT_TRUE(idle->ClosedByPeer());
+  EXPECT_FALSE(Connect(server_->port())->connected());
 }
 
-TEST_F(HttpServerTest, WhileDrainingAnswersCloseTheirConnections) {
-  server_->Drain();
-  RawClient client(server_->port());
-  ASSERT_TRUE(client.Send(Post("x")));
-  EXPECT_THAT(client.Answer(), HasSubstr("Connection: close"));
-  EXPECT_TRUE(client.ClosedByPeer());
+TEST_P(HttpServerTest, WhoHasJustConnectedIsServedAlsoWhenTheServerStops) {
+  StartWith({.last_call = std::chrono::seconds(60)});
+  const auto client = Connect(server_->port());
+  // Accepted, as connections are accepted in their order.
+  ExpectAlive();
+  std::thread stopping([this] { server_->Stop(); });
+  while (RawClient(server_->port()).connected()) {
+  }
+  EXPECT_TRUE(client->Send(Post("late")));
+  const std::string answer = client->Answer();
+  EXPECT_THAT(answer, HasSubstr("Connection: close"));
+  EXPECT_THAT(answer, HasSubstr("late"));
+  EXPECT_TRUE(client->ClosedByPeer());
+  stopping.join();
 }
+
+TEST_P(HttpServerTest, LargeBodiesPassBothWays) {
+  StartWith({.max_body_bytes = 16U << 20});
+  std::string body(8U << 20, 'x');
+  for (std::size_t i = 0; i < body.size(); i += 1000) body[i] = static_cast<char>('a' + i % 23);
+  const auto client = Connect(server_->port());
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(client->Send(Post(body)));
+    const std::string answer = client->Answer();
+    EXPECT_TRUE(answer.ends_with(body)) << answer.size();
+  }
+}
+
+TEST_P(HttpServerTest, AClientThatLeavesHurtsNobody) {
+  StartWith({.max_body_bytes = 16U << 20});
+  for (int i = 0; i < 20; ++i) {
+    const auto client = Connect(server_->port());
+    // It does not wait for the answer, which no socket's buffer holds.
+    ASSERT_TRUE(client->Send(Post(std::string(8U << 20, 'x'))));
+  }
+  ExpectAlive();
+}
+
+TEST_P(HttpServerTest, WhileDrainingAnswersCloseTheirConnections) {
+  server_->Drain();
+  const auto client = Connect(server_->port());
+  ASSERT_TRUE(client->Send(Post("x")));
+  EXPECT_THAT(client->Answer(), HasSubstr("Connection: close"));
+  EXPECT_TRUE(client->ClosedByPeer());
+}
+
+INSTANTIATE_TEST_SUITE_P(Over, HttpServerTest, ::testing::Values(Over::kPlain, Over::kTls), NameOf);
 
 TEST(HttpServer, SaysWhyItCannotListen) {
   HttpServer first({.address = "127.0.0.1:0"});
@@ -251,9 +287,10 @@ TEST(HttpServer, SaysWhyItCannotListen) {
               HasSubstr("expected host:port"));
 }
 
-class HttpAnswers : public ::testing::Test {
+class HttpAnswers : public OverBoth {
  protected:
-  HttpAnswers() : server_({.max_streams = 2, .compress = true, .headers = {{"X-Always", "yes"}}}) {
+  HttpAnswers()
+      : server_(Prepared({.max_streams = 2, .compress = true, .headers = {{"X-Always", "yes"}}})) {
     server_.Handle("GET", "/query", [](const HttpRequest& q, HttpResponse& r) {
       r.body = q.Parameter("a").value_or("none") + "|" + std::to_string(q.ParameterNames().size()) +
                "|" + q.Header("X-Mine").value_or("none");
@@ -280,13 +317,13 @@ class HttpAnswers : public ::testing::Test {
   }
   void SetUp() override { ASSERT_TRUE(server_.Start().ok()); }
   [[nodiscard]] std::string Get(const std::string& path, const std::string& header = "") const {
-    RawClient client(server_.port());
-    client.Send("GET " + path + " HTTP/1.1\r\nHost: x\r\n" + header + "\r\n");
-    return client.Answer();
+    const auto client = Connect(server_.port());
+    client->Send("GET " + path + " HTTP/1.1\r\nHost: x\r\n" + header + "\r\n");
+    return client->Answer();
   }
   // A client that has seen the first part of an answer.
   [[nodiscard]] std::unique_ptr<RawClient> Follow() const {
-    auto client = std::make_unique<RawClient>(server_.port());
+    auto client = Connect(server_.port());
     client->Send("GET /parts HTTP/1.1\r\nHost: x\r\n\r\n");
     EXPECT_THAT(client->Answer(), HasSubstr("200 OK"));
     return client;
@@ -296,24 +333,24 @@ class HttpAnswers : public ::testing::Test {
   std::atomic<bool> end_ = false;
 };
 
-TEST_F(HttpAnswers, ReadTheQueryAndHeaders) {
+TEST_P(HttpAnswers, ReadTheQueryAndHeaders) {
   EXPECT_THAT(Get("/query?a=b%2Fc+d&z=1", "X-Mine: 7\r\n"), HasSubstr("b/c d|2|7"));
   EXPECT_THAT(Get("/query"), HasSubstr("none|0|none"));
 }
 
-TEST_F(HttpAnswers, HaveTheNearestFoldersHandler) {
+TEST_P(HttpAnswers, HaveTheNearestFoldersHandler) {
   EXPECT_THAT(Get("/tree/a"), HasSubstr("tree /tree/a"));
   EXPECT_THAT(Get("/tree/a/b/c.svg"), HasSubstr("tree /tree/a/b/c.svg"));
   EXPECT_THAT(Get("/tree/near/x/y"), HasSubstr("near"));
   EXPECT_THAT(Get("/other/a"), HasSubstr("404"));
 }
 
-TEST_F(HttpAnswers, CarryTheServersHeadersAlsoWhenTheyRefuse) {
+TEST_P(HttpAnswers, CarryTheServersHeadersAlsoWhenTheyRefuse) {
   EXPECT_THAT(Get("/query"), HasSubstr("X-Always: yes"));
   EXPECT_THAT(Get("/nowhere"), HasSubstr("X-Always: yes"));
 }
 
-TEST_F(HttpAnswers, AreGzippedForThoseWhoAcceptIt) {
+TEST_P(HttpAnswers, AreGzippedForThoseWhoAcceptIt) {
   const std::string small = Get("/long", "Accept-Encoding: br, gzip\r\n");
   EXPECT_THAT(small, HasSubstr("Content-Encoding: gzip"));
   EXPECT_LT(small.size(), 1000U);
@@ -324,7 +361,7 @@ TEST_F(HttpAnswers, AreGzippedForThoseWhoAcceptIt) {
               ::testing::Not(HasSubstr("Content-Encoding")));
 }
 
-TEST_F(HttpAnswers, AreWholeWhateverRangeIsAskedFor) {
+TEST_P(HttpAnswers, AreWholeWhateverRangeIsAskedFor) {
   std::string ranges = "Range: bytes=0-";
   for (int i = 0; i < 2000; ++i) ranges += ",0-";
   const std::string answer = Get("/long", ranges + "\r\n");
@@ -332,33 +369,33 @@ TEST_F(HttpAnswers, AreWholeWhateverRangeIsAskedFor) {
   EXPECT_THAT(Get("/long", "Range: bytes=0-9\r\n"), HasSubstr("Content-Length: 50000\r\n"));
 }
 
-TEST_F(HttpAnswers, AreNotGzippedForThoseWhoRefuseIt) {
+TEST_P(HttpAnswers, AreNotGzippedForThoseWhoRefuseIt) {
   EXPECT_THAT(Get("/long", "Accept-Encoding: gzip;q=0, br\r\n"),
               ::testing::Not(HasSubstr("Content-Encoding")));
   EXPECT_THAT(Get("/long", "Accept-Encoding: deflate, GZIP;q=0.5\r\n"),
               HasSubstr("Content-Encoding: gzip"));
 }
 
-TEST_F(HttpAnswers, ARefusalOfAPathKeepsTheConnection) {
-  RawClient client(server_.port());
+TEST_P(HttpAnswers, ARefusalOfAPathKeepsTheConnection) {
+  const auto client = Connect(server_.port());
   for (int i = 0; i < 3; ++i) {
-    client.Send("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
-    EXPECT_THAT(client.Answer(), HasSubstr("404"));
+    client->Send("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_THAT(client->Answer(), HasSubstr("404"));
   }
 }
 
-TEST_F(HttpAnswers, MayComeInParts) {
+TEST_P(HttpAnswers, MayComeInParts) {
   end_ = true;
-  RawClient client(server_.port());
-  client.Send("GET /parts HTTP/1.1\r\nHost: x\r\n\r\n");
+  const auto client = Connect(server_.port());
+  client->Send("GET /parts HTTP/1.1\r\nHost: x\r\n\r\n");
   std::string all;
-  for (std::string more = client.Answer(); !more.empty(); more = client.Answer()) all += more;
+  for (std::string more = client->Answer(); !more.empty(); more = client->Answer()) all += more;
   EXPECT_THAT(all, HasSubstr("part 0;"));
   EXPECT_THAT(all, HasSubstr("part 2;"));
   EXPECT_THAT(all, ::testing::EndsWith("0\r\n\r\n"));
 }
 
-TEST_F(HttpAnswers, InPartsAreBounded) {
+TEST_P(HttpAnswers, InPartsAreBounded) {
   auto first = Follow();
   auto second = Follow();
   EXPECT_THAT(Get("/parts"), HasSubstr("503"));
@@ -367,14 +404,14 @@ TEST_F(HttpAnswers, InPartsAreBounded) {
   // The place is free as soon as the server has noticed.
   std::string answer = "503";
   for (int i = 0; i < 500 && answer.find("503") != std::string::npos; ++i) {
-    RawClient client(server_.port());
-    client.Send("GET /parts HTTP/1.1\r\nHost: x\r\n\r\n");
-    answer = client.Answer();
+    const auto client = Connect(server_.port());
+    client->Send("GET /parts HTTP/1.1\r\nHost: x\r\n\r\n");
+    answer = client->Answer();
   }
   EXPECT_THAT(answer, HasSubstr("200 OK"));
 }
 
-TEST_F(HttpAnswers, InPartsEndWhenTheServerStops) {
+TEST_P(HttpAnswers, InPartsEndWhenTheServerStops) {
   auto client = Follow();
   std::thread stopping([this] { server_.Stop(); });
   std::string all;
@@ -383,6 +420,8 @@ TEST_F(HttpAnswers, InPartsEndWhenTheServerStops) {
   stopping.join();
   EXPECT_THAT(all, ::testing::EndsWith("0\r\n\r\n"));
 }
+
+INSTANTIATE_TEST_SUITE_P(Over, HttpAnswers, ::testing::Values(Over::kPlain, Over::kTls), NameOf);
 
 }  // namespace
 }  // namespace sobre

@@ -40,9 +40,9 @@ class ServerTls {
     std::string certificate_file;  // PEM: the server's own certificate, then its chain
     std::string key_file;          // PEM, without a passphrase
     // Whoever signs clients' certificates, PEM; empty: clients show none.
-    std::string client_ca_file;
+    std::string client_ca_file = {};
     // DNS names or common names, one of which a client's certificate must have; none: any will do.
-    std::vector<std::string> client_names;
+    std::vector<std::string> client_names = {};
     // How often the files are looked at. A change counts once it has stood for that long: files are
     // written one after the other.
     Duration check = std::chrono::seconds(5);
