@@ -142,24 +142,28 @@ thread_local Connection* current_connection = nullptr;
 // Set while a connection over the bound is turned away.
 thread_local bool turning_away = false;
 
+// Debian 12's version returns nothing, Debian 13's whether the task was taken.
+using Enqueued = decltype(std::declval<httplib::TaskQueue&>().enqueue({}));
+
 // A thread a connection, made as they are needed, never more than the bound.
 class ConnectionThreads final : public httplib::TaskQueue {
  public:
   explicit ConnectionThreads(int limit) : limit_(static_cast<std::size_t>(limit)) {}
 
-  void enqueue(std::function<void()> task) override {
+  Enqueued enqueue(std::function<void()> task) override {
     {
       const std::lock_guard lock(mutex_);
       if (idle_ > tasks_.size() || threads_.size() < limit_) {
         tasks_.push_back(std::move(task));
         if (idle_ < tasks_.size()) threads_.emplace_back([this] { Work(); });
         wake_.notify_one();
-        return;
+        return static_cast<Enqueued>(true);
       }
     }
     turning_away = true;
     task();
     turning_away = false;
+    return static_cast<Enqueued>(true);
   }
 
   void shutdown() override {
@@ -572,6 +576,26 @@ class HttpServer::Impl final : public httplib::Server {
         {{"peer", peer}, {"error", transport.problem()}});
   }
 
+  // The library's own, which wants to be told both ends' addresses in Debian 13's version.
+  template <class Self, class Setup>
+  static bool ProcessRequest(Self& self, Connection& connection, bool closing,
+                             bool& closed_by_client, const Setup& setup) {
+    if constexpr (requires {
+                    self.process_request(connection, closing, closed_by_client, setup);
+                  }) {
+      return self.process_request(connection, closing, closed_by_client, setup);
+    } else {
+      std::string peer;
+      std::string local;
+      int peer_port = 0;
+      int local_port = 0;
+      connection.get_remote_ip_and_port(peer, peer_port);
+      connection.get_local_ip_and_port(local, local_port);
+      return self.process_request(connection, peer, peer_port, local, local_port, closing,
+                                  closed_by_client, setup);
+    }
+  }
+
   void ServeRequests(Transport& transport) {
     Connection connection(transport, options_.request_timeout);
     current_connection = &connection;
@@ -583,8 +607,8 @@ class HttpServer::Impl final : public httplib::Server {
       // request on its way.
       const bool closing = draining_;
       // The library would compress as it likes: whether to is for the handler's side to say.
-      const bool served = process_request(
-          connection, closing, closed_by_client, [&connection](httplib::Request& request) {
+      const bool served = ProcessRequest(
+          *this, connection, closing, closed_by_client, [&connection](httplib::Request& request) {
             connection.SetAcceptsGzip(AcceptsGzip(request.get_header_value("Accept-Encoding")));
             request.headers.erase("Accept-Encoding");
             // Nor does it bound what many ranges add up to.
