@@ -46,6 +46,7 @@ int RunVerify(std::span<const std::string_view> arguments);
 int RunExplain(std::span<const std::string_view> arguments);
 int RunReport(std::span<const std::string_view> arguments);
 int RunDoctor(std::span<const std::string_view> arguments);
+int RunProbe(std::span<const std::string_view> arguments);
 int RunOpenGates(std::span<const std::string_view> arguments);
 int RunFootprint(std::span<const std::string_view> arguments);
 int RunDemo(std::span<const std::string_view> arguments);

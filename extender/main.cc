@@ -18,6 +18,7 @@ Sobre tells kube-scheduler how good each node is for a pod, in euros and gCO2e p
   report     what running pods took: energy, gCO2e, euros and requests
   footprint  energy, gCO2e and euros by formula, from JSON, for auditors
   doctor     say what is wrong with the signals and the set-up, and how to repair it
+  probe      ask a running service as kube-scheduler does, and say whether it answers rightly
   open-gates let every pod go that waits for a cleaner hour
   demo       the service on an embedded world; no cluster needed
   version    print the version
@@ -38,6 +39,7 @@ int main(int argc, char** argv) {
   if (command == "verify") return sobre::RunVerify(rest);
   if (command == "report") return sobre::RunReport(rest);
   if (command == "doctor") return sobre::RunDoctor(rest);
+  if (command == "probe") return sobre::RunProbe(rest);
   if (command == "open-gates") return sobre::RunOpenGates(rest);
   if (command == "demo") return sobre::RunDemo(rest);
   if (command == "version" || command == "--version") {
@@ -48,8 +50,9 @@ int main(int argc, char** argv) {
     std::fwrite(kHelp.data(), 1, kHelp.size(), stdout);
     return arguments.empty() ? 2 : 0;
   }
-  constexpr std::string_view kCommands[] = {"serve",  "score",  "footprint",  "doctor", "explain",
-                                            "verify", "report", "open-gates", "demo",   "version"};
+  constexpr std::string_view kCommands[] = {"serve",      "score",  "footprint", "doctor",
+                                            "explain",    "verify", "report",    "probe",
+                                            "open-gates", "demo",   "version"};
   const std::string hint = sobre::DidYouMean(command, kCommands);
   std::fprintf(stderr, "sobre: unknown command '%s'%s\n%.*s", sobre::Printable(command).c_str(),
                hint.c_str(), static_cast<int>(kHelp.size()), kHelp.data());

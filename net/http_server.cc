@@ -558,6 +558,8 @@ class HttpServer::Impl final : public httplib::Server {
       plain.Linger();
     } else if (!transport.problem().empty()) {
       LogHandshake(transport);
+      // So that the alert arrives, which says why.
+      transport.Linger();
     }
     return false;
   }

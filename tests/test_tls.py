@@ -1,0 +1,433 @@
+"""The extender port over TLS: certificates that change, clients that are known, and `sobre probe`."""
+import http.client
+import http.server
+import json
+import os
+import pathlib
+import socket
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from tests import promql
+from tests.harness import Sobre, eventually, fetch
+from tests.test_service import JSON, NODES, args
+
+BODY = json.dumps(args("fr", "de", "dark")).encode()
+CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+
+
+class Authority:
+    """A certificate authority of openssl's, and what it signs."""
+
+    def __init__(self, folder: pathlib.Path, name: str) -> None:
+        folder.mkdir()
+        self.folder, self.pem, self.key = folder, folder / "ca.pem", folder / "ca.key"
+        self._openssl(*CURVE, "-keyout", self.key, "-out", self.pem, "-subj", f"/CN={name}", "-days", "365")
+
+    @staticmethod
+    def _openssl(*arguments) -> None:
+        subprocess.run(["openssl", "req", "-x509", *map(str, arguments)], check=True, capture_output=True)
+
+    def issue(self, name: str, days: int = 30, alternatives: str = "DNS:localhost") -> tuple[pathlib.Path, pathlib.Path]:
+        """The files of a certificate and its key."""
+        pem, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        self._openssl("-CA", self.pem, "-CAkey", self.key, *CURVE, "-keyout", key, "-out", pem, "-subj", f"/CN={name}", "-days", days,
+                      "-addext", "basicConstraints=critical,CA:FALSE", "-addext", f"subjectAltName={alternatives}")
+        return pem, key
+
+    def trust(self, client=None) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.pem)
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        if client:
+            context.load_cert_chain(*client)
+        return context
+
+
+class Mount:
+    """A folder as Kubernetes mounts a Secret: its files lead over a link that is swapped."""
+
+    def __init__(self, folder: pathlib.Path, pem: pathlib.Path, key: pathlib.Path) -> None:
+        folder.mkdir()
+        self.folder, self.versions = folder, 0
+        self.swap(pem, key)
+        for name in ("tls.crt", "tls.key"):
+            (folder / name).symlink_to(pathlib.Path("..data") / name)
+
+    def swap(self, pem: pathlib.Path, key: pathlib.Path) -> None:
+        self.versions += 1
+        version = self.folder / f"..{self.versions}"
+        version.mkdir()
+        (version / "tls.crt").write_bytes(pem.read_bytes())
+        (version / "tls.key").write_bytes(key.read_bytes())
+        (self.folder / "..new").symlink_to(version.name)
+        (self.folder / "..new").rename(self.folder / "..data")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority") / "ca", "test-ca")
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("stranger") / "ca", "test-ca")
+
+
+@pytest.fixture
+def start(tmp_path, sobre_bin, authority):
+    """Starts Sobre with TLS; what is given goes to listen.tls. Its `mount` holds its certificate."""
+    running = []
+
+    def begin(config=None, shutdown_grace: str = "200ms", **tls) -> Sobre:
+        folder = tmp_path / f"sobre{len(running)}"
+        folder.mkdir()
+        (folder / "nodes.json").write_text(json.dumps(NODES))
+        mount = Mount(folder / "tls", *authority.issue("first"))
+        # Relative to the configuration file.
+        tls = {"certificate_file": "tls/tls.crt", "key_file": "tls/tls.key", "check": "50ms"} | tls
+        sobre = Sobre(folder, (config or {}) | {"listen": {"tls": tls, "shutdown_grace": shutdown_grace}}, "--nodes", folder / "nodes.json")
+        running.append(sobre)
+        sobre.url, sobre.mount = f"https://localhost:{sobre.extender_port}", mount
+        return sobre
+    yield begin
+    for sobre in running:
+        sobre.stop()
+
+
+def connect(sobre: Sobre, context: ssl.SSLContext) -> http.client.HTTPSConnection:
+    connection = http.client.HTTPSConnection("localhost", sobre.extender_port, timeout=10, context=context)
+    connection.connect()
+    return connection
+
+
+def ask(connection: http.client.HTTPConnection, verb: str = "prioritize") -> tuple[bytes, bool]:
+    """The answer, and whether the connection goes on."""
+    connection.request("POST", f"/v1/{verb}", BODY, JSON)
+    reply = connection.getresponse()
+    body = reply.read()
+    assert reply.status == 200, body
+    return body, reply.getheader("Connection", "").lower() != "close"
+
+
+def shown(sobre: Sobre, context: ssl.SSLContext) -> str:
+    """The common name of the certificate that a new connection gets."""
+    connection = connect(sobre, context)
+    subject = dict(pair[0] for pair in connection.sock.getpeercert()["subject"])
+    connection.close()
+    return subject["commonName"]
+
+
+def metric(sobre: Sobre, series: str) -> float:
+    text = fetch(sobre.status_url + "/metrics").decode()
+    return next(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(series + " "))
+
+
+def reloads(sobre: Sobre, outcome: str) -> float:
+    return metric(sobre, f'sobre_tls_reloads_total{{outcome="{outcome}"}}')
+
+
+def warnings(sobre: Sobre, what: str) -> list[str]:
+    lines = [json.loads(line) for line in sobre.process.log.read_text().splitlines()]
+    return [line["error"] for line in lines if line["level"] == "warning" and what in line["message"]]
+
+
+def test_answers_are_those_of_plain_http(start, tmp_path, authority):
+    encrypted = start()
+    (tmp_path / "nodes.json").write_text(json.dumps(NODES))
+    plain = Sobre(tmp_path, {}, "--nodes", tmp_path / "nodes.json")
+    try:
+        connection = connect(encrypted, authority.trust())
+        assert connection.sock.version() == "TLSv1.3"
+        assert connection.sock.selected_alpn_protocol() == "http/1.1"
+        for verb in ["prioritize", "filter", "prioritize"]:
+            assert ask(connection, verb) == (fetch(f"{plain.url}/v1/{verb}", "POST", BODY, JSON), True)
+    finally:
+        plain.stop()
+
+
+def test_the_status_port_stays_plain(start):
+    assert fetch(start().status_url + "/healthz") == b"ok\n"
+
+
+def test_plain_http_is_told_what_is_wrong(start):
+    with socket.create_connection(("localhost", start().extender_port), timeout=10) as client:
+        client.sendall(b"POST /v1/filter HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+        answer = client.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 ") and answer.endswith(b"\r\n\r\nThis port speaks TLS: ask by https://\n")
+
+
+def test_certificates_are_swapped_under_constant_calls_and_none_fails(start, authority):
+    sobre = start()
+    done, failed, answered = threading.Event(), [], [0, 0]
+
+    def call(kept: bool) -> None:
+        context, connection = authority.trust(), None
+        while not done.is_set():
+            try:
+                connection = connection or connect(sobre, context)
+                _, goes_on = ask(connection)
+                assert goes_on
+                answered[kept] += 1
+            except (OSError, http.client.HTTPException, AssertionError) as error:
+                failed.append(error)
+            if not kept and connection:
+                connection.close()
+                connection = None
+    threads = [threading.Thread(target=call, args=(kept,)) for kept in (False, True)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(1, 6):
+            name, before = f"certificate {number}", list(answered)
+            sobre.mount.swap(*authority.issue(name))
+            eventually(lambda: shown(sobre, authority.trust()) == name, f"{name} is shown")
+            eventually(lambda: all(now > then for now, then in zip(answered, before)), "calls go on")
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+    assert (reloads(sobre, "done"), reloads(sobre, "failed")) == (5, 0)
+
+
+def test_what_cannot_be_used_is_told_once_and_what_works_is_kept(start, authority):
+    sobre = start()
+    kept = connect(sobre, authority.trust())
+    (pem, _), (_, other_key) = authority.issue("mine"), authority.issue("other")
+    sobre.mount.swap(pem, other_key)
+    eventually(lambda: reloads(sobre, "failed") == 1, "the change is counted")
+    assert shown(sobre, authority.trust()) == "first"
+    ask(kept)
+    (sobre.mount.folder / "..data").unlink()
+    eventually(lambda: reloads(sobre, "failed") == 2, "the change is counted")
+    assert shown(sobre, authority.trust()) == "first"
+    first, second = warnings(sobre, "cannot be used")
+    assert "is not the key of the first certificate" in first and str(sobre.mount.folder) in first
+    assert "certificate_file" in second and "cannot be read" in second
+    sobre.mount.swap(*authority.issue("repaired"))
+    eventually(lambda: shown(sobre, authority.trust()) == "repaired", "the repaired certificate is shown")
+    assert (reloads(sobre, "done"), reloads(sobre, "failed")) == (1, 2)
+
+
+def test_the_ends_of_its_certificates_are_those_in_use(start, authority):
+    sobre = start(client_ca_file=str(authority.pem))
+    end = 'sobre_certificate_expiry_timestamp_seconds{{use="extender_{}",server=""}}'.format
+    server, client_ca = metric(sobre, end("server")), metric(sobre, end("client_ca"))
+    assert client_ca - server == pytest.approx((365 - 30) * 86400, abs=3600)
+    sobre.mount.swap(*authority.issue("longer", days=90))
+    eventually(lambda: reloads(sobre, "done") == 1, "the change is counted")
+    assert metric(sobre, end("server")) - server == pytest.approx(60 * 86400, abs=3600)
+    assert metric(sobre, end("client_ca")) == client_ca
+
+
+def test_its_metric_has_the_labels_that_are_documented(start):
+    _, labels = promql.exposed(fetch(start().status_url + "/metrics").decode())
+    assert promql.documented()["sobre_tls_reloads_total"] == ("counter", labels["sobre_tls_reloads_total"])
+
+
+def refused(sobre: Sobre, context: ssl.SSLContext) -> str:
+    """Why a call failed, as the client sees it."""
+    with pytest.raises(OSError) as error:
+        ask(connect(sobre, context))
+    return str(error.value)
+
+
+def test_only_clients_that_are_known_are_answered(start, authority, stranger):
+    sobre = start(client_ca_file=str(authority.pem), client_names=["kube-scheduler", "scheduler.example"])
+    for client in [authority.issue("kube-scheduler"), authority.issue("x", alternatives="DNS:scheduler.example")]:
+        ask(connect(sobre, authority.trust(client)))
+    assert "certificate required" in refused(sobre, authority.trust()).lower().replace("_", " ")
+    assert "unknown ca" in refused(sobre, authority.trust(stranger.issue("kube-scheduler"))).lower().replace("_", " ")
+    assert "alert" in refused(sobre, authority.trust(authority.issue("somebody"))).lower()
+    # The first in a minute, of as many as there are.
+    assert warnings(sobre, "TLS handshake failed") == ["peer did not return a certificate"]
+
+
+@pytest.mark.parametrize("tls, said", [
+    ({"key_file": "tls/none"}, "listen.tls: key_file {folder}/tls/none: cannot be read"),
+    ({"certificate_file": "tls/tls.key"}, "listen.tls: certificate_file {folder}/tls/tls.key: holds no certificate"),
+    ({"key_file": "tls/tls.crt"}, "listen.tls: key_file {folder}/tls/tls.crt: holds no private key"),
+    ({"key_file": "other.key"}, "listen.tls: key_file {folder}/other.key: is not the key of the first certificate"),
+    ({"client_ca_file": "nodes.json"}, "listen.tls: client_ca_file {folder}/nodes.json: holds no certificate"),
+    ({"client_names": ["x"]}, "sobre.yaml:6: listen.tls: client_names: also needs client_ca_file"),
+    ({"key_file": ""}, "sobre.yaml:6: listen.tls: certificate_file and key_file are both needed"),
+    ({"client_name": "x"}, "unknown key 'listen.tls.client_name'; did you mean 'client_names'?"),
+])
+def test_bad_files_are_an_error_at_the_start(tmp_path, sobre_bin, authority, tls, said):
+    Mount(tmp_path / "tls", *authority.issue("first"))
+    (tmp_path / "other.key").write_bytes(authority.issue("other")[1].read_bytes())
+    (tmp_path / "nodes.json").write_text(json.dumps(NODES))
+    listen = {"extender": "127.0.0.1:0", "status": "127.0.0.1:0",
+              "tls": {"certificate_file": "tls/tls.crt", "key_file": "tls/tls.key"} | tls}
+    (tmp_path / "sobre.yaml").write_text("# Lines\n# before\nlisten:\n  status: 127.0.0.1:0\n  extender: 127.0.0.1:0\n"
+                                         f"  tls: {json.dumps(listen['tls'])}\n")
+    done = subprocess.run([sobre_bin, "serve", "--config", tmp_path / "sobre.yaml", "--nodes", tmp_path / "nodes.json"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert said.format(folder=tmp_path) in done.stderr
+
+
+def test_no_call_fails_while_a_replica_stops(start, authority):
+    """As kube-scheduler behind a Service: connections are kept until an answer closes them, and new ones go to who is left."""
+    leaving, staying = start(shutdown_grace="3s"), start()
+    targets, failed, moved, done = [leaving], [], [], threading.Event()
+    answered = [0] * 4
+
+    def call(index: int, pause: float) -> None:
+        context, connection = authority.trust(), None
+        while not done.wait(pause):
+            try:
+                if not connection:
+                    target = targets[0]
+                    connection = connect(target, context)
+                _, goes_on = ask(connection)
+                answered[index] += 1
+                if not goes_on:
+                    moved.append(index)
+                    connection.close()
+                    connection = None
+            except (OSError, http.client.HTTPException) as error:
+                failed.append((index, error))
+                return
+    # Two that are busy, and two that are idle most of the time: each asks at least once while answers still go out.
+    threads = [threading.Thread(target=call, args=(i, pause)) for i, pause in enumerate([0, 0.001, 0.3, 0.7])]
+    for thread in threads:
+        thread.start()
+    try:
+        eventually(lambda: all(answered), "everybody is connected")
+        targets[0] = staying
+        assert leaving.stop() == 0
+        before = list(answered)
+        eventually(lambda: all(now > then for now, then in zip(answered, before)), "the other replica answers")
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+    assert set(moved) == {0, 1, 2, 3}
+
+
+def probe(sobre_bin: str, *arguments) -> subprocess.CompletedProcess:
+    return subprocess.run([sobre_bin, "probe", *map(str, arguments)], capture_output=True, text=True, timeout=60)
+
+
+def test_the_probe_sees_that_all_is_well_and_leaves_nothing(start, sobre_bin, authority, tmp_path):
+    sobre = start({"records": {"directory": str(tmp_path / "records")}}, client_ca_file=str(authority.pem), client_names=["prober"])
+    pem, key = authority.issue("prober")
+    done = probe(sobre_bin, "--extender", sobre.url + "/", "--ca", authority.pem, "--certificate", pem, "--key", key,
+                 "--status", sobre.status_url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split(":")[0].split() for line in lines[:4]] == [["ok", about] for about in ("prioritize", "filter", "readyz", "version")]
+    assert "2 nodes scored" in lines[0] and "2 of 2 nodes kept" in lines[1]
+    ask(connect(sobre, authority.trust((pem, key))))
+    eventually(lambda: metric(sobre, 'sobre_records_written_total{kind="decision"}') == 1, "what is asked in earnest is on record")
+    listed = json.loads(fetch(sobre.status_url + "/api/v1/decisions"))
+    assert "sobre-probe" not in json.dumps(listed) and '"p"' in json.dumps(listed)
+
+
+def test_the_probe_says_what_is_wrong_and_what_to_do(start, sobre_bin, authority, stranger, tmp_path):
+    sobre = start(client_ca_file=str(authority.pem), client_names=["prober"])
+    mine, other, foreign = authority.issue("prober"), authority.issue("other"), stranger.issue("prober")
+
+    def fails(extender: str, ca: Authority | None = authority, client=None, status: str | None = None) -> str:
+        options = (["--ca", ca.pem] if ca else []) + (["--certificate", client[0], "--key", client[1]] if client else []) \
+            + (["--status", status] if status else [])
+        done = probe(sobre_bin, "--extender", extender, *options)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return done.stdout
+    assert "-> show a client certificate: --certificate FILE --key FILE" in fails(sobre.url)
+    for client in (other, foreign):
+        assert "-> show a certificate for clients that listen.tls.client_ca_file signed" in fails(sobre.url, client=client)
+    assert "-> give the authority that signed the port's certificate: --ca FILE" in fails(sobre.url, None, mine)
+    assert "-> give by --ca the authority that signed" in fails(sobre.url, stranger, mine)
+    by_address = sobre.url.replace("localhost", "127.0.0.1")
+    assert "-> use a host name that the certificate has" in fails(by_address, client=mine)
+    assert "-> say https://" in fails(sobre.url.replace("https", "http"))
+    assert "-> the port speaks plain HTTP: say http://" in fails(sobre.status_url.replace("http:", "https:"))
+    assert "-> check that this is Sobre's extender port" in fails(sobre.status_url)
+    assert "-> check the host name, and DNS" in fails("https://nowhere.invalid:1")
+    sobre.stop()
+    assert "-> check that Sobre runs" in fails(sobre.url, status=sobre.status_url)
+
+
+class Impostor:
+    """Answers each POST with what the test says."""
+
+    def __init__(self) -> None:
+        self.answers = {}
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                body = outer.answers[self.path.rsplit("/", 1)[1]].encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments) -> None:
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def impostor():
+    impostor = Impostor()
+    yield impostor
+    impostor.stop()
+
+
+NODE_A, NODE_B = "sobre-probe-1", "sobre-probe-2"
+SCORED = json.dumps([{"Host": NODE_A, "Score": 0}, {"Host": NODE_B, "Score": 10}])
+KEPT = json.dumps({"NodeNames": [NODE_A, NODE_B], "Error": ""})
+
+
+@pytest.mark.parametrize("scored, kept, said", [
+    (SCORED, KEPT, None),
+    (SCORED, json.dumps({"NodeNames": [NODE_A], "FailedNodes": {NODE_B: "why"}}), None),
+    (SCORED, json.dumps({"NodeNames": None, "Error": "not known"}), None),
+    ("ok", KEPT, "the answer is no JSON"),
+    (json.dumps({"hosts": []}), KEPT, "the answer is no JSON array"),
+    (json.dumps([{"Host": NODE_A, "Score": 0}]), KEPT, "scores 1 nodes of 2"),
+    (SCORED.replace(NODE_B, NODE_A), KEPT, "does not name the nodes that were asked about"),
+    (SCORED.replace("10", "11"), KEPT, "no whole number from 0 to 10"),
+    (SCORED.replace("10", "0.5"), KEPT, "no whole number from 0 to 10"),
+    (SCORED, "[]", "has no list NodeNames"),
+    (SCORED, json.dumps({"NodeNames": [NODE_A, "other"]}), "names a node that was not asked about"),
+    (SCORED, json.dumps({"NodeNames": [NODE_A]}), "judges 1 nodes of 2"),
+])
+def test_the_probe_judges_the_form_of_answers(impostor, sobre_bin, scored, kept, said):
+    impostor.answers = {"prioritize": scored, "filter": kept}
+    done = probe(sobre_bin, "--extender", impostor.url)
+    assert done.returncode == (1 if said else 0), done.stdout
+    assert (said or "ok       filter") in done.stdout
+
+
+@pytest.mark.parametrize("arguments, said", [
+    ([], "--extender URL is required"),
+    (["--extender", "localhost:1"], "--extender: expected http:// or https://"),
+    (["--extender", "http://x", "--status", "x"], "--status: expected http:// or https://"),
+    (["--extender", "https://x", "--key", os.devnull], "--certificate and --key go together"),
+    (["--extender", "https://x", "--ca", "/nowhere"], "--ca: /nowhere: cannot be read"),
+    (["--extender", "https://x", "--ca", os.devnull], f"--ca: {os.devnull}: is no PEM file"),
+])
+def test_the_probe_says_how_it_is_used(sobre_bin, arguments, said):
+    done = probe(sobre_bin, *arguments)
+    assert done.returncode == 2 and said in done.stderr and done.stdout == ""
+
+
+def test_the_probe_is_in_the_help(sobre_bin):
+    assert "\n  probe " in subprocess.run([sobre_bin, "--help"], capture_output=True, text=True).stdout
+    done = probe(sobre_bin, "--help")
+    assert done.returncode == 0 and done.stdout.startswith("usage: sobre probe --extender URL")
