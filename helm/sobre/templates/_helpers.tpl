@@ -243,3 +243,24 @@ profiles:
 extenders:
   {{- include "sobre.extenders" . | nindent 2 }}
 {{- end -}}
+
+{{/* The version of MutatingAdmissionPolicy that the API server has; empty: none. */}}
+{{- define "sobre.mutatingPolicies" -}}
+{{- range list "admissionregistration.k8s.io/v1" "admissionregistration.k8s.io/v1beta1" -}}
+{{- if $.Capabilities.APIVersions.Has (printf "%s/MutatingAdmissionPolicy" .) }}{{ . }}{{ break }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Why the values do not go together, or nothing. */}}
+{{- define "sobre.mistake" -}}
+{{- $v := .Values -}}
+{{- if and (eq $v.tls.mode "off") $v.tls.mutual -}}tls.mutual needs certificates: set tls.mode to self-signed, cert-manager or secret.
+{{- else if and (eq $v.tls.mode "secret") (not $v.tls.secret.server) -}}tls.mode is secret: say in tls.secret.server which Secret holds tls.crt, tls.key and ca.crt.
+{{- else if and (eq $v.tls.mode "secret") $v.tls.mutual (not $v.tls.secret.client) -}}tls.mutual with tls.mode secret: say in tls.secret.client which Secret holds kube-scheduler's tls.crt, tls.key and ca.crt.
+{{- else if and $v.monitoring.serviceMonitor.enabled $v.monitoring.podMonitor.enabled -}}monitoring: serviceMonitor or podMonitor, not both, or all is counted twice.
+{{- else if and $v.records.postgres.url (not $v.records.enabled) -}}records.postgres.url is set, but records.enabled is not.
+{{- else if and $v.config.budgets (not $v.records.enabled) -}}config.budgets are held against what is accounted for: they need records.enabled.
+{{- else if le (int $v.extender.terminationGracePeriodSeconds) (add (int $v.extender.shutdownGraceSeconds) 30 | int) -}}extender.terminationGracePeriodSeconds must be over extender.shutdownGraceSeconds + 30, the time for a request that has begun.
+{{- else if regexMatch "(^|,)(default-scheduler)$" $v.scheduler.name -}}scheduler.name is that of the cluster's default scheduler, which must go on placing Sobre itself.
+{{- end -}}
+{{- end -}}
