@@ -40,6 +40,31 @@ policy: {objective: priced, cost_tolerance_percent: 5, carbon_price_eur_per_tonn
   EXPECT_DOUBLE_EQ(config->policy.cost_tolerance.value(), 0.05);
 }
 
+TEST(Config, ReadsHowTheExtenderPortSpeaksTls) {
+  EXPECT_FALSE(ParseConfig("listen: {tls: }", "sobre.yaml")->listen.tls);
+  const auto config = ParseConfig(R"(
+listen:
+  tls: {certificate_file: /c, key_file: /k, client_ca_file: /ca, client_names: [a, b], check: 1m}
+)",
+                                  "sobre.yaml");
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  const auto& tls = config->listen.tls;
+  ASSERT_TRUE(tls);
+  EXPECT_EQ(tls->certificate_file + tls->key_file + tls->client_ca_file, "/c/k/ca");
+  EXPECT_THAT(tls->client_names, ::testing::ElementsAre("a", "b"));
+  EXPECT_EQ(tls->check, std::chrono::minutes(1));
+}
+
+// It was meant to be encrypted.
+TEST(Config, AnIncompleteTlsSectionIsNeverPlainHttp) {
+  for (const char* tls : {"{}", "{certificate_file: /c}", "{key_file: /k}",
+                          "{certificate_file: /c, key_file: /k, client_names: [a]}"}) {
+    const auto config = ParseConfig("listen:\n  tls: " + std::string(tls), "sobre.yaml");
+    ASSERT_FALSE(config.ok()) << tls;
+    EXPECT_THAT(config.status().message(), HasSubstr("sobre.yaml:2: listen.tls: "));
+  }
+}
+
 TEST(Config, ReadsSeveralServersWithTheirCredentialsAndPresets) {
   const auto config = ParseConfig(R"(
 prometheus:

@@ -70,5 +70,14 @@ TEST(Metrics, CertificatesAreLookedUpAtEachPage) {
   EXPECT_THAT(TextOf({}, metrics), Not(HasSubstr("timestamp_seconds{use")));
 }
 
+TEST(Metrics, ReloadsOfCertificatesAreToldWhereThereIsTls) {
+  Metrics metrics;
+  EXPECT_THAT(TextOf({}, metrics), Not(HasSubstr("sobre_tls_reloads_total{")));
+  metrics.WatchTls([] { return ServerTls::Reloads{.done = 3, .failed = 2}; });
+  const std::string text = TextOf({}, metrics);
+  EXPECT_THAT(text, HasSubstr(R"(sobre_tls_reloads_total{outcome="done"} 3)"));
+  EXPECT_THAT(text, HasSubstr(R"(sobre_tls_reloads_total{outcome="failed"} 2)"));
+}
+
 }  // namespace
 }  // namespace sobre

@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/err.h>
 #include <unistd.h>
 
 #include "net/http_server.h"
@@ -62,6 +63,16 @@ class ServerTlsTest : public ::testing::Test {
   }
   [[nodiscard]] ClientTls Trusting(TestCertificate own = {}) const {
     return {.ca_pem = authority_.pem(), .own = std::move(own)};
+  }
+  // Why a new client is refused, as it sees it.
+  [[nodiscard]] std::string WhyRefused(const ClientTls& tls) const {
+    RawClient client(server_->port(), tls);
+    ERR_clear_error();
+    // What it is still sending is read off: its sending must not fail before it reads why.
+    EXPECT_TRUE(client.Send(std::string(1'000'000, 'x')));
+    EXPECT_EQ(client.Answer(), "");
+    const char* const reason = ERR_reason_error_string(ERR_peek_error());
+    return reason == nullptr ? "" : reason;
   }
   // What a new client is answered; nothing where it is refused.
   [[nodiscard]] std::string Ask(const ClientTls& tls) const {
@@ -151,6 +162,8 @@ TEST_F(ServerTlsTest, KnowsItsClients) {
   Serve(options);
   EXPECT_THAT(Ask(Trusting(authority_.Issue("anybody"))), HasSubstr("hello"));
   EXPECT_EQ(Ask(Trusting()), "");
+  for (int i = 0; i < 10; ++i)
+    ASSERT_THAT(WhyRefused(Trusting()), HasSubstr("certificate required"));
   // Named as ours is, and signed by another.
   EXPECT_EQ(Ask(Trusting(TestAuthority("ca").Issue("anybody"))), "");
 }
@@ -206,6 +219,9 @@ TEST_F(ServerTlsTest, KeepsWhatWorksWhereAChangeDoesNot) {
   };
   const TestCertificate second = authority_.Issue("second");
   Write("data/key.pem", second.key_pem);
+  WaitForReloads(0, 1);
+  // Told once, however often it is looked at.
+  std::this_thread::sleep_for(10 * Options().check);
   WaitForReloads(0, 1);
   expect_first();
   Write("data/cert.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
