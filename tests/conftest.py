@@ -18,6 +18,11 @@ def sobre_bin() -> str:
     return _from_environment("SOBRE_BIN")
 
 
+@pytest.fixture(scope="session")
+def tools() -> pathlib.Path:
+    return pathlib.Path(_from_environment("SOBRE_TOOLS"))
+
+
 @pytest.fixture(scope="module")
 def control_plane(tmp_path_factory):
     binaries = pathlib.Path(_from_environment("SOBRE_CONTROL_PLANE"))
