@@ -124,3 +124,19 @@ def test_values_are_documented(tmp_path):
         return
     readme.write_text(before)
     assert after == before, "helm/sobre/README.md differs; ./run golden writes it anew"
+
+
+def test_files_without_helm_say_the_same(tmp_path):
+    """deploy/ is for who does not use Helm: the same policies, and the same extenders but for their addresses."""
+    found = chart.objects(chart.render({}, tmp_path).stdout)
+    plain = chart.objects((ROOT / "deploy" / "admission-policies.yaml").read_text())
+    assert {(o["kind"], o["metadata"]["name"]) for o in plain} == {(o["kind"], o["metadata"]["name"]) for o in found if "AdmissionPolicy" in o["kind"]}
+    for policy in plain:
+        rendered = chart.pick(found, policy["kind"], policy["metadata"]["name"])["spec"]
+        rendered.get("matchResources", {}).get("namespaceSelector", {}).pop("matchExpressions", None)
+        assert rendered == policy["spec"], policy["metadata"]["name"]
+    scheduler = yaml.safe_load((ROOT / "deploy" / "kube-scheduler-config.yaml").read_text())
+    rendered = yaml.safe_load(chart.pick(found, "ConfigMap", "sobre-scheduler")["data"]["scheduler.yaml"])
+    assert rendered["profiles"] == scheduler["profiles"]
+    for ours, theirs in zip(rendered["extenders"], scheduler["extenders"], strict=True):
+        assert {k: v for k, v in ours.items() if k not in ("urlPrefix", "enableHTTPS", "tlsConfig")} == {k: v for k, v in theirs.items() if k != "urlPrefix"}
