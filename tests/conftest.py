@@ -4,6 +4,7 @@ import pathlib
 import pytest
 
 from tests.harness import ControlPlane, Exporter, Postgres, Prometheus
+from tests.minicluster import Image, MiniCluster
 
 
 def _from_environment(name: str) -> str:
@@ -29,6 +30,31 @@ def control_plane(tmp_path_factory):
     plane = ControlPlane(tmp_path_factory.mktemp("control-plane"), binaries)
     yield plane
     plane.stop()
+
+
+@pytest.fixture(scope="session")
+def control_planes() -> dict[str, pathlib.Path]:
+    """The folders of all versions that are tested, by minor version ("1.36")."""
+    folders = [pathlib.Path(f) for f in _from_environment("SOBRE_CONTROL_PLANES").split(":")]
+    return {f.name.split("-")[1].removeprefix("v").rpartition(".")[0]: f for f in folders}
+
+
+@pytest.fixture
+def make_cluster(tmp_path, sobre_bin, tools, control_planes):
+    """make_cluster(version="1.36", **what MiniCluster takes): a cluster that knows the chart's images; stopped after the test."""
+    clusters = []
+
+    def make(version: str = "1.36", images=None, **more) -> MiniCluster:
+        binaries, folder = control_planes[version], tmp_path / f"cluster-{len(clusters)}"
+        folder.mkdir()
+        known = {"sobre": Image(["/usr/bin/sobre"], files={"/usr/bin/sobre": pathlib.Path(sobre_bin)}),
+                 "registry.k8s.io/kube-scheduler": Image(files={"/usr/local/bin/kube-scheduler": binaries / "kube-scheduler"})}
+        clusters.append(MiniCluster(folder, binaries, known | (images or {}), tools=tools, **more))
+        return clusters[-1]
+
+    yield make
+    for cluster in clusters:
+        cluster.stop()
 
 
 @pytest.fixture(scope="module")

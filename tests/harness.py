@@ -79,7 +79,7 @@ class Process:
         return self.log.read_text(errors="replace")[-3000:]
 
 
-def _trusting() -> ssl.SSLContext:
+def trusting() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -89,17 +89,22 @@ def _trusting() -> ssl.SSLContext:
 def fetch(url: str, method: str = "GET", body=None, headers=None, timeout: float = 10.0) -> bytes:
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
-    with urllib.request.urlopen(request, timeout=timeout, context=_trusting() if url.startswith("https") else None) as reply:
+    with urllib.request.urlopen(request, timeout=timeout, context=trusting() if url.startswith("https") else None) as reply:
         return reply.read()
 
 
 class ControlPlane:
     """etcd and kube-apiserver; kube-scheduler by start_scheduler()."""
 
-    def __init__(self, folder: pathlib.Path, binaries: pathlib.Path) -> None:
+    # No controller runs that would make service accounts, or take the not-ready taint off a node.
+    api_arguments = ["--disable-admission-plugins=ServiceAccount,TaintNodesByCondition"]
+    users = {TOKEN: "admin"}  # name by token; all may do everything, but for those named system:…
+
+    def __init__(self, folder: pathlib.Path, binaries: pathlib.Path, address: str = "127.0.0.1") -> None:
         self.folder, self.binaries, self.processes = folder, binaries, []
-        etcd_client, etcd_peer, api, self.scheduler_port = free_ports(4)
-        self.url, self.api_port = f"https://127.0.0.1:{api}", api
+        etcd_client, etcd_peer, api = free_ports(3)
+        self.address, self.api_port, self.url = address, api, f"https://{address}:{api}"
+        self.certificate_authority = folder / "certs" / "apiserver.crt"
         self.kept = threading.local()
         self.scheduler = None
         try:
@@ -117,33 +122,35 @@ class ControlPlane:
                  f"--initial-advertise-peer-urls=http://127.0.0.1:{etcd_peer}",
                  f"--initial-cluster=default=http://127.0.0.1:{etcd_peer}")
         subprocess.run(["openssl", "genrsa", "-out", f / "sa.key", "2048"], check=True, capture_output=True)
-        (f / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n')
+        (f / "tokens.csv").write_text("".join(f'{token},{name},{name},"{"" if name.startswith("system:") else "system:masters"}"\n'
+                                              for token, name in self.users.items()))
         self.api = self.run(
-            "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{etcd_client}", "--bind-address=127.0.0.1",
+            "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{etcd_client}", f"--bind-address={self.address}",
             f"--secure-port={api}", f"--cert-dir={f / 'certs'}", f"--token-auth-file={f / 'tokens.csv'}",
             f"--service-account-key-file={f / 'sa.key'}", f"--service-account-signing-key-file={f / 'sa.key'}",
-            "--service-account-issuer=https://kubernetes.default.svc", "--authorization-mode=RBAC",
-            # No controller runs that would make service accounts, or take the not-ready taint off a node.
-            "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition")
+            "--service-account-issuer=https://kubernetes.default.svc", "--authorization-mode=RBAC", *self.api_arguments)
         eventually(lambda: self.call("GET", "/readyz", raw=True) == b"ok", "kube-apiserver ready", 60)
-        self.kubeconfig = f / "kubeconfig"
-        self.kubeconfig.write_text(yaml.safe_dump({
+        self.kubeconfig = self.make_kubeconfig("kubeconfig", TOKEN)
+
+    def make_kubeconfig(self, name: str, token: str) -> pathlib.Path:
+        path = self.folder / name
+        path.write_text(yaml.safe_dump({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{"name": "test", "cluster": {"server": self.url,
-                                                      "certificate-authority": str(f / "certs" / "apiserver.crt")}}],
-            "users": [{"name": "admin", "user": {"token": TOKEN}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}]}))
+            "clusters": [{"name": "test", "cluster": {"server": self.url, "certificate-authority": str(self.certificate_authority)}}],
+            "users": [{"name": "user", "user": {"token": token}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "user"}}]}))
+        return path
 
     def run(self, program: str, *arguments) -> Process:
         process = Process(self.folder / f"{program}.log", self.binaries / program, *arguments)
         self.processes.append(process)
         return process
 
-    def call(self, method: str, path: str, body=None, raw: bool = False, content_type: str = "application/json"):
+    def call(self, method: str, path: str, body=None, raw: bool = False, content_type: str = "application/json", token: str = TOKEN):
         """One API call on this thread's kept connection; an error's status and message as an OSError."""
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": content_type}
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": content_type}
         if not hasattr(self.kept, "connection"):
-            self.kept.connection = http.client.HTTPSConnection("127.0.0.1", self.api_port, timeout=30, context=_trusting())
+            self.kept.connection = http.client.HTTPSConnection(self.address, self.api_port, timeout=30, context=trusting())
         try:
             self.kept.connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = self.kept.connection.getresponse()
