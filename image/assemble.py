@@ -1,6 +1,6 @@
 """The image's root, and its SBOM: the program, what it links, and nothing to log in to.
 
-usage: assemble.py BINARY VERSION OUT   on the Debian on which the binary was built; writes OUT/root and OUT/sobre.spdx.json
+usage: assemble.py BINARIES VERSION OUT   on the Debian on which the binaries were built; writes OUT/root and OUT/sobre.spdx.json
 """
 import base64
 import datetime
@@ -95,6 +95,7 @@ class Package:
         self.version, self.architecture, self.source, self.source_version, self.summary = \
             output("dpkg-query", "-W", "-f", fields + "\n", name).splitlines()[0].split("\t")
         self.status = output("dpkg-query", "-s", name)
+        self.checksums = pathlib.Path(output("dpkg-query", "--control-path", name, "md5sums").strip()).read_text()
         self.copyright = f"/usr/share/doc/{name}/copyright"
 
     def purl(self, release: dict[str, str]) -> str:
@@ -163,7 +164,7 @@ def sbom(binary: pathlib.Path, version: str, packages: dict[str, Package], edges
                              "creators": ["Organization: The Sobre authors", "Tool: sobre/image/assemble.py"]}} | contents
 
 
-def assemble(built: pathlib.Path, version: str, out: pathlib.Path) -> None:
+def assemble(binaries: pathlib.Path, version: str, out: pathlib.Path) -> None:
     root = Root(out / "root")
     shutil.rmtree(root.folder, ignore_errors=True)
     for folder in ("dev", "proc", "sys", "tmp", "var/lib/sobre", "etc", "usr/bin"):
@@ -172,7 +173,7 @@ def assemble(built: pathlib.Path, version: str, out: pathlib.Path) -> None:
     root.write("/etc/group", GROUPS)
     root.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
 
-    binary = root.path("/usr/bin/sobre")
+    built, binary = binaries / "sobre", root.path("/usr/bin/sobre")
     subprocess.run(["strip", "-o", binary, built], check=True)
     libraries = linked_files(built)
     for path in libraries.values():
@@ -192,6 +193,7 @@ def assemble(built: pathlib.Path, version: str, out: pathlib.Path) -> None:
         root.copy(package.copyright)
         # As in other images without a package manager: scanners look here.
         root.write(f"/var/lib/dpkg/status.d/{package.name}", package.status)
+        root.write(f"/var/lib/dpkg/status.d/{package.name}.md5sums", package.checksums)
 
     for licence in pathlib.Path("/usr/share/common-licenses").iterdir():
         root.copy(str(licence))  # the copyright files name them
@@ -199,6 +201,8 @@ def assemble(built: pathlib.Path, version: str, out: pathlib.Path) -> None:
         shutil.copyfile(CHECKOUT / name, root.path(f"/usr/share/doc/sobre/{name}"))
     for path in page_packages():
         shutil.copyfile(CHECKOUT / "web" / path / "LICENSE", root.path(f"/usr/share/doc/sobre/{page_name(path)}/LICENSE"))
+    # One hash over thousands of decisions: every architecture and distribution has to come to the same.
+    root.write("/usr/share/doc/sobre/decisions.digest", output(binaries / "decide_digest"))
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', pathlib.Path("/etc/os-release").read_text(), re.MULTILINE))
     text = json.dumps(sbom(binary, version, packages, edges, release), indent=1) + "\n"
     root.write("/usr/share/sbom/sobre.spdx.json", text)
