@@ -211,7 +211,8 @@ def test_it_decides_what_the_hosts_build_decides_to_the_byte(root, tmp_path, sob
         image = run_in(root, tmp_path, PROGRAM, "score", *arguments, *form)
         assert (image.returncode, image.stdout) == (0, host.stdout), image.stderr
     (tmp_path / "records").write_text(host.stdout)
-    assert run_in(root, tmp_path, PROGRAM, "verify", "--in", tmp_path / "records").stdout == "1 record made again: all agree\n"
+    again = run_in(root, tmp_path, PROGRAM, "verify", "--in", tmp_path / "records", "--config", tmp_path / "config.json")
+    assert again.stdout == "1 records made again: all agree\n", again.stderr
 
 
 def test_thousands_of_decisions_are_the_hosts(root):
@@ -233,7 +234,7 @@ def test_it_serves_over_tls_with_no_right_but_its_own_files(root, start, authori
     scores, kept = ask(connect(sobre, authority.trust()))
     assert {"fr", "de"} <= {score["Host"] for score in json.loads(scores)} and kept
     page = fetch(sobre.status_url + "/").decode()
-    assert "<html" in page and fetch(sobre.status_url + "/app.js")
+    assert "<html" in page and fetch(sobre.status_url + "/assets/app.js")
     eventually(lambda: json.loads(fetch(sobre.status_url + "/api/v1/decisions")), "the decision is told")
     assert sobre.stop() == 0
     assert (tmp_path / "records" / "records.db").stat().st_uid == USER
