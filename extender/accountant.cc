@@ -15,6 +15,22 @@ constexpr Duration kPatience = std::chrono::minutes(2);
 constexpr Duration kBetweenFolds = std::chrono::hours(1);
 constexpr Duration kBetweenBudgets = std::chrono::minutes(5);
 
+// A decision is on the record of the replica that made it: no other can compare.
+std::vector<UsageRow> ComparedOnly(const std::vector<UsageRow>& rows) {
+  std::vector<UsageRow> compared;
+  for (const UsageRow& row : rows) {
+    if (row.compared_g == 0 && row.compared_eur == 0) continue;
+    UsageRow& one = compared.emplace_back();
+    one.namespace_name = row.namespace_name;
+    one.pod_hours = row.pod_hours;
+    one.compared_g = row.compared_g;
+    one.compared_eur = row.compared_eur;
+    one.mean_candidate_g = row.mean_candidate_g;
+    one.mean_candidate_eur = row.mean_candidate_eur;
+  }
+  return compared;
+}
+
 }  // namespace
 
 Bookkeeper::Bookkeeper(Options options, std::unique_ptr<UsageSink> sink,
@@ -37,10 +53,15 @@ bool Bookkeeper::IsComplete(const WorldState& state, Timestamp now) {
 void Bookkeeper::Tick(const WorldState& state, Timestamp now) {
   complete_ = complete_ || IsComplete(state, now);
   if (complete_ && status_.holds) accumulator_.Tick(state, now);
+  UpdateTells();
   status_.running.reset();
-  if (complete_ && status_.holds) status_.running = accumulator_.running();
+  if (complete_ && status_.tells) status_.running = accumulator_.running();
   status_.gap = accumulator_.gap();
   status_.dropped = accumulator_.dropped();
+}
+
+void Bookkeeper::UpdateTells() {
+  status_.tells = status_.holds && (!options_.leads || options_.leads());
 }
 
 void Bookkeeper::Sync(Timestamp now) {
@@ -53,6 +74,7 @@ void Bookkeeper::Sync(Timestamp now) {
       Worked(sink_->Fold(now));
     }
   }
+  UpdateTells();
   if (!options_.budgets.empty() && IsDue(judged_, kBetweenBudgets, now)) JudgeTheBudgets(now);
 }
 
@@ -123,6 +145,11 @@ bool Bookkeeper::SendUnsent() {
 }
 
 void Bookkeeper::Count(const UsageAccumulator::Batch& batch) {
+  if (!status_.tells) {
+    status_.by_namespace.Add(
+        ComparedOnly(batch.rows), [](const UsageRow& row) { return row.namespace_name; }, batch.to);
+    return;
+  }
   status_.by_namespace.Add(
       batch.rows, [](const UsageRow& row) { return row.namespace_name; }, batch.to);
   status_.by_workload.Add(
@@ -148,7 +175,7 @@ void Bookkeeper::JudgeTheBudgets(Timestamp now) {
   use_.insert(use_.end(), use->begin(), use->end());
   status_.budgets = JudgeBudgets(options_.budgets, use_, through);
   for (const std::string& sentence : alarm_.NewSince(status_.budgets)) {
-    if (status_.holds) Log(LogLevel::kWarning, "budget: " + sentence);
+    if (status_.tells) Log(LogLevel::kWarning, "budget: " + sentence);
   }
 }
 

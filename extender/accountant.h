@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,14 +26,15 @@ inline constexpr std::size_t kOwnModels = 50;
 // What accounting tells of itself; counters are of this process.
 struct AccountingStatus {
   bool holds = false;                // this replica accounts
+  bool tells = false;                // and what it accounts for is counted below
   std::optional<Timestamp> through;  // up to here usage is in the database
   Duration gap{0};
   std::uint64_t dropped = 0;
-  // What this replica wrote.
+  // What this replica wrote, and no other tells.
   TotalsByName by_namespace{kOwnNamespaces};
   TotalsByName by_workload{kOwnWorkloads};  // "namespace/workload"
   TotalsByName by_model{kOwnModels};
-  // What runs now; nothing where another replica accounts.
+  // What runs now; nothing where another replica tells it.
   std::optional<UsageAccumulator::Running> running;
   std::vector<BudgetReport> budgets;
   std::string problem;  // why the database cannot be used; empty: it can
@@ -50,6 +52,9 @@ class Bookkeeper {
     Duration take_over = std::chrono::minutes(3);
     UsageAccumulator::Options accumulator;
     std::vector<Budget> budgets;
+    // Where replicas share no database each accounts for everything: whether this is the one that
+    // tells of it, so that the sum over replicas is right. Nothing: who accounts tells.
+    std::function<bool()> leads;
   };
   Bookkeeper(Options options, std::unique_ptr<UsageSink> sink, Counterfactuals counterfactuals);
 
@@ -62,6 +67,7 @@ class Bookkeeper {
   [[nodiscard]] const AccountingStatus& status() const { return status_; }
 
  private:
+  void UpdateTells();
   [[nodiscard]] bool IsComplete(const WorldState& state, Timestamp now);
   void TryToHold(Timestamp now);
   // False where it could not be written.

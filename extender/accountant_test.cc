@@ -1,5 +1,8 @@
 #include "extender/accountant.h"
 
+#include <array>
+#include <deque>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +14,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -241,6 +245,62 @@ TEST_F(BookkeeperTest, CountersAreBoundedByNamespace) {
   EXPECT_THAT(text, HasSubstr("sobre_accounted_through_timestamp_seconds"));
   EXPECT_THAT(AccountingMetrics({}, Catalog::Embedded()),
               Not(HasSubstr("\nsobre_accounted_through")));
+}
+
+// Each replica in a file of its own: every one knows everything, and the sum over them is right.
+TEST_F(BookkeeperTest, WithoutASharedDatabaseAllAccountAndOneTells) {
+  AddPod("b", kSmall, "box", kStart - hours(1));
+  std::array<SharedTable, 2> tables;
+  std::size_t leader = 0;
+  std::deque<Bookkeeper> replicas;
+  for (std::size_t i = 0; i < 2; ++i) {
+    Bookkeeper::Options options;
+    options.holder = std::to_string(i);
+    options.leads = [&leader, i] { return leader == i; };
+    // The second decided about one of the pods.
+    const auto mean = [i](const std::string& uid) {
+      return i == 1 && uid == "uid-b" ? std::optional(MeanOfCandidates{1, 1}) : std::nullopt;
+    };
+    replicas.emplace_back(options, std::make_unique<TableSink>(tables[i]), mean);
+  }
+  const auto run = [&](Duration from, Duration to) {
+    for (Duration at = from; at <= to; at += seconds(15))
+      for (Bookkeeper& replica : replicas) Look(replica, at);
+  };
+  const auto told = [&](double UsageTotals::*figure) {
+    double sum = 0;
+    for (const Bookkeeper& replica : replicas) {
+      for (const auto& [name, totals] : replica.status().by_namespace.totals())
+        sum += totals.*figure;
+    }
+    return sum;
+  };
+  const auto accounted = [](const SharedTable& table, double UsageRow::*figure) {
+    double sum = 0;
+    for (const UsageRow& row : table.rows) sum += row.*figure;
+    return sum;
+  };
+  run(Duration(0), minutes(10));
+  for (const Bookkeeper& replica : replicas) EXPECT_TRUE(replica.status().holds);
+  EXPECT_THAT(AccountingMetrics(replicas[0].status(), Catalog::Embedded()),
+              AllOf(HasSubstr("sobre_accounting_holder 1"), HasSubstr("\nsobre_running_pods ")));
+  EXPECT_THAT(AccountingMetrics(replicas[1].status(), Catalog::Embedded()),
+              AllOf(HasSubstr("sobre_accounting_holder 0"), Not(HasSubstr("\nsobre_running_pods ")),
+                    Not(HasSubstr("workload=\"b\""))));
+  EXPECT_GT(told(&UsageTotals::eur), 0);
+  EXPECT_EQ(told(&UsageTotals::eur), accounted(tables[0], &UsageRow::eur));
+  EXPECT_EQ(accounted(tables[1], &UsageRow::eur), accounted(tables[0], &UsageRow::eur));
+  // Of decisions each tells its own.
+  EXPECT_GT(told(&UsageTotals::mean_candidate_eur), 0);
+  EXPECT_EQ(told(&UsageTotals::mean_candidate_eur),
+            accounted(tables[1], &UsageRow::mean_candidate_eur));
+  leader = 1;
+  run(minutes(10) + seconds(15), minutes(20));
+  EXPECT_NEAR(told(&UsageTotals::eur), accounted(tables[0], &UsageRow::eur), 1e-12);
+  EXPECT_NEAR(told(&UsageTotals::mean_candidate_eur),
+              accounted(tables[1], &UsageRow::mean_candidate_eur), 1e-12);
+  EXPECT_FALSE(replicas[0].status().running);
+  EXPECT_TRUE(replicas[1].status().running);
 }
 
 TEST_F(BookkeeperTest, WorkloadsAndModelsHaveSeriesAndClasses) {

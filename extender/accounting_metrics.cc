@@ -148,7 +148,7 @@ void AddRunning(const AccountingStatus& status, MetricFamilies& out) {
     if (running) out.Value(value);
   };
   const UsageAccumulator::Running now = running.value_or(UsageAccumulator::Running{});
-  gauge("sobre_running_pods", "Pods that are accounted for now, on the replica that accounts.",
+  gauge("sobre_running_pods", "Pods that are accounted for now, on the replica that counts them.",
         static_cast<double>(now.pods));
   gauge("sobre_running_power_watts", "What these pods draw, with the data centre's overhead.",
         now.watts);
@@ -211,8 +211,9 @@ std::string AccountingMetrics(const AccountingStatus& status, const Catalog& cat
   out.Begin("sobre_accounting_failing", "1 while the database of usage does not work.",
             MetricType::Gauge);
   out.Value(status.problem.empty() ? 0 : 1);
-  out.Begin("sobre_accounting_holder", "1 where this replica accounts.", MetricType::Gauge);
-  out.Value(status.holds ? 1 : 0);
+  out.Begin("sobre_accounting_holder",
+            "1 where this replica accounts, and counts it in these metrics.", MetricType::Gauge);
+  out.Value(status.tells ? 1 : 0);
   out.Begin("sobre_accounted_through_timestamp_seconds",
             "Up to when usage is in the database, since 1970.", MetricType::Gauge);
   if (status.through) out.Value(InSeconds(status.through->time_since_epoch()));

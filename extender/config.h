@@ -79,6 +79,10 @@ struct Config {
   // The embedded rows, after those of catalog.directory.
   std::shared_ptr<const Catalog> rows = SnapshotInput::EmbeddedCatalog();
 
+  // Usage is accounted for by every replica, each in its own file.
+  [[nodiscard]] bool AccountsByReplica() const {
+    return accounting.enabled && !records.directory.empty() && records.postgres.empty();
+  }
   // A snapshot's input that knows what the configuration says, and nothing else yet.
   [[nodiscard]] SnapshotInput NewInput(Timestamp now) const;
 };

@@ -140,16 +140,16 @@ void Gatekeeper::Run() {
 void Gatekeeper::Check(Timestamp now) {
   const auto state = world_.Read();
   if (!state->ready) return;
-  bool leads = true;
   // Nobody waits: nobody need lead.
-  if (state->gated.empty()) return;
+  if (state->gated.empty() && !options_.always_lead) return;
   const Result<bool> held = lease_.TryHold(api_, now);
   const std::string problem = held.ok() ? "" : held.status().message();
   if (problem != lease_problem_ && !problem.empty())
     Log(LogLevel::kWarning, "lease: acting without", {{"error", problem}});
   lease_problem_ = problem;
+  if (held.ok()) leads_ = *held;
   // A gate that two replicas open opens once: better both than none.
-  if (held.ok()) leads = *held;
+  const bool leads = !held.ok() || *held;
   for (const auto& pod : state->gated) {
     const auto in_namespace = state->namespaces.find(pod->namespace_name);
     PodFacts facts;

@@ -17,6 +17,8 @@ struct GatekeeperOptions {
   // Also requires the chosen regions of the pod's node, so that it goes where it waited for and an
   // autoscaler understands.
   bool write_affinity = true;
+  // Also while no pod waits: others ask who leads.
+  bool always_lead = false;
 };
 
 // Opens the scheduling gates of pods that wait for a cleaner hour, from a thread of its own. It
@@ -30,6 +32,10 @@ class Gatekeeper {
   Gatekeeper(const Gatekeeper&) = delete;
   Gatekeeper& operator=(const Gatekeeper&) = delete;
 
+  // Whether this replica held the Lease when it was last asked for; true until that is known, so
+  // that where there is no Lease to be had, somebody leads.
+  [[nodiscard]] bool leads() const { return leads_; }
+
  private:
   void Run();
   void Check(Timestamp now);
@@ -40,6 +46,7 @@ class Gatekeeper {
   ApiClient api_;
   Lease lease_;
   std::string lease_problem_;
+  std::atomic<bool> leads_ = true;
   std::atomic<bool> stop_ = false;
   std::thread thread_;  // last: it uses all above
 };

@@ -84,6 +84,7 @@ std::unique_ptr<Accountant> OpenAccountant(const World& world, const Records& re
   options.take_over = std::max(options.take_over, 3 * options.flush);
   options.accumulator.bridge = config.accounting.bridge;
   options.budgets = config.budgets;
+  if (config.AccountsByReplica()) options.leads = [&world] { return world.Leads(); };
   return std::make_unique<Accountant>(world, config.accounting.every, std::move(options),
                                       MakeUsageSink(ForUsage(config)), MeansOf(records, config));
 }

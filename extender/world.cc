@@ -21,8 +21,10 @@ constexpr Duration kTick = std::chrono::seconds(5);
 // Lines change slowly, and fitting many takes a while.
 constexpr Duration kBetweenFits = std::chrono::seconds(20);
 
-GatekeeperOptions OptionsOf(const Config::Deferral& deferral) {
+GatekeeperOptions OptionsOf(const Config& config) {
+  const Config::Deferral& deferral = config.deferral;
   GatekeeperOptions options;
+  options.always_lead = config.AccountsByReplica();
   options.check = deferral.check;
   options.write_affinity = deferral.write_affinity;
   options.lease.duration = deferral.lease_duration;
@@ -90,7 +92,7 @@ LiveWorld::LiveWorld(Config config, SnapshotInput still, const ApiAccess* access
                                            [this] { Changed(); });
   builder_ = std::thread([this] { Build(); });
   if (access != nullptr && roles.open_gates)
-    gatekeeper_ = std::make_unique<Gatekeeper>(*access, OptionsOf(config_.deferral), *this);
+    gatekeeper_ = std::make_unique<Gatekeeper>(*access, OptionsOf(config_), *this);
 }
 
 LiveWorld::~LiveWorld() {
@@ -108,6 +110,8 @@ LiveWorld::~LiveWorld() {
 void LiveWorld::Tell(const PodEvent& event) {
   if (events_) events_->Offer(event);
 }
+
+bool LiveWorld::Leads() const { return gatekeeper_ == nullptr || gatekeeper_->leads(); }
 
 void LiveWorld::Changed() {
   const std::lock_guard lock(mutex_);

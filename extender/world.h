@@ -55,6 +55,8 @@ class World {
   [[nodiscard]] SnapshotPointer<WorldState>::View Read() const { return state_.Read(); }
   // Tells the pod's owner something, where there is a cluster to tell it. Takes no lock.
   virtual void Tell(const PodEvent& event);
+  // Of the replicas that follow one cluster, one does.
+  [[nodiscard]] virtual bool Leads() const { return true; }
   void Publish(std::shared_ptr<const WorldState> state) { state_.Publish(std::move(state)); }
 
  private:
@@ -78,6 +80,7 @@ class LiveWorld final : public World {
   static std::unique_ptr<LiveWorld> Open(const Config& config, SnapshotInput still);
   ~LiveWorld() override;
   void Tell(const PodEvent& event) override;
+  [[nodiscard]] bool Leads() const override;
   // Until the cluster was listed and every server asked for everything once, and both are in the
   // published state; false after `most`.
   bool WaitUntilRead(Duration most);

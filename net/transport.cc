@@ -56,7 +56,7 @@ void Name(NameCall call, int fd, std::string& ip, int& port) {
 }
 
 // OpenSSL's own socket BIO would wait, as the sockets do, and raise SIGPIPE.
-int FdOf(BIO* bio) { return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))); }
+int FdOf(BIO* bio) { return static_cast<const Transport*>(BIO_get_data(bio))->fd(); }
 
 int BioRead(BIO* bio, char* out, int size) {
   BIO_clear_retry_flags(bio);
@@ -77,7 +77,7 @@ int BioWrite(BIO* bio, const char* data, int size) {
 
 long BioControl(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
 
-BIO* NewBio(int fd) {
+BIO* NewBio(Transport* transport) {
   static BIO_METHOD* const method = [] {
     BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
     BIO_meth_set_read(made, BioRead);
@@ -86,7 +86,7 @@ BIO* NewBio(int fd) {
     return made;
   }();
   BIO* bio = BIO_new(method);
-  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)));
+  BIO_set_data(bio, transport);
   BIO_set_init(bio, 1);
   return bio;
 }
@@ -180,7 +180,7 @@ Transport::Attempt PlainTransport::Write(std::span<const iovec> parts) {
 
 TlsTransport::TlsTransport(int fd, std::shared_ptr<const TlsContext> context)
     : Transport(fd), context_(std::move(context)), ssl_(SSL_new(context_->ssl.get())) {
-  BIO* const bio = NewBio(fd);
+  BIO* const bio = NewBio(this);
   SSL_set_bio(ssl_, bio, bio);
   SSL_set_accept_state(ssl_);
 }
