@@ -86,7 +86,10 @@ def pod_specs(found: list[dict]) -> dict[str, dict]:
         if o["kind"] == "Pod":
             pods[f"Pod/{o['metadata']['name']}"] = {"metadata": {"labels": o["metadata"]["labels"]}, "spec": o["spec"]}
         elif "template" in o.get("spec", {}):
-            pods[f"{o['kind']}/{o['metadata']['name']}"] = o["spec"]["template"]
+            template = o["spec"]["template"]
+            for claim in o["spec"].get("volumeClaimTemplates", []):
+                template["spec"]["volumes"].append({"name": claim["metadata"]["name"], "persistentVolumeClaim": {"claimName": "any"}})
+            pods[f"{o['kind']}/{o['metadata']['name']}"] = template
     return pods
 
 
@@ -120,4 +123,6 @@ def openapi_schemas(openapi: dict, kinds: set[tuple[str, str]], folder: pathlib.
     for version, kind in kinds:
         if (version, kind) in by_kind:
             schema = {"$ref": f"#/definitions/{by_kind[version, kind]}", "definitions": definitions}
-            (folder / f"{kind}-{version.replace('/', '-')}.json".lower()).write_text(json.dumps(schema))
+            # kubeconform's own way to name them: the group's first word.
+            group, _, number = version.rpartition("/")
+            (folder / "-".join(filter(None, (kind.lower(), group.split(".")[0], f"{number}.json")))).write_text(json.dumps(schema))

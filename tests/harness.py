@@ -149,7 +149,8 @@ class ControlPlane:
     def call(self, method: str, path: str, body=None, raw: bool = False, content_type: str = "application/json", token: str = TOKEN):
         """One API call on this thread's kept connection; an error's status and message as an OSError."""
         headers = {"Authorization": f"Bearer {token}", "Content-Type": content_type}
-        if not hasattr(self.kept, "connection"):
+        kept = hasattr(self.kept, "connection")
+        if not kept:
             self.kept.connection = http.client.HTTPSConnection(self.address, self.api_port, timeout=30, context=trusting())
         try:
             self.kept.connection.request(method, path, None if body is None else json.dumps(body), headers)
@@ -157,6 +158,10 @@ class ControlPlane:
             reply = answer.read()
         except (OSError, http.client.HTTPException) as error:
             self.kept.connection.close()
+            del self.kept.connection
+            # The API server closes what was idle for long.
+            if kept and isinstance(error, (ssl.SSLEOFError, http.client.RemoteDisconnected)):
+                return self.call(method, path, body, raw, content_type, token)
             raise OSError(f"{method} {path}: {error!r}") from error
         if answer.status >= 300:
             raise OSError(f"{method} {path}: {answer.status} {reply.decode(errors='replace')[:300]}")

@@ -18,6 +18,27 @@ def crds(control_plane, tools):
     subprocess.run([*kubectl, "wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"], check=True, capture_output=True)
 
 
+@pytest.fixture(scope="module")
+def schemas(control_plane, crds, tmp_path_factory):
+    """A folder with a strict schema of every kind that some rendering has, of the API server's own OpenAPI."""
+    folder = tmp_path_factory.mktemp("schemas")
+    kinds = {(o["apiVersion"], o["kind"]) for values in chart.COMBINATIONS.values()
+             for o in chart.objects(chart.render(values, folder).stdout)}
+    last = "com.coreos.monitoring.v1.ServiceMonitor"
+    # The API server adds custom resources to its OpenAPI a little later.
+    openapi = eventually(lambda: (o := control_plane.call("GET", "/openapi/v2"))["definitions"].get(last) and o, "custom resources in OpenAPI", 60, pause=1)
+    chart.openapi_schemas(openapi, kinds, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def restricted(control_plane):
+    """A namespace that enforces the level `restricted`, with a service account."""
+    control_plane.add_namespace("restricted", labels={"pod-security.kubernetes.io/enforce": "restricted"})
+    control_plane.call("POST", "/api/v1/namespaces/restricted/serviceaccounts", {"metadata": {"name": "any"}})
+    return "restricted"
+
+
 @pytest.fixture
 def helm(control_plane, tools, tmp_path):
     def run(*arguments, check: bool = True):
@@ -58,13 +79,11 @@ def installed(plane, path: str) -> dict:
 
 
 @pytest.mark.parametrize("name", chart.COMBINATIONS)
-def test_schemas_know_every_field(control_plane, crds, tools, tmp_path, name):
+def test_schemas_know_every_field(schemas, tools, tmp_path, name):
     """kubeconform, strict, with the schemas of this API server's own OpenAPI, those of the custom resources included."""
     rendered = chart.render(chart.COMBINATIONS[name], tmp_path).stdout
     found = chart.objects(rendered)
-    openapi = control_plane.call("GET", "/openapi/v2")
-    chart.openapi_schemas(openapi, {(o["apiVersion"], o["kind"]) for o in found}, tmp_path / "schemas")
-    location = str(tmp_path / "schemas") + "/{{.ResourceKind}}-{{if .Group}}{{.Group}}-{{end}}{{.ResourceAPIVersion}}.json"
+    location = str(schemas) + "/{{.ResourceKind}}{{.KindSuffix}}.json"
 
     def judge(text: str) -> dict:
         done = subprocess.run([tools / "kubeconform", "-strict", "-output=json", "-summary", f"-schema-location={location}"],
@@ -79,19 +98,18 @@ def test_schemas_know_every_field(control_plane, crds, tools, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", chart.COMBINATIONS)
-def test_pods_are_restricted(control_plane, release, tmp_path, name):
+def test_pods_are_restricted(control_plane, restricted, tmp_path, name):
     """By the admission of the API server itself; the namespace enforces the level `restricted`."""
     found = chart.objects(chart.render(chart.COMBINATIONS[name], tmp_path).stdout)
-    control_plane.call("POST", f"/api/v1/namespaces/{release}/serviceaccounts", {"metadata": {"name": "any"}})
     for title, template in chart.pod_specs(found).items():
         spec = copy.deepcopy(template["spec"]) | {"serviceAccountName": "any"}
         spec.pop("priorityClassName", None)
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "try-", "labels": template["metadata"]["labels"]}, "spec": spec}
-        assert control_plane.call("POST", f"/api/v1/namespaces/{release}/pods?dryRun=All", pod)["spec"], title
+        assert control_plane.call("POST", f"/api/v1/namespaces/{restricted}/pods?dryRun=All", pod)["spec"], title
         loose = copy.deepcopy(pod)
         loose["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
         with pytest.raises(OSError, match="PodSecurity"):
-            control_plane.call("POST", f"/api/v1/namespaces/{release}/pods?dryRun=All", loose)
+            control_plane.call("POST", f"/api/v1/namespaces/{restricted}/pods?dryRun=All", loose)
 
 
 def secret(plane, name: str) -> dict:
@@ -125,7 +143,8 @@ def test_upgrade_and_rollback_keep_certificates_and_policies(control_plane, helm
 
 
 def test_uninstall_leaves_nothing(control_plane, crds, helm, release):
-    before = every_object(control_plane)
+    # A new custom resource is served a moment after it is established.
+    before = eventually(lambda: every_object(control_plane), "all objects")
     helm("install", "sobre", chart.CHART, "--namespace", release, "--set", "monitoring.serviceMonitor.enabled=true,monitoring.prometheusRule.enabled=true,"
          "monitoring.dashboards.enabled=true,tls.mutual=true")
     made = every_object(control_plane) - before
