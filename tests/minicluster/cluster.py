@@ -10,6 +10,7 @@ from tests.harness import TOKEN, ControlPlane, eventually, free_ports
 from tests.minicluster.containers import Image
 from tests.minicluster.kubelet import Kubelet
 from tests.minicluster.network import Network
+from tests.minicluster.node_server import NodeServer
 from tests.minicluster.services import Services
 from tests.minicluster.watch import Cache
 
@@ -44,7 +45,7 @@ class MiniCluster(ControlPlane):
     def __init__(self, folder: pathlib.Path, binaries: pathlib.Path, images: dict[str, Image | None] | None = None, nodes: int = 2,
                  tools: pathlib.Path | None = None) -> None:
         self.processes, self.tools, self.provisioner = [], tools, None
-        self.network = self.kubelet = self.services = None
+        self.network = self.kubelet = self.services = self.node_server = None
         try:
             self.network = Network()
             gateway, self.service_address = self.network.gateway, str(next(self.network.services.hosts()))
@@ -72,13 +73,18 @@ class MiniCluster(ControlPlane):
                                   f"--service-account-private-key-file={f / 'sa.key'}", "--use-service-account-credentials",
                                   "--controllers=*,-node-lifecycle-controller")
         self._run_with_kubeconfig("kube-scheduler", self.SCHEDULER)
+        self.node_server = NodeServer(self.network.gateway, f / "logs", f / "server.crt", f / "server.key")
         for number in range(1, nodes + 1):
-            self.add_node(f"node-{number}", "test://", "test-region", address=self.network.gateway,
-                          labels={"topology.kubernetes.io/zone": f"zone-{number}"})
+            self.add_node(f"node-{number}", "test://", "test-region", labels={"topology.kubernetes.io/zone": f"zone-{number}"})
         self.services = Services(self, self.KUBELET, self.network, f / "names")
         self.kubelet = Kubelet(self, self.KUBELET, f, self.network, f / "names", images)
         self.provisioner = Provisioner(self)
         eventually(lambda: self.call("GET", "/api/v1/namespaces/default/serviceaccounts/default"), "kube-controller-manager's work")
+
+    def add_node(self, name: str, *arguments, **more) -> None:
+        super().add_node(name, *arguments, **{"address": self.network.gateway} | more)
+        self.call("PATCH", f"/api/v1/nodes/{name}/status", {"status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": self.node_server.port}}}},
+                  content_type="application/merge-patch+json")
 
     def _run_with_kubeconfig(self, program: str, token: str, *arguments) -> None:
         kubeconfig, (port,) = self.make_kubeconfig(f"{program}.kubeconfig", token), free_ports(1)
@@ -166,7 +172,7 @@ class MiniCluster(ControlPlane):
         return [json.loads(line) for line in whole]
 
     def stop(self) -> None:
-        for part in (self.provisioner, self.kubelet, self.services):
+        for part in (self.provisioner, self.kubelet, self.services, self.node_server):
             if part:
                 part.stop()
         super().stop()

@@ -101,9 +101,11 @@ class Container:
         arguments = [expand(a, environment) for a in spec.get("args") or []]
         scratch = self.folder / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
+        begun = self.folder / "begun"
+        begun.write_text("")
         self.description = self.folder / "container.json"
         self.description.write_text(json.dumps({
-            "scratch": str(scratch), "image_root": str(self.image.root), "names": str(names), "mounts": sorted(mounts, key=lambda m: m[1]),
+            "scratch": str(scratch), "begun": str(begun), "image_root": str(self.image.root), "names": str(names), "mounts": sorted(mounts, key=lambda m: m[1]),
             "read_only": context.get("readOnlyRootFilesystem", False), "uid": uid, "gid": gid,
             "groups": sorted({gid, *(context.get("supplementalGroups") or []), *([context["fsGroup"]] if "fsGroup" in context else [])}),
             "capabilities": [CAPABILITIES[n] for n in kept + (wanted.get("add") or [])],
@@ -112,6 +114,9 @@ class Container:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.process = Process(self.log, "nsenter", f"--target={sandbox.process.child.pid}", "--net", "--uts", "--ipc",
                                "unshare", "--mount", "--pid", "--fork", "--kill-child", sys.executable, "-I", ENTER, "start", self.description)
+        # Before that it is in the root of this machine: nobody may exec there.
+        while self.process.running() and not begun.stat().st_size:
+            time.sleep(0.005)
         self.state = {"running": {"startedAt": now()}}
 
     def first_process(self) -> int | None:

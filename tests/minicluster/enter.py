@@ -89,8 +89,8 @@ def prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), f"prctl {option} {value}")
 
 
-def become(spec: dict, command: list[str]) -> None:
-    """The rights and the user of the container, then its program; the root is the container's already."""
+def become(spec: dict, command: list[str], begun=None) -> None:
+    """The rights and the user of the container, then its program; the root is the container's already. Tells `begun` before."""
     with open("/proc/sys/kernel/cap_last_cap") as last:
         capabilities = range(int(last.read()) + 1)
     for capability in capabilities:
@@ -105,6 +105,9 @@ def become(spec: dict, command: list[str]) -> None:
     os.chdir(spec["folder"])
     os.environ.clear()
     os.environ.update(spec["environment"])
+    if begun:
+        begun.write("yes")
+        begun.flush()
     try:
         os.execvp(command[0], command)
     except OSError as error:
@@ -134,8 +137,9 @@ def main() -> None:
         join(sys.argv[3])
         become(spec, sys.argv[4:])
     else:
+        begun = open(spec["begun"], "w")
         os.chroot(make_root(spec))
-        become(spec, spec["command"])
+        become(spec, spec["command"], begun)
 
 
 if __name__ == "__main__":

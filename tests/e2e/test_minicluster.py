@@ -1,0 +1,355 @@
+"""The test cluster itself: what a pod asks for is what it gets, and nothing stays behind."""
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+import yaml
+
+from tests.harness import ROOT, eventually, fetch
+from tests.minicluster import Image, MiniCluster
+
+IMAGES = {"python": Image(["/usr/bin/python3"]), "shell": Image(["/bin/sh", "-c"])}
+SERVER = ["-m", "http.server", "8000", "--directory", "/etc/web"]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    cluster = MiniCluster(tmp_path_factory.mktemp("cluster"), pathlib.Path(os.environ["SOBRE_CONTROL_PLANE"]), IMAGES,
+                          tools=pathlib.Path(os.environ["SOBRE_TOOLS"]))
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def space(cluster, request):
+    """A namespace of the test's own; it goes while the next test runs."""
+    name = request.node.name.replace("_", "-").split("[")[0][:60].lower()
+    cluster.add_namespace(name)
+    eventually(lambda: cluster.call("GET", f"/api/v1/namespaces/{name}/serviceaccounts/default"), "default service account")
+    yield name
+    cluster.call("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def create(cluster, space: str, *objects: dict) -> None:
+    cluster.kubectl("apply", "--namespace", space, "-f", "-", text=yaml.safe_dump_all(objects))
+
+
+def pod(name: str, image: str, *arguments: str, container: dict | None = None, labels: dict | None = None, **spec) -> dict:
+    spec = {"terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": image, "args": list(arguments)} | (container or {})]} | spec
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels or {}}, "spec": spec}
+
+
+def template(app: str, *arguments, **more) -> dict:
+    """As pod(), for what makes pods."""
+    return {"metadata": {"labels": {"app": app}}, "spec": pod(app, *arguments, **more)["spec"]}
+
+
+def web(text: str, replicas: int = 2, **container) -> list[dict]:
+    """A Deployment that serves `text` as /text, and its Service."""
+    served = template("web", "python", *SERVER, container={
+        "ports": [{"name": "http", "containerPort": 8000}], "readinessProbe": {"httpGet": {"path": "/text", "port": "http"}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "web", "mountPath": "/etc/web"}]} | container, volumes=[{"name": "web", "configMap": {"name": "web"}}])
+    return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web"}, "data": {"text": text}},
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+             "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": served,
+                      "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}},
+            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+             "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": "http"}]}}]
+
+
+def state(cluster, space: str, name: str) -> dict:
+    return cluster.call("GET", f"/api/v1/namespaces/{space}/pods/{name}")["status"]
+
+
+def container_state(cluster, space: str, name: str) -> dict:
+    return state(cluster, space, name)["containerStatuses"][0]["state"]
+
+
+def ended(cluster, space: str, name: str) -> str:
+    """What a pod that ended well printed."""
+    eventually(lambda: state(cluster, space, name)["phase"] in ("Succeeded", "Failed"), f"{name} ended")
+    assert state(cluster, space, name)["phase"] == "Succeeded", cluster.logs(space, name)
+    return cluster.logs(space, name)
+
+
+def running(cluster, space: str, name: str) -> dict:
+    return eventually(lambda: (s := state(cluster, space, name))["phase"] == "Running" and s, f"{name} running")
+
+
+def test_deployment_is_reached_through_its_service_by_name(cluster, space):
+    create(cluster, space, *web("hello"), pod("client", "python", "-c", textwrap.dedent(f"""
+        import time, urllib.request
+        while True:
+            try:
+                print(urllib.request.urlopen("http://web.{space}.svc/text", timeout=5).read().decode(), flush=True)
+                break
+            except OSError:
+                time.sleep(0.2)"""), restartPolicy="Never"))
+    cluster.wait_ready("deployment", space, "web")
+    assert ended(cluster, space, "client") == "hello\n"
+    assert fetch(cluster.service_url(space, "web", 80) + "/text") == b"hello"
+    nodes = {p["spec"]["nodeName"] for p in cluster.pods(space, "app=web")}
+    assert nodes == {"node-1", "node-2"}  # by the default scheduler's spreading
+    name = cluster.pods(space, "app=web")[0]["metadata"]["name"]
+    assert fetch(cluster.pod_url(space, name, 8000) + "/text") == b"hello"
+    assert "kube-probe" not in cluster.kubectl("logs", name, "--namespace", space).split("GET /text")[0]
+    assert '"GET /text HTTP/1.1" 200' in cluster.kubectl("logs", name, "--namespace", space)
+
+
+def test_rolling_update_replaces_pods_and_loses_no_request(cluster, space):
+    # The old pod serves on while the proxy forgets it, as preStop is for.
+    create(cluster, space, *web("hello", lifecycle={"preStop": {"sleep": {"seconds": 1}}}))
+    patch = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 3}}}}
+    cluster.call("PATCH", f"/apis/apps/v1/namespaces/{space}/deployments/web", patch, content_type="application/strategic-merge-patch+json")
+    cluster.wait_ready("deployment", space, "web")
+    old = {p["metadata"]["name"] for p in cluster.pods(space, "app=web") if not p["metadata"].get("deletionTimestamp")}
+    url = cluster.service_url(space, "web", 80) + "/text"
+    patch["spec"]["template"]["metadata"] = {"annotations": {"version": "2"}}
+    cluster.call("PATCH", f"/apis/apps/v1/namespaces/{space}/deployments/web", patch, content_type="application/strategic-merge-patch+json")
+    asked = 0
+
+    def replaced():
+        nonlocal asked
+        assert fetch(url) == b"hello"
+        asked += 1
+        return cluster.is_ready("deployment", space, "web") and not old & {p["metadata"]["name"] for p in cluster.pods(space)}
+    eventually(replaced, "all pods replaced", 60, pause=0.02)
+    assert len(cluster.pods(space)) == 2 and asked > 10
+
+
+def test_service_without_ready_endpoint_refuses_but_keeps_connections(cluster, space):
+    create(cluster, space, *web("hello", replicas=1, readinessProbe={"exec": {"command": ["test", "!", "-e", "/tmp/unready"]}, "periodSeconds": 1,
+                                                                     "failureThreshold": 1},
+                                args=["-c", textwrap.dedent("""
+        import socketserver
+        class Echo(socketserver.StreamRequestHandler):
+            def handle(self):
+                for line in self.rfile:
+                    self.wfile.write(line)
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = daemon_threads = True
+        Server(("", 8000), Echo).serve_forever()""")]))
+    cluster.wait_ready("deployment", space, "web")
+    address = cluster.service_url(space, "web", 80)[len("http://"):].split(":")[0], 80
+    kept = eventually(lambda: socket.create_connection(address, 5), "Service connects")
+    name = cluster.pods(space)[0]["metadata"]["name"]
+
+    def refused() -> bool:
+        try:
+            socket.create_connection(address, 5).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+    assert cluster.exec(space, name, "touch", "/tmp/unready").returncode == 0
+    eventually(refused, "new connections refused")
+    with kept:
+        kept.sendall(b"still here\n")
+        assert kept.recv(100) == b"still here\n"
+    assert cluster.exec(space, name, "rm", "/tmp/unready").returncode == 0
+    eventually(lambda: not refused(), "new connections again")
+
+
+def test_changed_config_map_and_secret_appear_in_the_running_container(cluster, space):
+    volume = {"name": "config", "projected": {"defaultMode": 0o440, "sources": [
+        {"configMap": {"name": "config", "items": [{"key": "a", "path": "deep/a"}]}}, {"secret": {"name": "secret"}},
+        {"configMap": {"name": "missing", "optional": True}}]}}
+    create(cluster, space, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "config"}, "data": {"a": "one", "b": "unseen"}},
+           pod("reader", "shell", "sleep 1000", container={"volumeMounts": [{"name": "config", "mountPath": "/config"}]}, volumes=[volume]))
+    eventually(lambda: 'secret "secret" not found' in container_state(cluster, space, "reader")["waiting"]["message"],
+               "pod says what it waits for")
+    create(cluster, space, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "secret"}, "stringData": {"password": "hunter2"}})
+    running(cluster, space, "reader")
+
+    def seen(path: str) -> bytes:
+        return cluster.exec(space, "reader", "cat", path).stdout
+    eventually(lambda: seen("/config/deep/a") == b"one", "first content")
+    assert seen("/config/password") == b"hunter2"
+    assert cluster.exec(space, "reader", "sh", "-c", "cd /config; echo *; stat -L -c %a password; readlink password; echo x >new").stdout == \
+        b"deep password\n440\n..data/password\n"
+    cluster.call("PATCH", f"/api/v1/namespaces/{space}/configmaps/config", {"data": {"a": "two"}}, content_type="application/merge-patch+json")
+    eventually(lambda: seen("/config/deep/a") == b"two", "changed content")
+    cluster.call("DELETE", f"/api/v1/namespaces/{space}/secrets/secret")
+    time.sleep(0.5)
+    assert seen("/config/password") == b"hunter2"
+
+
+def test_variables_are_expanded(cluster, space):
+    source = {"a": {"value": "one"}, "B": {"value": "$(a)-$$(a)-$(unknown)"}, "NODE": {"valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+              "IP": {"valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}, "KEY": {"valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}},
+              "NONE": {"valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": True}}}}
+    create(cluster, space, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"k": "from-map"}},
+           pod("p", "shell", 'echo "$B $KEY $NODE $IP ${NONE-unset} $HOSTNAME $(hostname) $0 $(pwd)"', "$(KEY)", restartPolicy="Never",
+               container={"workingDir": "/usr", "env": [{"name": k} | v for k, v in source.items()]}))
+    status = eventually(lambda: (s := state(cluster, space, "p")).get("podIP") and s, "address")
+    node = cluster.call("GET", f"/api/v1/namespaces/{space}/pods/p")["spec"]["nodeName"]
+    assert ended(cluster, space, "p") == f"one-$(a)-$(unknown) from-map {node} {status['podIP']} unset p p from-map /usr\n"
+
+
+def test_restricted_container_is_restricted(cluster, space):
+    cluster.kubectl("label", "namespace", space, "pod-security.kubernetes.io/enforce=restricted")
+    show = "id -u; id -g; id -G; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; touch /root-file; touch /tmp/file && stat -c '%u %g' /tmp/file; cat /s/k"
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "readable by group"}}
+    context = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    restricted = pod("p", "shell", show, restartPolicy="Never",
+                     container={"securityContext": context, "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "s", "mountPath": "/s"}]},
+                     securityContext={"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65531, "fsGroup": 65530,
+                                      "seccompProfile": {"type": "RuntimeDefault"}},
+                     volumes=[{"name": "tmp", "emptyDir": {}}, {"name": "s", "secret": {"secretName": "s", "defaultMode": 0o400}}])
+    create(cluster, space, secret, restricted)
+    lines = ended(cluster, space, "p").splitlines()
+    assert lines[:3] == ["65532", "65531", "65531 65530"]
+    assert {line.split()[0]: line.split()[1] for line in lines[3:6]} == \
+        {"CapEff:": "0" * 16, "CapBnd:": "0" * 16, "NoNewPrivs:": "1"}
+    assert "Read-only file system" in lines[6]
+    assert lines[7:] == ["65532 65530", "readable by group"]
+    refused = cluster.kubectl("apply", "--namespace", space, "-f", "-", check=False, text=json.dumps(pod("q", "shell", "true")))
+    assert "violates PodSecurity" in refused
+    cluster.kubectl("label", "namespace", space, "pod-security.kubernetes.io/enforce-")
+    del restricted["spec"]["securityContext"]["runAsUser"]
+    restricted["metadata"]["name"] = "as-root"
+    create(cluster, space, restricted)
+    eventually(lambda: "runAsNonRoot" in json.dumps(container_state(cluster, space, "as-root")), "root refused")
+
+
+def test_service_account_token_is_accepted_inside(cluster, space):
+    ask = textwrap.dedent("""
+        import json, ssl, urllib.request, urllib.error
+        folder = "/var/run/secrets/kubernetes.io/serviceaccount/"
+        def ask(path, body=None):
+            request = urllib.request.Request("https://kubernetes.default.svc" + path, data=body and json.dumps(body).encode(), headers={
+                "Authorization": "Bearer " + open(folder + "token").read(), "Content-Type": "application/json"})
+            return json.load(urllib.request.urlopen(request, context=ssl.create_default_context(cafile=folder + "ca.crt")))
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        print(ask("/apis/authentication.k8s.io/v1/selfsubjectreviews", review)["status"]["userInfo"]["username"])
+        try:
+            ask("/api/v1/secrets")
+        except urllib.error.HTTPError as error:
+            print(error.code)
+    """)
+    create(cluster, space, pod("p", "python", "-c", ask, restartPolicy="Never"))
+    user = f"system:serviceaccount:{space}:default"
+    assert ended(cluster, space, "p") == f"{user}\n403\n"
+    eventually(lambda: [(e["verb"], e["responseStatus"]["code"]) for e in cluster.audit() if e["user"]["username"] == user] ==
+               [("create", 201), ("list", 403)], "audit")
+
+
+def test_jobs_end(cluster, space):
+    def job(name: str, script: str) -> dict:
+        spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": "shell", "args": [script]}],
+                "initContainers": [{"name": "first", "image": "shell", "args": ["echo first"]}]}
+        return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": {"spec": spec}}}
+    create(cluster, space, job("good", "true"), job("bad", "exit 3"))
+    cluster.kubectl("wait", "--namespace", space, "--for=condition=Complete", "job/good", "--timeout=60s")
+    cluster.kubectl("wait", "--namespace", space, "--for=condition=Failed", "job/bad", "--timeout=60s")
+    (bad,) = cluster.pods(space, "job-name=bad")
+    assert bad["status"]["phase"] == "Failed"
+    assert bad["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
+    assert cluster.logs(space, bad["metadata"]["name"], "first") == "first\n"
+
+
+def test_liveness_restarts_and_crashes_back_off(cluster, space):
+    live = {"exec": {"command": ["test", "!", "-e", "/tmp/dead"]}, "periodSeconds": 1, "failureThreshold": 1}
+    create(cluster, space, pod("sick", "shell", "rm -f /tmp/dead; sleep 1000", container={"livenessProbe": live}),
+           pod("crash", "shell", "exit 7"))
+    running(cluster, space, "sick")
+    eventually(lambda: cluster.exec(space, "sick", "touch", "/tmp/dead").returncode == 0, "exec")
+    eventually(lambda: state(cluster, space, "sick")["containerStatuses"][0]["restartCount"] == 1, "restarted")
+    eventually(lambda: container_state(cluster, space, "sick").get("running"), "running again")
+    crash = eventually(lambda: (s := state(cluster, space, "crash")["containerStatuses"][0])["restartCount"] > 1 and "waiting" in s["state"] and s, "crashed")
+    assert crash["lastState"]["terminated"]["exitCode"] == 7 and crash["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+
+
+def test_a_deleted_pod_ends_gracefully(cluster, space):
+    script = "trap 'echo term; exit 0' TERM; echo up; while :; do sleep 0.1; done"
+    create(cluster, space, pod("good", "shell", script, terminationGracePeriodSeconds=30,
+                               container={"lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", "echo preStop >>/proc/1/fd/1"]}}}}),
+           pod("stubborn", "shell", "echo up; sleep 1000"))
+    for name in ("good", "stubborn"):
+        eventually(lambda n=name: cluster.logs(space, n) == "up\n", f"{name} up")
+    cluster.kubectl("delete", "pod", "good", "stubborn", "--namespace", space, "--timeout=20s")
+    assert cluster.logs(space, "good") == "up\npreStop\nterm\n"
+
+
+def test_what_cannot_be_done_is_told(cluster, space):
+    create(cluster, space, pod("unknown", "registry.example.com/none:1"), pod("host", "shell", "true", hostNetwork=True), pod("fake", "none:1"))
+    eventually(lambda: container_state(cluster, space, "unknown")["waiting"]["reason"] == "ErrImagePull", "unknown image told")
+    eventually(lambda: "spec.hostNetwork" in container_state(cluster, space, "host")["waiting"]["message"], "unsupported field told")
+    running(cluster, space, "fake")
+    cluster.kubectl("delete", "pod", "--all", "--namespace", space, "--timeout=20s")
+
+
+def test_stateful_set_keeps_its_claim(cluster, space):
+    written = template("db", "shell", "echo $(hostname) >>/data/log; sleep 1000",
+                       container={"volumeMounts": [{"name": "data", "mountPath": "/data"}]})
+    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "any",
+                                                   "resources": {"requests": {"storage": "1Gi"}}}}
+    create(cluster, space, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "db"}, "spec": {"clusterIP": "None", "selector": {"app": "db"}}},
+           {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"},
+            "spec": {"serviceName": "db", "replicas": 1, "selector": {"matchLabels": {"app": "db"}}, "template": written,
+                     "volumeClaimTemplates": [claim]}})
+    cluster.wait_ready("statefulset", space, "db")
+    eventually(lambda: cluster.exec(space, "db-0", "cat", "/data/log").stdout == b"db-0\n", "written")
+    eventually(lambda: cluster.exec(space, "db-0", "getent", "hosts", f"db-0.db.{space}.svc").returncode == 0, "name of its own")
+    cluster.kubectl("delete", "pod", "db-0", "--namespace", space)
+    eventually(lambda: cluster.exec(space, "db-0", "cat", "/data/log").stdout == b"db-0\ndb-0\n", "data kept")
+
+
+def test_helm_installs_and_leaves_nothing(cluster, space, tmp_path):
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
+    (tmp_path / "templates" / "all.yaml").write_text(yaml.safe_dump_all(web("by helm")))
+
+    def objects() -> set:
+        """Without what other tests' namespaces leave as they go."""
+        return {o for o in cluster.objects(without=("Event", "Namespace", "PersistentVolume")) if o[2] in ("", space)}
+    before = objects()
+    cluster.helm("install", "web", tmp_path, "--namespace", space, "--wait", "--timeout", "60s")
+    assert cluster.is_ready("deployment", space, "web")
+    assert objects() - before >= {("apps/v1", "Deployment", space, "web"), ("v1", "Service", space, "web")}
+    cluster.helm("uninstall", "web", "--namespace", space, "--wait")
+    eventually(lambda: objects() == before, "nothing left")
+
+
+STARTED = """
+import pathlib, sys, time
+from tests.minicluster import MiniCluster
+from tests.e2e.test_minicluster import IMAGES, create, pod, running
+cluster = MiniCluster(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), IMAGES)
+create(cluster, "default", pod("p", "shell", "sleep 1000"))
+running(cluster, "default", "p")
+print(cluster.network.bridge, cluster.kubelet.runner("default", "p").main[0].first_process(), flush=True)
+if sys.argv[3] == "stop":
+    cluster.stop()
+else:
+    time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_nothing_stays_behind(tmp_path, how):
+    """Neither after stop() nor when the tests themselves are killed."""
+    folder = str(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", STARTED, folder, os.environ["SOBRE_CONTROL_PLANE"], how], cwd=ROOT, text=True,
+                          stdout=subprocess.PIPE, start_new_session=True) as started:
+        try:
+            bridge, pid = started.stdout.readline().split()
+            if how == "kill":
+                assert pathlib.Path(f"/sys/class/net/{bridge}").exists() and pathlib.Path(f"/proc/{pid}").exists()
+                started.send_signal(signal.SIGKILL)
+            else:
+                assert started.wait(30) == 0
+        finally:
+            started.kill()
+
+    def left() -> list[str]:
+        commands = [path.read_bytes().decode(errors="replace") for path in pathlib.Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+        return [c for c in commands if folder in c] + [p for p in (f"/proc/{pid}", f"/sys/class/net/{bridge}") if pathlib.Path(p).exists()] + \
+            [line for line in pathlib.Path("/proc/mounts").read_text().splitlines() if folder in line]
+    eventually(lambda: not left(), "nothing left")
