@@ -1,0 +1,129 @@
+"""The chart installed by real Helm, and what it made really run: sobre and a second kube-scheduler, over TLS, as their service accounts."""
+import threading
+
+import pytest
+import yaml
+
+from tests import chart
+from tests.harness import eventually, fetch
+
+NAMESPACE = "sobre"
+
+
+def install(cluster, *settings: str, release: str = "sobre") -> None:
+    """As a user would, and until all that was installed is ready."""
+    cluster.helm("install", release, chart.CHART, "--namespace", NAMESPACE, "--create-namespace", *(a for s in settings for a in ("--set", s)))
+    cluster.wait_ready("deployment", NAMESPACE, "sobre")
+    cluster.wait_ready("deployment", NAMESPACE, "sobre-scheduler")
+
+
+def add_regions(cluster) -> None:
+    """Beside the nodes that run Sobre: one in a clean grid and one in a dirty one."""
+    for name, region in (("paris", "eu-west-3"), ("frankfurt", "eu-central-1")):
+        cluster.add_node(name, "aws:///x/i-", region, cpu=16)
+
+
+def replicas(cluster) -> list[str]:
+    return [p["metadata"]["name"] for p in cluster.pods(NAMESPACE, "app.kubernetes.io/component=extender")]
+
+
+def calls(cluster, outcome: str) -> float:
+    """Calls of kube-scheduler to all replicas that ended so: served or refused."""
+    lines = [line for pod in replicas(cluster) for line in fetch(cluster.pod_url(NAMESPACE, pod, 8091) + "/metrics").decode().splitlines()]
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("sobre_requests_total{") and f'outcome="{outcome}"' in line)
+
+
+def left_of_release(cluster, before: set) -> set:
+    """What was not there before, but for the namespace itself and what this file adds."""
+    return {o for o in cluster.objects() - before if o[3] not in (NAMESPACE, "kube-root-ca.crt", "default", "paris", "frankfurt") and o[1] != "Pod"}
+
+
+@pytest.mark.parametrize("version, settings", [("1.36", []), ("1.36", ["tls.mutual=true"]), ("1.34", []), ("1.37", [])])
+def test_pods_are_placed_over_tls(make_cluster, version, settings):
+    cluster = make_cluster(version)
+    before = cluster.objects()
+    install(cluster, "config.limits.trust_node_labels=true", *settings)
+    add_regions(cluster)
+    config = yaml.safe_load(cluster.call("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/sobre-scheduler")["data"]["scheduler.yaml"])
+    assert all(e["urlPrefix"].startswith("https://") and e["tlsConfig"]["caData"] for e in config["extenders"])
+    names = [f"web-{i}" for i in range(4)]
+    for name in names:
+        cluster.add_pod(name, annotations={"sobre.dev/objective": "carbon"})
+    cluster.add_pod("limited", annotations={"sobre.dev/allowed-countries": "DE"}, limits=True)
+    placed = cluster.wait_placed([*names, "limited"])
+    assert placed == dict.fromkeys(names, "paris") | {"limited": "frankfurt"}
+    assert calls(cluster, "served") >= 5 and calls(cluster, "refused") == 0
+    cluster.helm("test", "sobre", "--namespace", NAMESPACE)
+    # A pod that waits is let go as the release is taken away.
+    cluster.add_pod("waits", annotations={"sobre.dev/defer-below-gco2e-per-kwh": "1"}, schedulingGates=[{"name": "sobre.dev/carbon"}],
+                    schedulerName="default-scheduler")
+    cluster.helm("uninstall", "sobre", "--namespace", NAMESPACE, "--wait")
+    cluster.wait_placed(["waits"])
+    eventually(lambda: not left_of_release(cluster, before), "all gone")
+    assert not left_of_release(cluster, before)
+
+
+def test_rolling_restart_fails_no_call(make_cluster):
+    """Two replicas, pods that keep coming, one restart of all replicas: every pod is placed by Sobre's choice, and no call fails."""
+    cluster = make_cluster()
+    install(cluster, "config.limits.trust_node_labels=true", "scheduler.replicas=1", "scheduler.logLevel=5")
+    add_regions(cluster)
+    for number in range(5):
+        cluster.add_node(f"paris-{number}", "aws:///x/i-", "eu-west-3")
+    stop, names = threading.Event(), []
+
+    def keep_coming() -> None:
+        while not stop.wait(0.2):
+            name = f"load-{len(names)}"
+            cluster.add_pod(name, annotations={"sobre.dev/objective": "carbon"}, cpu="10m", memory="16Mi", limits=len(names) % 2 == 0)
+            names.append(name)
+
+    load = threading.Thread(target=keep_coming)
+    load.start()
+    try:
+        eventually(lambda: len(names) > 20, "load")
+        before = set(replicas(cluster))
+        cluster.kubectl("-n", NAMESPACE, "rollout", "restart", "deployment/sobre")
+        eventually(lambda: not before & set(replicas(cluster)) and cluster.is_ready("deployment", NAMESPACE, "sobre"), "all replicas new", 120)
+    finally:
+        stop.set()
+        load.join()
+    placed = cluster.wait_placed(names)
+    assert len(names) > 50 and all(node.startswith("paris") for node in placed.values())
+    (scheduler,) = cluster.pods(NAMESPACE, "app.kubernetes.io/component=scheduler")
+    log = cluster.logs(NAMESPACE, scheduler["metadata"]["name"])
+    assert "Failed to run extender" not in log and "Unable to schedule pod" not in log and "connection refused" not in log
+    events = [e for e in cluster.call("GET", "/api/v1/namespaces/default/events")["items"] if e["reason"] == "FailedScheduling"]
+    assert not events, events[0]["message"]
+
+
+def rules_of(cluster) -> list[tuple[str, dict, int]]:
+    """(address of the role, role, index) of every rule that the extender has."""
+    found = []
+    for path in (f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{NAMESPACE}:sobre", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/sobre"):
+        role = cluster.call("GET", path)
+        found += [(path, role, index) for index in range(len(role["rules"]))]
+    return found
+
+
+def test_role_has_what_is_used_and_no_more(make_cluster):
+    """The rules are compared with what the API server's audit log saw of the extender, doing all that it does."""
+    cluster = make_cluster()
+    install(cluster, "config.records.seal_every=1s", "scheduler.replicas=1")
+    add_regions(cluster)
+    cluster.add_pod("bad", annotations={"sobre.dev/cost-tolerance": "much"})
+    cluster.add_pod("waits", annotations={"sobre.dev/defer-below-gco2e-per-kwh": "1", "sobre.dev/max-delay": "1s"}, schedulingGates=[{"name": "sobre.dev/carbon"}])
+    cluster.wait_placed(["bad", "waits"])
+    account = f"system:serviceaccount:{NAMESPACE}:sobre"
+
+    def seen() -> set[tuple[str, str, str]]:
+        return {(e["objectRef"].get("apiGroup", ""), e["objectRef"]["resource"], e["verb"]) for e in cluster.audit()
+                if e["user"]["username"] == account and "objectRef" in e and e["stage"] == "ResponseComplete" or
+                e["user"]["username"] == account and "objectRef" in e and e["verb"] == "watch"}
+
+    allowed = {(group, resource, verb) for _, role, index in rules_of(cluster) for rule in [role["rules"][index]]
+               for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+    eventually(lambda: allowed <= seen(), "all that is allowed is used", 60)
+    assert seen() == allowed
+    denied = [e for e in cluster.audit() if e["user"]["username"] == account and e.get("responseStatus", {}).get("code") == 403]
+    assert not denied, denied[0]
