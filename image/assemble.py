@@ -109,8 +109,9 @@ def spdx_id(name: str) -> str:
 
 def entry(name: str, version: str, purl: str, **more) -> dict:
     """A package of the SBOM; `more` replaces and adds fields."""
-    return {"SPDXID": spdx_id(name), "name": name, "versionInfo": version, "downloadLocation": "NOASSERTION", "filesAnalyzed": False,
-            "supplier": "NOASSERTION", "licenseConcluded": "NOASSERTION", "licenseDeclared": "NOASSERTION", "copyrightText": "NOASSERTION",
+    unsaid = {field: "NOASSERTION" for field in
+              ("downloadLocation", "supplier", "licenseConcluded", "licenseDeclared", "copyrightText")}
+    return {"SPDXID": spdx_id(name), "name": name, "versionInfo": version, "filesAnalyzed": False} | unsaid | {
             "externalRefs": [{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}]} | more
 
 
@@ -131,17 +132,19 @@ def page_entries() -> list[dict]:
         algorithm, digest = package["integrity"].split("-", 1)
         found.append(entry(name, package["version"], f"pkg:npm/{urllib.parse.quote(name)}@{package['version']}",
                            licenseDeclared=package["license"],
-                           licenseComments=f"see /usr/share/doc/sobre/{name}/LICENSE in the image", primaryPackagePurpose="LIBRARY", sourceInfo="bundled into the dashboard's page",
+                           licenseComments=f"see /usr/share/doc/sobre/{name}/LICENSE in the image",
+                           primaryPackagePurpose="LIBRARY", sourceInfo="bundled into the dashboard's page",
                            checksums=[{"algorithm": algorithm.upper(), "checksumValue": base64.b64decode(digest).hex()}]))
     return found
 
 
-def sbom(binary: pathlib.Path, version: str, packages: dict[str, Package], edges: set[tuple[str, str]], release: dict[str, str]) -> dict:
+def sbom(binary: pathlib.Path, version: str, packages: dict[str, Package], edges: set[tuple[str, str]],
+         release: dict[str, str]) -> dict:
     """SPDX 2.3; `edges` are pairs of packages of which the first links the second."""
     architecture = output("dpkg", "--print-architecture").strip()
     sobre = entry("sobre", version, f"pkg:generic/sobre@{version}", licenseConcluded="Apache-2.0", licenseDeclared="Apache-2.0",
-                  copyrightText="Copyright the Sobre authors", supplier="Organization: The Sobre authors", primaryPackagePurpose="APPLICATION",
-                  sourceInfo="/usr/bin/sobre; its checksum is this file's",
+                  copyrightText="Copyright the Sobre authors", supplier="Organization: The Sobre authors",
+                  primaryPackagePurpose="APPLICATION", sourceInfo="/usr/bin/sobre; its checksum is this file's",
                   checksums=[{"algorithm": "SHA256", "checksumValue": hashlib.sha256(binary.read_bytes()).hexdigest()}])
     page = page_entries()
     debian = [entry(p.name, p.version, p.purl(release), supplier="Organization: Debian", summary=p.summary,
@@ -158,8 +161,9 @@ def sbom(binary: pathlib.Path, version: str, packages: dict[str, Package], edges
     contents = {"packages": [sobre, *page, *debian], "relationships": relationships}
     digest = hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
     created = datetime.datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", "0")), datetime.timezone.utc)
-    return {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": f"sobre-{version}-{architecture}",
-            "documentNamespace": f"https://sobre.dev/sbom/sobre-{version}-{architecture}-{digest[:32]}",
+    name = f"sobre-{version}-{architecture}"
+    return {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": name,
+            "documentNamespace": f"https://sobre.dev/sbom/{name}-{digest[:32]}",
             "creationInfo": {"created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
                              "creators": ["Organization: The Sobre authors", "Tool: sobre/image/assemble.py"]}} | contents
 

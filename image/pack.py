@@ -32,7 +32,8 @@ def dockerfile_config(variables: dict[str, str]) -> dict:
     for label in instructions("LABEL"):
         key, value = re.fullmatch(r'(\S+)="([^"]*)"', label).groups()
         labels[key] = re.sub(r"\$(\w+)", lambda name: variables[name[1]], value)
-    return {"User": instructions("USER")[0], "Entrypoint": json.loads(instructions("ENTRYPOINT")[0]), "WorkingDir": "/", "Labels": labels}
+    user, entrypoint = instructions("USER")[0], json.loads(instructions("ENTRYPOINT")[0])
+    return {"User": user, "Entrypoint": entrypoint, "WorkingDir": "/", "Labels": labels}
 
 
 def archive(folder: pathlib.Path, seconds: int, names=None) -> bytes:
@@ -47,6 +48,10 @@ def archive(folder: pathlib.Path, seconds: int, names=None) -> bytes:
             with path.open("rb") if info.isfile() else io.BytesIO() as contents:
                 tar.addfile(info, contents)
     return buffer.getvalue()
+
+
+def blob_name(descriptor: dict) -> str:
+    return "blobs/" + descriptor["digest"].replace(":", "/")
 
 
 class Layout:
@@ -64,9 +69,9 @@ class Layout:
 
     def blob(self, media_type: str, data: bytes) -> dict:
         """Its descriptor."""
-        digest = hashlib.sha256(data).hexdigest()
-        self.write(f"blobs/sha256/{digest}", data)
-        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
+        descriptor = {"mediaType": media_type, "digest": "sha256:" + hashlib.sha256(data).hexdigest(), "size": len(data)}
+        self.write(blob_name(descriptor), data)
+        return descriptor
 
 
 def as_json(value) -> bytes:
@@ -87,14 +92,15 @@ def pack(out: pathlib.Path, version: str, revision: str, source: str, architectu
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(plain).hexdigest()]},
         "history": [{"created": created, "created_by": "image/assemble.py"}]}))
     manifest = layout.blob(MEDIA + "manifest.v1+json", as_json({
-        "schemaVersion": 2, "mediaType": MEDIA + "manifest.v1+json", "config": config, "layers": [layer], "annotations": settings["Labels"]}))
+        "schemaVersion": 2, "mediaType": MEDIA + "manifest.v1+json", "config": config, "layers": [layer],
+        "annotations": settings["Labels"]}))
     names = {"io.containerd.image.name": f"docker.io/library/sobre:{version}", "org.opencontainers.image.ref.name": version}
     layout.write("index.json", as_json({"schemaVersion": 2, "mediaType": MEDIA + "index.v1+json",
                                         "manifests": [manifest | {"platform": platform, "annotations": names}]}))
     layout.write("oci-layout", as_json({"imageLayoutVersion": "1.0.0"}))
     # For `docker load` of engines that do not read an OCI layout.
-    layout.write("manifest.json", as_json([{
-        "Config": "blobs/sha256/" + config["digest"][7:], "RepoTags": [f"sobre:{version}"], "Layers": ["blobs/sha256/" + layer["digest"][7:]]}]))
+    layout.write("manifest.json", as_json([{"Config": blob_name(config), "RepoTags": [f"sobre:{version}"],
+                                            "Layers": [blob_name(layer)]}]))
     (out / f"sobre-{version}-{architecture}.tar").write_bytes(archive(layout.folder, seconds, layout.names))
 
 

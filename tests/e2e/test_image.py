@@ -1,4 +1,4 @@
-"""The release image's root, run as a container engine would run it: what is in it, and that it does what the host's build does."""
+"""The release image's root, run as an engine would run it: what is in it, and that it does what the host's build does."""
 import gzip
 import hashlib
 import json
@@ -110,7 +110,8 @@ def write_world(folder: pathlib.Path, name: str, objective: str) -> list:
     (folder / "rows").mkdir(exist_ok=True)
     for table, rows in world.catalogue.items():
         (folder / "rows" / table).write_text(rows)
-    pod = {"metadata": {"name": "web-0", "namespace": "shop", "annotations": {"sobre.dev/objective": objective, "sobre.dev/unit": "pod-hour"}},
+    annotations = {"sobre.dev/objective": objective, "sobre.dev/unit": "pod-hour"}
+    pod = {"metadata": {"name": "web-0", "namespace": "shop", "annotations": annotations},
            "spec": {"containers": [{"name": "app", "resources": {"requests": demand(name)}}]}}
     files = {"nodes": {"items": world.nodes}, "signals": world.signals, "pod": pod, "config": {"catalog": {"directory": "rows"}}}
     arguments = ["--at", AT]
@@ -129,8 +130,8 @@ def test_there_is_one_program_and_its_libraries_are_all_there(root):
     assert len(found) > 5 and executable <= {inside(root, p) for p in found}, "a script is in the image"
     names = {path.name for path in paths(root) if ".so" in path.name}
     for path in found:
-        needed = re.findall(r"\(NEEDED\).*\[(.+)\]", subprocess.run(["readelf", "-d", path], check=True, capture_output=True, text=True).stdout)
-        assert set(needed) <= names, inside(root, path)
+        dynamic = subprocess.run(["readelf", "-d", path], check=True, capture_output=True, text=True).stdout
+        assert set(re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic)) <= names, inside(root, path)
 
 
 def test_nothing_leads_out_of_it(root):
@@ -226,7 +227,8 @@ def test_it_serves_over_tls_with_no_right_but_its_own_files(root, start, authori
     pem, key = authority.issue("sobre")
     sobre = start({"listen": {"tls": {"certificate_file": str(pem), "key_file": str(key)}},
                    "records": {"directory": str(tmp_path / "records")}}, "--nodes", arguments[3])
-    state = dict(line.split(":\t") for line in pathlib.Path(f"/proc/{sobre.pid()}/status").read_text().splitlines() if ":\t" in line)
+    lines = pathlib.Path(f"/proc/{sobre.pid()}/status").read_text().splitlines()
+    state = dict(line.split(":\t") for line in lines if ":\t" in line)
     assert state["Uid"].split() == state["Gid"].split() == [str(USER)] * 4 and not state["Groups"].strip()
     assert {int(state[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0} and state["NoNewPrivs"] == "1"
     assert state["NSpid"].split()[-1] == "1", "the first process of its namespace, as in a container"
