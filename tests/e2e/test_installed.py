@@ -127,3 +127,38 @@ def test_role_has_what_is_used_and_no_more(make_cluster):
     assert seen() == allowed
     denied = [e for e in cluster.audit() if e["user"]["username"] == account and e.get("responseStatus", {}).get("code") == 403]
     assert not denied, denied[0]
+
+
+def ask_for_all(cluster, number: int) -> tuple[str, str]:
+    """Two pods that make the extender use all its rights: one to be told of, one to be let go."""
+    bad, waits = f"bad-{number}", f"waits-{number}"
+    cluster.add_pod(bad, annotations={"sobre.dev/cost-tolerance": "much"})
+    cluster.add_pod(waits, annotations={"sobre.dev/defer-below-gco2e-per-kwh": "1", "sobre.dev/max-delay": "1s"}, schedulingGates=[{"name": "sobre.dev/carbon"}])
+    return bad, waits
+
+
+def denied(cluster, begun: int) -> list[str]:
+    return [e["requestURI"] for e in cluster.audit()[begun:] if e["user"]["username"] == f"system:serviceaccount:{NAMESPACE}:sobre"
+            and e.get("responseStatus", {}).get("code") == 403]
+
+
+def test_without_any_one_rule_something_fails(make_cluster):
+    """With all rules all happens and nothing is denied; without one of them something is."""
+    cluster = make_cluster()
+    install(cluster, "config.records.seal_every=1s", "scheduler.replicas=1", "extender.replicas=1")
+    add_regions(cluster)
+    bad, waits = ask_for_all(cluster, 0)
+    eventually(lambda: any("GateOpened" in e for e in cluster.events(waits)) and any("PolicyProblem" in e for e in cluster.events(bad)), "events")
+    cluster.wait_placed([bad, waits])
+    eventually(lambda: cluster.call("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/sobre-heads").get("data"), "heads")
+    assert not denied(cluster, 0)
+    for number, (path, role, index) in enumerate(rules_of(cluster), 1):
+        rules = role["rules"]
+        cluster.call("PATCH", path, {"rules": rules[:index] + rules[index + 1:]}, content_type="application/merge-patch+json")
+        begun, (old,) = len(cluster.audit()), replicas(cluster)
+        cluster.call("DELETE", f"/api/v1/namespaces/{NAMESPACE}/pods/{old}")
+        eventually(lambda: old not in replicas(cluster), "the old replica gone")
+        ask_for_all(cluster, number)
+        eventually(lambda: denied(cluster, begun), f"somebody misses {rules[index]}", 60)
+        cluster.call("PATCH", path, {"rules": rules}, content_type="application/merge-patch+json")
+        cluster.wait_ready("deployment", NAMESPACE, "sobre")
