@@ -1,3 +1,5 @@
+import contextlib
+import itertools
 import os
 import pathlib
 
@@ -42,19 +44,19 @@ def control_planes() -> dict[str, pathlib.Path]:
 @pytest.fixture
 def make_cluster(tmp_path, sobre_bin, tools, control_planes):
     """make_cluster(version="1.36", **what MiniCluster takes): a cluster that knows the chart's images; stopped after the test."""
-    clusters = []
+    stack, numbers = contextlib.ExitStack(), itertools.count()
 
     def make(version: str = "1.36", images=None, **more) -> MiniCluster:
-        binaries, folder = control_planes[version], tmp_path / f"cluster-{len(clusters)}"
+        binaries, folder = control_planes[version], tmp_path / f"cluster-{next(numbers)}"
         folder.mkdir()
         known = {"sobre": Image(["/usr/bin/sobre"], files={"/usr/bin/sobre": pathlib.Path(sobre_bin)}),
                  "registry.k8s.io/kube-scheduler": Image(files={"/usr/local/bin/kube-scheduler": binaries / "kube-scheduler"})}
-        clusters.append(MiniCluster(folder, binaries, known | (images or {}), tools=tools, **more))
-        return clusters[-1]
+        cluster = MiniCluster(folder, binaries, known | (images or {}), tools=tools, **more)
+        stack.callback(cluster.stop)
+        return cluster
 
-    yield make
-    for cluster in clusters:
-        cluster.stop()
+    with stack:
+        yield make
 
 
 @pytest.fixture(scope="module")

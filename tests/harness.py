@@ -50,8 +50,11 @@ def eventually(check, what: str, seconds: float = 30.0, pause: float = 0.1):
     raise AssertionError(f"{what}: not within {seconds:g} s; last: {last!r}")
 
 
+_LIBC = ctypes.CDLL("libc.so.6")  # not loaded by the child: after a fork, another thread may have held the loader's lock
+
+
 def _die_with_parent() -> None:
-    ctypes.CDLL("libc.so.6").prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class Process:

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -42,8 +43,21 @@ def create(cluster, space: str, *objects: dict) -> None:
 
 
 def pod(name: str, image: str, *arguments: str, container: dict | None = None, labels: dict | None = None, **spec) -> dict:
-    spec = {"terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": image, "args": list(arguments)} | (container or {})]} | spec
+    main = {"name": "main", "image": image, "args": list(arguments)} | (container or {})
+    spec = {"terminationGracePeriodSeconds": 1, "containers": [main]} | spec
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels or {}}, "spec": spec}
+
+
+def patch(cluster, path: str, body: dict) -> None:
+    cluster.call("PATCH", path, body, content_type="application/merge-patch+json")
+
+
+def config_map(name: str, **data: str) -> dict:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def secret(name: str, **data: str) -> dict:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
 
 
 def template(app: str, *arguments, **more) -> dict:
@@ -53,10 +67,12 @@ def template(app: str, *arguments, **more) -> dict:
 
 def web(text: str, replicas: int = 2, **container) -> list[dict]:
     """A Deployment that serves `text` as /text, and its Service."""
-    served = template("web", "python", *SERVER, container={
-        "ports": [{"name": "http", "containerPort": 8000}], "readinessProbe": {"httpGet": {"path": "/text", "port": "http"}, "periodSeconds": 1},
-        "volumeMounts": [{"name": "web", "mountPath": "/etc/web"}]} | container, volumes=[{"name": "web", "configMap": {"name": "web"}}])
-    return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web"}, "data": {"text": text}},
+    files = {"name": "web", "configMap": {"name": "web"}}
+    served = template("web", "python", *SERVER, volumes=[files], container={
+        "ports": [{"name": "http", "containerPort": 8000}],
+        "readinessProbe": {"httpGet": {"path": "/text", "port": "http"}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "web", "mountPath": "/etc/web"}]} | container)
+    return [config_map("web", text=text),
             {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
              "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": served,
                       "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}},
@@ -106,13 +122,13 @@ def test_deployment_is_reached_through_its_service_by_name(cluster, space):
 def test_rolling_update_replaces_pods_and_loses_no_request(cluster, space):
     # The old pod serves on while the proxy forgets it, as preStop is for.
     create(cluster, space, *web("hello", lifecycle={"preStop": {"sleep": {"seconds": 1}}}))
-    patch = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 3}}}}
-    cluster.call("PATCH", f"/apis/apps/v1/namespaces/{space}/deployments/web", patch, content_type="application/strategic-merge-patch+json")
+    change = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 3}}}}
+    patch(cluster, f"/apis/apps/v1/namespaces/{space}/deployments/web", change)
     cluster.wait_ready("deployment", space, "web")
     old = {p["metadata"]["name"] for p in cluster.pods(space, "app=web") if not p["metadata"].get("deletionTimestamp")}
     url = cluster.service_url(space, "web", 80) + "/text"
-    patch["spec"]["template"]["metadata"] = {"annotations": {"version": "2"}}
-    cluster.call("PATCH", f"/apis/apps/v1/namespaces/{space}/deployments/web", patch, content_type="application/strategic-merge-patch+json")
+    change["spec"]["template"]["metadata"] = {"annotations": {"version": "2"}}
+    patch(cluster, f"/apis/apps/v1/namespaces/{space}/deployments/web", change)
     asked = 0
 
     def replaced():
@@ -125,9 +141,7 @@ def test_rolling_update_replaces_pods_and_loses_no_request(cluster, space):
 
 
 def test_service_without_ready_endpoint_refuses_but_keeps_connections(cluster, space):
-    create(cluster, space, *web("hello", replicas=1, readinessProbe={"exec": {"command": ["test", "!", "-e", "/tmp/unready"]}, "periodSeconds": 1,
-                                                                     "failureThreshold": 1},
-                                args=["-c", textwrap.dedent("""
+    echo = textwrap.dedent("""
         import socketserver
         class Echo(socketserver.StreamRequestHandler):
             def handle(self):
@@ -135,7 +149,9 @@ def test_service_without_ready_endpoint_refuses_but_keeps_connections(cluster, s
                     self.wfile.write(line)
         class Server(socketserver.ThreadingTCPServer):
             allow_reuse_address = daemon_threads = True
-        Server(("", 8000), Echo).serve_forever()""")]))
+        Server(("", 8000), Echo).serve_forever()""")
+    ready = {"exec": {"command": ["test", "!", "-e", "/tmp/unready"]}, "periodSeconds": 1, "failureThreshold": 1}
+    create(cluster, space, *web("hello", replicas=1, args=["-c", echo], readinessProbe=ready))
     cluster.wait_ready("deployment", space, "web")
     address = cluster.service_url(space, "web", 80)[len("http://"):].split(":")[0], 80
     kept = eventually(lambda: socket.create_connection(address, 5), "Service connects")
@@ -160,20 +176,21 @@ def test_changed_config_map_and_secret_appear_in_the_running_container(cluster, 
     volume = {"name": "config", "projected": {"defaultMode": 0o440, "sources": [
         {"configMap": {"name": "config", "items": [{"key": "a", "path": "deep/a"}]}}, {"secret": {"name": "secret"}},
         {"configMap": {"name": "missing", "optional": True}}]}}
-    create(cluster, space, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "config"}, "data": {"a": "one", "b": "unseen"}},
-           pod("reader", "shell", "sleep 1000", container={"volumeMounts": [{"name": "config", "mountPath": "/config"}]}, volumes=[volume]))
+    mounted = {"volumeMounts": [{"name": "config", "mountPath": "/config"}]}
+    create(cluster, space, config_map("config", a="one", b="unseen"),
+           pod("reader", "shell", "sleep 1000", container=mounted, volumes=[volume]))
     eventually(lambda: 'secret "secret" not found' in container_state(cluster, space, "reader")["waiting"]["message"],
                "pod says what it waits for")
-    create(cluster, space, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "secret"}, "stringData": {"password": "hunter2"}})
+    create(cluster, space, secret("secret", password="hunter2"))
     running(cluster, space, "reader")
 
     def seen(path: str) -> bytes:
         return cluster.exec(space, "reader", "cat", path).stdout
     eventually(lambda: seen("/config/deep/a") == b"one", "first content")
     assert seen("/config/password") == b"hunter2"
-    assert cluster.exec(space, "reader", "sh", "-c", "cd /config; echo *; stat -L -c %a password; readlink password; echo x >new").stdout == \
-        b"deep password\n440\n..data/password\n"
-    cluster.call("PATCH", f"/api/v1/namespaces/{space}/configmaps/config", {"data": {"a": "two"}}, content_type="application/merge-patch+json")
+    look = "cd /config; echo *; stat -L -c %a password; readlink password; echo x >new"
+    assert cluster.exec(space, "reader", "sh", "-c", look).stdout == b"deep password\n440\n..data/password\n"
+    patch(cluster, f"/api/v1/namespaces/{space}/configmaps/config", {"data": {"a": "two"}})
     eventually(lambda: seen("/config/deep/a") == b"two", "changed content")
     cluster.call("DELETE", f"/api/v1/namespaces/{space}/secrets/secret")
     time.sleep(0.5)
@@ -181,12 +198,14 @@ def test_changed_config_map_and_secret_appear_in_the_running_container(cluster, 
 
 
 def test_variables_are_expanded(cluster, space):
-    source = {"a": {"value": "one"}, "B": {"value": "$(a)-$$(a)-$(unknown)"}, "NODE": {"valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
-              "IP": {"valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}, "KEY": {"valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}},
-              "NONE": {"valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": True}}}}
-    create(cluster, space, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"k": "from-map"}},
-           pod("p", "shell", 'echo "$B $KEY $NODE $IP ${NONE-unset} $HOSTNAME $(hostname) $0 $(pwd)"', "$(KEY)", restartPolicy="Never",
-               container={"workingDir": "/usr", "env": [{"name": k} | v for k, v in source.items()]}))
+    variables = [{"name": "a", "value": "one"}, {"name": "B", "value": "$(a)-$$(a)-$(unknown)"}] + [
+        {"name": name, "valueFrom": source} for name, source in {
+            "NODE": {"fieldRef": {"fieldPath": "spec.nodeName"}}, "IP": {"fieldRef": {"fieldPath": "status.podIP"}},
+            "KEY": {"configMapKeyRef": {"name": "c", "key": "k"}},
+            "NONE": {"secretKeyRef": {"name": "s", "key": "k", "optional": True}}}.items()]
+    say = 'echo "$B $KEY $NODE $IP ${NONE-unset} $HOSTNAME $(hostname) $0 $(pwd)"'
+    create(cluster, space, config_map("c", k="from-map"),
+           pod("p", "shell", say, "$(KEY)", restartPolicy="Never", container={"workingDir": "/usr", "env": variables}))
     status = eventually(lambda: (s := state(cluster, space, "p")).get("podIP") and s, "address")
     node = cluster.call("GET", f"/api/v1/namespaces/{space}/pods/p")["spec"]["nodeName"]
     assert ended(cluster, space, "p") == f"one-$(a)-$(unknown) from-map {node} {status['podIP']} unset p p from-map /usr\n"
@@ -194,15 +213,17 @@ def test_variables_are_expanded(cluster, space):
 
 def test_restricted_container_is_restricted(cluster, space):
     cluster.kubectl("label", "namespace", space, "pod-security.kubernetes.io/enforce=restricted")
-    show = "id -u; id -g; id -G; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; touch /root-file; touch /tmp/file && stat -c '%u %g' /tmp/file; cat /s/k"
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "readable by group"}}
+    show = ("id -u; id -g; id -G; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; touch /root-file; "
+            "touch /tmp/file && stat -c '%u %g' /tmp/file; cat /s/k")
     context = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
     restricted = pod("p", "shell", show, restartPolicy="Never",
-                     container={"securityContext": context, "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "s", "mountPath": "/s"}]},
+                     container={"securityContext": context,
+                                "volumeMounts": [{"name": n, "mountPath": f"/{n}"} for n in ("tmp", "s")]},
                      securityContext={"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65531, "fsGroup": 65530,
                                       "seccompProfile": {"type": "RuntimeDefault"}},
-                     volumes=[{"name": "tmp", "emptyDir": {}}, {"name": "s", "secret": {"secretName": "s", "defaultMode": 0o400}}])
-    create(cluster, space, secret, restricted)
+                     volumes=[{"name": "tmp", "emptyDir": {}},
+                              {"name": "s", "secret": {"secretName": "s", "defaultMode": 0o400}}])
+    create(cluster, space, secret("s", k="readable by group"), restricted)
     lines = ended(cluster, space, "p").splitlines()
     assert lines[:3] == ["65532", "65531", "65531 65530"]
     assert {line.split()[0]: line.split()[1] for line in lines[3:6]} == \
@@ -218,13 +239,25 @@ def test_restricted_container_is_restricted(cluster, space):
     eventually(lambda: "runAsNonRoot" in json.dumps(container_state(cluster, space, "as-root")), "root refused")
 
 
+def test_an_image_has_a_root_and_a_user_of_its_own(cluster, space, tmp_path):
+    (tmp_path / "root").mkdir()
+    shutil.copy(cluster.binaries / "kubectl", tmp_path / "root" / "kubectl")  # needs no library
+    cluster.kubelet.images["scratch"] = Image(["/kubectl"], root=tmp_path / "root", user=1234)
+    create(cluster, space, pod("p", "scratch:1", "proxy", "--server=http://127.0.0.1:1"))
+    eventually(lambda: "Starting to serve" in cluster.logs(space, "p"), "started")
+    assert b"Client Version" in cluster.exec(space, "p", "/kubectl", "version", "--client").stdout
+    assert b"cannot run /bin/sh" in cluster.exec(space, "p", "/bin/sh", "-c", "true").stderr
+    assert pathlib.Path(f"/proc/{cluster.kubelet.runner(space, 'p').main[0].first_process()}").stat().st_uid == 1234
+
+
 def test_service_account_token_is_accepted_inside(cluster, space):
     ask = textwrap.dedent("""
         import json, ssl, urllib.request, urllib.error
         folder = "/var/run/secrets/kubernetes.io/serviceaccount/"
         def ask(path, body=None):
-            request = urllib.request.Request("https://kubernetes.default.svc" + path, data=body and json.dumps(body).encode(), headers={
-                "Authorization": "Bearer " + open(folder + "token").read(), "Content-Type": "application/json"})
+            request = urllib.request.Request("https://kubernetes.default.svc" + path, data=body and json.dumps(body).encode())
+            request.add_header("Authorization", "Bearer " + open(folder + "token").read())
+            request.add_header("Content-Type", "application/json")
             return json.load(urllib.request.urlopen(request, context=ssl.create_default_context(cafile=folder + "ca.crt")))
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         print(ask("/apis/authentication.k8s.io/v1/selfsubjectreviews", review)["status"]["userInfo"]["username"])
@@ -242,9 +275,10 @@ def test_service_account_token_is_accepted_inside(cluster, space):
 
 def test_jobs_end(cluster, space):
     def job(name: str, script: str) -> dict:
-        spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": "shell", "args": [script]}],
-                "initContainers": [{"name": "first", "image": "shell", "args": ["echo first"]}]}
-        return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": {"spec": spec}}}
+        first = {"name": "first", "image": "shell", "args": ["echo first"]}
+        work = template(name, "shell", script, restartPolicy="Never", initContainers=[first])
+        return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name},
+                "spec": {"backoffLimit": 0, "template": work}}
     create(cluster, space, job("good", "true"), job("bad", "exit 3"))
     cluster.kubectl("wait", "--namespace", space, "--for=condition=Complete", "job/good", "--timeout=60s")
     cluster.kubectl("wait", "--namespace", space, "--for=condition=Failed", "job/bad", "--timeout=60s")
@@ -262,14 +296,18 @@ def test_liveness_restarts_and_crashes_back_off(cluster, space):
     eventually(lambda: cluster.exec(space, "sick", "touch", "/tmp/dead").returncode == 0, "exec")
     eventually(lambda: state(cluster, space, "sick")["containerStatuses"][0]["restartCount"] == 1, "restarted")
     eventually(lambda: container_state(cluster, space, "sick").get("running"), "running again")
-    crash = eventually(lambda: (s := state(cluster, space, "crash")["containerStatuses"][0])["restartCount"] > 1 and "waiting" in s["state"] and s, "crashed")
+
+    def crashed():
+        status = state(cluster, space, "crash")["containerStatuses"][0]
+        return status["restartCount"] > 1 and "waiting" in status["state"] and status
+    crash = eventually(crashed, "crashed twice")
     assert crash["lastState"]["terminated"]["exitCode"] == 7 and crash["state"]["waiting"]["reason"] == "CrashLoopBackOff"
 
 
 def test_a_deleted_pod_ends_gracefully(cluster, space):
     script = "trap 'echo term; exit 0' TERM; echo up; while :; do sleep 0.1; done"
-    create(cluster, space, pod("good", "shell", script, terminationGracePeriodSeconds=30,
-                               container={"lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", "echo preStop >>/proc/1/fd/1"]}}}}),
+    hook = {"preStop": {"exec": {"command": ["sh", "-c", "echo preStop >>/proc/1/fd/1"]}}}
+    create(cluster, space, pod("good", "shell", script, terminationGracePeriodSeconds=30, container={"lifecycle": hook}),
            pod("stubborn", "shell", "echo up; sleep 1000"))
     for name in ("good", "stubborn"):
         eventually(lambda n=name: cluster.logs(space, n) == "up\n", f"{name} up")
@@ -278,9 +316,13 @@ def test_a_deleted_pod_ends_gracefully(cluster, space):
 
 
 def test_what_cannot_be_done_is_told(cluster, space):
-    create(cluster, space, pod("unknown", "registry.example.com/none:1"), pod("host", "shell", "true", hostNetwork=True), pod("fake", "none:1"))
-    eventually(lambda: container_state(cluster, space, "unknown")["waiting"]["reason"] == "ErrImagePull", "unknown image told")
-    eventually(lambda: "spec.hostNetwork" in container_state(cluster, space, "host")["waiting"]["message"], "unsupported field told")
+    create(cluster, space, pod("unknown", "registry.example.com/none:1"), pod("host", "shell", "true", hostNetwork=True),
+           pod("fake", "none:1"))
+
+    def waits(name: str) -> dict:
+        return container_state(cluster, space, name)["waiting"]
+    eventually(lambda: waits("unknown")["reason"] == "ErrImagePull", "unknown image told")
+    eventually(lambda: "spec.hostNetwork" in waits("host")["message"], "unsupported field told")
     running(cluster, space, "fake")
     cluster.kubectl("delete", "pod", "--all", "--namespace", space, "--timeout=20s")
 
@@ -290,7 +332,8 @@ def test_stateful_set_keeps_its_claim(cluster, space):
                        container={"volumeMounts": [{"name": "data", "mountPath": "/data"}]})
     claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "any",
                                                    "resources": {"requests": {"storage": "1Gi"}}}}
-    create(cluster, space, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "db"}, "spec": {"clusterIP": "None", "selector": {"app": "db"}}},
+    create(cluster, space, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "db"},
+                            "spec": {"clusterIP": "None", "selector": {"app": "db"}}},
            {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"},
             "spec": {"serviceName": "db", "replicas": 1, "selector": {"matchLabels": {"app": "db"}}, "template": written,
                      "volumeClaimTemplates": [claim]}})
@@ -349,7 +392,8 @@ def test_nothing_stays_behind(tmp_path, how):
             started.kill()
 
     def left() -> list[str]:
-        commands = [path.read_bytes().decode(errors="replace") for path in pathlib.Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-        return [c for c in commands if folder in c] + [p for p in (f"/proc/{pid}", f"/sys/class/net/{bridge}") if pathlib.Path(p).exists()] + \
-            [line for line in pathlib.Path("/proc/mounts").read_text().splitlines() if folder in line]
+        processes = subprocess.run(["ps", "-eo", "args", "-ww"], capture_output=True, text=True, check=True).stdout.splitlines()
+        mounts = pathlib.Path("/proc/mounts").read_text().splitlines()
+        paths = [path for path in (f"/proc/{pid}", f"/sys/class/net/{bridge}") if pathlib.Path(path).exists()]
+        return [line for line in processes + mounts if folder in line] + paths
     eventually(lambda: not left(), "nothing left")

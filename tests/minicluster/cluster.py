@@ -2,20 +2,20 @@
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import urllib.parse
 
 from tests.harness import TOKEN, ControlPlane, eventually, free_ports
+from tests.minicluster.claims import Provisioner
 from tests.minicluster.containers import Image
 from tests.minicluster.kubelet import Kubelet
 from tests.minicluster.network import Network
 from tests.minicluster.node_server import NodeServer
 from tests.minicluster.services import Services
-from tests.minicluster.watch import Cache
 
 FAKE_IMAGES: dict[str, Image | None] = {"none": None, "pause": None, "registry.k8s.io/pause": None}
-AUDIT_POLICY = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}]}
+AUDIT_POLICY = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
+                "rules": [{"level": "Metadata"}]}
 
 
 def make_certificates(folder: pathlib.Path, addresses: list[str]) -> None:
@@ -23,12 +23,15 @@ def make_certificates(folder: pathlib.Path, addresses: list[str]) -> None:
     names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
     alternatives = ",".join([f"DNS:{n}" for n in names] + [f"IP:{a}" for a in addresses])
     config = folder / "openssl.cnf"
-    config.write_text("[req]\ndistinguished_name=dn\n[dn]\n[ca]\nbasicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,digitalSignature\n"
-                      f"subjectKeyIdentifier=hash\n[server]\nbasicConstraints=CA:false\nsubjectAltName={alternatives}\n"
+    config.write_text("[req]\ndistinguished_name=dn\n[dn]\n"
+                      "[ca]\nbasicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign\nsubjectKeyIdentifier=hash\n"
+                      f"[server]\nbasicConstraints=CA:false\nsubjectAltName={alternatives}\n"
                       "extendedKeyUsage=serverAuth\nauthorityKeyIdentifier=keyid\n")
-    for name, subject, more in (("ca", "test-cluster-ca", []), ("server", "kube-apiserver", ["-CA", folder / "ca.crt", "-CAkey", folder / "ca.key"])):
-        subprocess.run(["openssl", "req", "-x509", "-config", config, "-extensions", name, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                        "-nodes", "-days", "2", "-subj", f"/CN={subject}", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.crt", *more],
+    signed = ["-CA", folder / "ca.crt", "-CAkey", folder / "ca.key"]
+    for name, subject, signer in (("ca", "test-cluster-ca", []), ("server", "kube-apiserver", signed)):
+        subprocess.run(["openssl", "req", "-x509", "-config", config, "-extensions", name, "-subj", f"/CN={subject}",
+                        "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.crt", *signer],
                        check=True, capture_output=True)
 
 
@@ -40,10 +43,11 @@ class MiniCluster(ControlPlane):
     """
 
     KUBELET, CONTROLLERS, SCHEDULER = "test-kubelet-token", "test-controllers-token", "test-scheduler-token"
-    users = {TOKEN: "admin", KUBELET: "kubelet", CONTROLLERS: "system:kube-controller-manager", SCHEDULER: "system:kube-scheduler"}
+    users = {TOKEN: "admin", KUBELET: "kubelet", CONTROLLERS: "system:kube-controller-manager",
+             SCHEDULER: "system:kube-scheduler"}
 
-    def __init__(self, folder: pathlib.Path, binaries: pathlib.Path, images: dict[str, Image | None] | None = None, nodes: int = 2,
-                 tools: pathlib.Path | None = None) -> None:
+    def __init__(self, folder: pathlib.Path, binaries: pathlib.Path, images: dict[str, Image | None] | None = None,
+                 nodes: int = 2, tools: pathlib.Path | None = None) -> None:
         self.processes, self.tools, self.provisioner = [], tools, None
         self.network = self.kubelet = self.services = self.node_server = None
         try:
@@ -54,9 +58,11 @@ class MiniCluster(ControlPlane):
             (folder / "audit-policy.yaml").write_text(json.dumps(AUDIT_POLICY))
             # Nobody sends heartbeats for the nodes, so nobody judges them.
             self.api_arguments = ["--disable-admission-plugins=TaintNodesByCondition", f"--advertise-address={gateway}",
-                                  f"--service-cluster-ip-range={self.network.services}", f"--tls-cert-file={folder / 'server.crt'}",
-                                  f"--tls-private-key-file={folder / 'server.key'}", f"--audit-policy-file={folder / 'audit-policy.yaml'}",
-                                  f"--audit-log-path={self.audit_log}", "--allow-privileged=false"]
+                                  # As in every cluster: kube-scheduler asks for what it is told by this.
+                                  f"--client-ca-file={folder / 'ca.crt'}",
+                                  f"--service-cluster-ip-range={self.network.services}",
+                                  f"--tls-cert-file={folder / 'server.crt'}", f"--tls-private-key-file={folder / 'server.key'}",
+                                  f"--audit-policy-file={folder / 'audit-policy.yaml'}", f"--audit-log-path={self.audit_log}"]
             super().__init__(folder, binaries, gateway)
             self._start_cluster(nodes, FAKE_IMAGES | (images or {}))
         except BaseException:
@@ -78,18 +84,26 @@ class MiniCluster(ControlPlane):
             self.add_node(f"node-{number}", "test://", "test-region", labels={"topology.kubernetes.io/zone": f"zone-{number}"})
         self.services = Services(self, self.KUBELET, self.network, f / "names")
         self.kubelet = Kubelet(self, self.KUBELET, f, self.network, f / "names", images)
-        self.provisioner = Provisioner(self)
-        eventually(lambda: self.call("GET", "/api/v1/namespaces/default/serviceaccounts/default"), "kube-controller-manager's work")
+        self.provisioner = Provisioner(self, self.KUBELET, f / "claims")
+        eventually(self._has_begun, "kube-controller-manager's first work", 60)
+
+    def _has_begun(self) -> bool:
+        """Whether every namespace has what it gets without being asked, so that objects() is what others made."""
+        spaces = {n["metadata"]["name"] for n in self.call("GET", "/api/v1/namespaces")["items"]}
+        found = self.objects()
+        return spaces >= {"default", "kube-system", "kube-public", "kube-node-lease"} and all(
+            {("v1", "ConfigMap", s, "kube-root-ca.crt"), ("v1", "ServiceAccount", s, "default")} <= found for s in spaces)
 
     def add_node(self, name: str, *arguments, **more) -> None:
         super().add_node(name, *arguments, **{"address": self.network.gateway} | more)
-        self.call("PATCH", f"/api/v1/nodes/{name}/status", {"status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": self.node_server.port}}}},
-                  content_type="application/merge-patch+json")
+        served = {"daemonEndpoints": {"kubeletEndpoint": {"Port": self.node_server.port}}}
+        self.call("PATCH", f"/api/v1/nodes/{name}/status", {"status": served}, content_type="application/merge-patch+json")
 
     def _run_with_kubeconfig(self, program: str, token: str, *arguments) -> None:
         kubeconfig, (port,) = self.make_kubeconfig(f"{program}.kubeconfig", token), free_ports(1)
-        self.run(program, f"--kubeconfig={kubeconfig}", f"--authentication-kubeconfig={kubeconfig}", f"--authorization-kubeconfig={kubeconfig}",
-                 f"--secure-port={port}", "--bind-address=127.0.0.1", f"--cert-dir={self.folder / program}-certs", "--leader-elect=false", *arguments)
+        self.run(program, *(f"--{use}kubeconfig={kubeconfig}" for use in ("", "authentication-", "authorization-")),
+                 f"--secure-port={port}", "--bind-address=127.0.0.1", f"--cert-dir={self.folder / program}-certs",
+                 "--leader-elect=false", *arguments)
 
     # Using it.
 
@@ -113,8 +127,9 @@ class MiniCluster(ControlPlane):
         found = self.call("GET", f"/apis/apps/v1/namespaces/{namespace}/{kind}s/{name}")
         spec, status = found["spec"], found["status"]
         count = spec.get("replicas", 1)
+        counted = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
         return (status.get("observedGeneration") == found["metadata"]["generation"]
-                and all(status.get(field, 0) == count for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")))
+                and all(status.get(field, 0) == count for field in counted))
 
     def wait_ready(self, kind: str, namespace: str, name: str, seconds: float = 90) -> None:
         try:
@@ -130,8 +145,8 @@ class MiniCluster(ControlPlane):
         lines = []
         for pod in self.pods(namespace):
             status, name = pod["status"], pod["metadata"]["name"]
-            lines.append(f"pod {name}: {status.get('phase')}, {json.dumps([c['state'] for c in status.get('containerStatuses') or []])}")
-            lines += [self.logs(namespace, name)[-1500:]]
+            states = [c["state"] for c in status.get("containerStatuses") or []]
+            lines += [f"pod {name}: {status.get('phase')}, {json.dumps(states)}", self.logs(namespace, name)[-1500:]]
         return "\n".join(lines)
 
     def logs(self, namespace: str, pod: str, container: str = "*") -> str:
@@ -139,7 +154,8 @@ class MiniCluster(ControlPlane):
         paths = sorted(self.kubelet.log_path(namespace, pod, "x").parent.glob(f"{container}.log"))
         return "".join(path.read_text(errors="replace") for path in paths)
 
-    def exec(self, namespace: str, pod: str, *command: str, container: str | None = None, seconds: float = 30) -> subprocess.CompletedProcess:
+    def exec(self, namespace: str, pod: str, *command: str, container: str | None = None,
+             seconds: float = 30) -> subprocess.CompletedProcess:
         """Runs a command in a container of the pod, the first by default; what it printed is bytes."""
         containers = self.kubelet.runner(namespace, pod).main
         chosen = next(c for c in containers if container in (None, c.spec["name"]))
@@ -152,18 +168,19 @@ class MiniCluster(ControlPlane):
         return f"{scheme}://{self.call('GET', f'/api/v1/namespaces/{namespace}/services/{name}')['spec']['clusterIP']}:{port}"
 
     def objects(self, without=("Event",)) -> set[tuple[str, str, str, str]]:
-        """(apiVersion, kind, namespace, name) of all that the API server holds, without some kinds and the cluster's own leases."""
+        """(apiVersion, kind, namespace, name) of all that is there, without some kinds and the cluster's own leases."""
         found = set()
         versions = ["v1"] + [g["preferredVersion"]["groupVersion"] for g in self.call("GET", "/apis")["groups"]]
         for version in versions:
             group = "/api/v1" if version == "v1" else f"/apis/{version}"
             for resource in self.call("GET", group)["resources"]:
-                if "list" not in resource["verbs"] or "/" in resource["name"] or resource["kind"] in {"ComponentStatus", *without}:
+                kind = resource["kind"]
+                if "list" not in resource["verbs"] or "/" in resource["name"] or kind in {"ComponentStatus", *without}:
                     continue
                 for item in self.call("GET", f"{group}/{resource['name']}")["items"]:
                     namespace = item["metadata"].get("namespace", "")
-                    if resource["kind"] != "Lease" or namespace not in ("kube-system", "kube-node-lease"):
-                        found.add((version, resource["kind"], namespace, item["metadata"]["name"]))
+                    if kind != "Lease" or namespace not in ("kube-system", "kube-node-lease"):
+                        found.add((version, kind, namespace, item["metadata"]["name"]))
         return found
 
     def audit(self) -> list[dict]:
@@ -179,37 +196,3 @@ class MiniCluster(ControlPlane):
         if self.network:
             self.network.close()
             self.network = None
-
-
-class Provisioner:
-    """Gives every claim a volume that is a folder, and takes it away with the claim."""
-
-    def __init__(self, cluster: MiniCluster) -> None:
-        self.cluster, self.done = cluster, set()
-        self.claims = None
-        self.claims = Cache(cluster, cluster.KUBELET, "/api/v1/persistentvolumeclaims", self._provide)
-        self.volumes = Cache(cluster, cluster.KUBELET, "/api/v1/persistentvolumes", self._clean)
-
-    def _provide(self) -> None:
-        for claim in self.claims.all() if self.claims else []:
-            metadata, spec = claim["metadata"], claim["spec"]
-            if claim["status"].get("phase") != "Pending" or metadata["uid"] in self.done:
-                continue
-            self.done.add(metadata["uid"])
-            folder = self.cluster.folder / "claims" / metadata["uid"]
-            folder.mkdir(parents=True)
-            self.cluster.call("POST", "/api/v1/persistentvolumes", {
-                "metadata": {"name": f"pvc-{metadata['uid']}"},
-                "spec": {"capacity": {"storage": spec["resources"]["requests"]["storage"]}, "accessModes": spec["accessModes"],
-                         "storageClassName": spec.get("storageClassName", ""), "persistentVolumeReclaimPolicy": "Retain",
-                         "hostPath": {"path": str(folder)}, "claimRef": {"namespace": metadata["namespace"], "name": metadata["name"],
-                                                                         "uid": metadata["uid"]}}}, token=self.cluster.KUBELET)
-
-    def _clean(self) -> None:
-        for volume in self.volumes.all():
-            if volume["status"].get("phase") == "Released" and not volume["metadata"].get("deletionTimestamp"):
-                self.cluster.call("DELETE", f"/api/v1/persistentvolumes/{volume['metadata']['name']}", token=self.cluster.KUBELET)
-                shutil.rmtree(volume["spec"]["hostPath"]["path"], ignore_errors=True)
-
-    def stop(self) -> None:
-        self.claims.stopping = self.volumes.stopping = True

@@ -1,4 +1,4 @@
-"""A container: a process with its image's files as root, in the pod's network, as the user and with the rights that its spec asks for."""
+"""A container: a process in the pod's network, with its image's files as root, and the user and rights that its spec asks for."""
 import contextlib
 import dataclasses
 import json
@@ -24,10 +24,10 @@ CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL":
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """What an image's name stands for: a folder as its root (this machine's by default; never written to), and files put into it."""
+    """What an image's name stands for: a folder as its root (this machine's by default; never written to), and more files."""
     entrypoint: list[str] = dataclasses.field(default_factory=list)
     root: pathlib.Path = pathlib.Path("/")
-    files: dict[str, pathlib.Path] = dataclasses.field(default_factory=dict)  # path in the container: file or folder of this machine
+    files: dict[str, pathlib.Path] = dataclasses.field(default_factory=dict)  # here, by path there
     user: int = 0
     folder: str = "/"
 
@@ -65,7 +65,10 @@ class Container:
                     data = objects.data(kind, namespace, source[key]["name"], source[key].get("optional", False)) or {}
                     found |= {source.get("prefix", "") + k: v.decode() for k, v in data.items()}
         for variable in self.spec.get("env") or []:
-            value = self._value(variable.get("valueFrom"), objects, address) if "valueFrom" in variable else expand(variable.get("value", ""), found)
+            if "valueFrom" in variable:
+                value = self._value(variable["valueFrom"], objects, address)
+            else:
+                value = expand(variable.get("value", ""), found)
             if value is not None:
                 found[variable["name"]] = value
         return found
@@ -101,21 +104,23 @@ class Container:
         arguments = [expand(a, environment) for a in spec.get("args") or []]
         scratch = self.folder / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
-        begun = self.folder / "begun"
-        begun.write_text("")
+        self.begun = self.folder / "begun"
+        self.begun.write_text("")
         self.description = self.folder / "container.json"
         self.description.write_text(json.dumps({
-            "scratch": str(scratch), "begun": str(begun), "image_root": str(self.image.root), "names": str(names), "mounts": sorted(mounts, key=lambda m: m[1]),
+            "scratch": str(scratch), "begun": str(self.begun), "image_root": str(self.image.root), "names": str(names),
+            "mounts": sorted(mounts, key=lambda m: m[1]),
             "read_only": context.get("readOnlyRootFilesystem", False), "uid": uid, "gid": gid,
-            "groups": sorted({gid, *(context.get("supplementalGroups") or []), *([context["fsGroup"]] if "fsGroup" in context else [])}),
+            "groups": sorted({gid, context.get("fsGroup", gid), *(context.get("supplementalGroups") or [])}),
             "capabilities": [CAPABILITIES[n] for n in kept + (wanted.get("add") or [])],
             "no_new_privileges": context.get("allowPrivilegeEscalation") is False,
             "environment": environment, "folder": spec.get("workingDir") or self.image.folder, "command": command + arguments}))
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.process = Process(self.log, "nsenter", f"--target={sandbox.process.child.pid}", "--net", "--uts", "--ipc",
-                               "unshare", "--mount", "--pid", "--fork", "--kill-child", sys.executable, "-I", ENTER, "start", self.description)
+                               "unshare", "--mount", "--pid", "--fork", "--kill-child",
+                               sys.executable, "-I", ENTER, "start", self.description)
         # Before that it is in the root of this machine: nobody may exec there.
-        while self.process.running() and not begun.stat().st_size:
+        while self.process.running() and not self.begun.stat().st_size:
             time.sleep(0.005)
         self.state = {"running": {"startedAt": now()}}
 
@@ -134,7 +139,8 @@ class Container:
         if not pid:
             raise OSError(f"container {self.spec['name']} is not running")
         try:
-            return subprocess.run([sys.executable, "-I", ENTER, "exec", self.description, str(pid), *command], capture_output=True, timeout=seconds)
+            return subprocess.run([sys.executable, "-I", ENTER, "exec", self.description, str(pid), *command],
+                                  capture_output=True, timeout=seconds)
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"{command}: not within {seconds} s") from error
 
@@ -173,7 +179,7 @@ class Container:
         code = 128 - code if code < 0 else code
         self.stop_probes()
         started = self.state.get("running", {}).get("startedAt", now())
-        reason = "Completed" if code == 0 else "Error"
+        reason = "Completed" if code == 0 else "Error" if self.begun.stat().st_size else "StartError"
         self.state = {"terminated": {"exitCode": code, "reason": reason, "startedAt": started, "finishedAt": now()}}
         self.process = None
         self.ready = self.started = False
@@ -185,5 +191,5 @@ class Container:
             self.prober = None
 
     def status(self) -> dict:
-        return {"name": self.spec["name"], "image": self.spec["image"], "imageID": f"minicluster://{self.spec['image']}", "state": self.state,
+        return {"name": self.spec["name"], "image": self.spec["image"], "imageID": self.spec["image"], "state": self.state,
                 "lastState": self.last_state, "ready": self.ready, "started": self.started, "restartCount": self.restarts}

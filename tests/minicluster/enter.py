@@ -1,4 +1,5 @@
-"""Runs a program as a container: `enter.py start SPEC` as root in new mount and PID namespaces, `enter.py exec SPEC PID COMMAND…` beside it.
+"""Runs a program in a container: `enter.py start SPEC`, called as root in new mount and PID namespaces, makes it;
+`enter.py exec SPEC PID COMMAND…` runs another beside its process PID.
 
 SPEC is a JSON file that Container.start() writes. This file runs by itself: it imports nothing of the tests.
 """
@@ -15,7 +16,9 @@ libc = ctypes.CDLL("libc.so.6", use_errno=True)
 
 
 def mount(*arguments: str) -> None:
-    subprocess.run(["mount", *arguments], check=True)
+    done = subprocess.run(["mount", *arguments], stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"mount {' '.join(arguments)}: {done.stderr.strip()}")
 
 
 def inside(root: str, path: str) -> str:

@@ -1,11 +1,11 @@
-"""Runs the pods that are bound to nodes, and tells the API server how they are. One thread a pod; pods of fake images have none."""
+"""Runs the pods that are bound to nodes, and tells the API server how they are. One thread a pod; none for fake images."""
 import concurrent.futures
+import contextlib
 import pathlib
 import shutil
 import threading
 import time
 import traceback
-import urllib.parse
 
 from tests.minicluster.containers import Container, Image, now
 from tests.minicluster.network import Network, Sandbox
@@ -14,16 +14,18 @@ from tests.minicluster.volumes import NotYet, Objects, Volume
 from tests.minicluster.watch import Cache
 
 # What is done, and what may be left undone without harm. Whatever else a pod asks for is an error in its status.
-POD_FIELDS = set("""affinity automountServiceAccountToken containers dnsPolicy enableServiceLinks hostname imagePullSecrets initContainers
-    nodeName nodeSelector preemptionPolicy priority priorityClassName restartPolicy schedulerName schedulingGates securityContext
-    serviceAccount serviceAccountName subdomain terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes""".split())
+POD_FIELDS = set("""affinity automountServiceAccountToken containers dnsPolicy enableServiceLinks hostname imagePullSecrets
+    initContainers nodeName nodeSelector preemptionPolicy priority priorityClassName restartPolicy schedulerName schedulingGates
+    securityContext serviceAccount serviceAccountName subdomain terminationGracePeriodSeconds tolerations
+    topologySpreadConstraints volumes""".split())
 POD_CONTEXT = set("fsGroup fsGroupChangePolicy runAsGroup runAsNonRoot runAsUser seccompProfile supplementalGroups".split())
-CONTAINER_FIELDS = set("""args command env envFrom image imagePullPolicy lifecycle livenessProbe name ports readinessProbe resources
-    securityContext startupProbe terminationMessagePath terminationMessagePolicy volumeMounts workingDir""".split())
-CONTEXT = set("""allowPrivilegeEscalation capabilities readOnlyRootFilesystem runAsGroup runAsNonRoot runAsUser seccompProfile""".split())
+CONTAINER_FIELDS = set("""args command env envFrom image imagePullPolicy lifecycle livenessProbe name ports readinessProbe
+    resources securityContext startupProbe terminationMessagePath terminationMessagePolicy volumeMounts workingDir""".split())
+CONTEXT = POD_CONTEXT | {"allowPrivilegeEscalation", "capabilities", "readOnlyRootFilesystem"}
 MOUNT_FIELDS = set("mountPath name readOnly".split())
 HOOKS = set("exec sleep".split())
-TICK_SECONDS = 0.1
+CONDITIONS = ("Initialized", "Ready", "ContainersReady")
+TICK_SECONDS, VOLUMES_SECONDS = 0.1, 0.5
 
 
 class Unsupported(Exception):
@@ -56,7 +58,8 @@ def refuse_unsupported(pod: dict) -> None:
 class Kubelet:
     """`images`: what an image's name, without its tag, stands for; None counts as running at once, without a process."""
 
-    def __init__(self, plane, token: str, folder: pathlib.Path, network: Network, names: pathlib.Path, images: dict[str, Image | None]) -> None:
+    def __init__(self, plane, token: str, folder: pathlib.Path, network: Network, names: pathlib.Path,
+                 images: dict[str, Image | None]) -> None:
         self.plane, self.token, self.folder, self.network, self.names, self.images = plane, token, folder, network, names, images
         self.runners: dict[str, PodRunner] = {}
         self.faked: dict[str, str] = {}  # by uid, what was done last
@@ -84,24 +87,24 @@ class Kubelet:
         if self.stopping or self.pods is None:
             return
         for pod in self.pods.all():
-            uid = pod["metadata"]["uid"]
-            if not pod["spec"].get("nodeName") or pod.get("status", {}).get("phase") in ("Succeeded", "Failed") and uid not in self.runners:
-                if pod["metadata"].get("deletionTimestamp") and pod["spec"].get("nodeName"):
-                    self._fake(pod, "delete")
-            elif self.is_fake(pod):
-                self._fake(pod, "delete" if pod["metadata"].get("deletionTimestamp") else "run")
-            elif uid not in self.runners:
+            uid, deleted = pod["metadata"]["uid"], pod["metadata"].get("deletionTimestamp")
+            if not pod["spec"].get("nodeName") or uid in self.runners:
+                continue
+            if self.is_fake(pod) or pod["status"].get("phase") in ("Succeeded", "Failed"):
+                self._fake(pod, "delete" if deleted else "run")
+            else:
                 self.runners[uid] = PodRunner(self, pod)
 
     def _fake(self, pod: dict, what: str) -> None:
+        """Lets a pod without processes run, or go."""
         uid = pod["metadata"]["uid"]
-        if self.faked.get(uid) != what:
+        if self.faked.get(uid) != what and (what == "delete" or pod["status"].get("phase") == "Pending"):
             self.faked[uid] = what
-            self.pool.submit(self._delete if what == "delete" else self._run_fake, pod)
+            self.pool.submit(self.delete if what == "delete" else self._run_fake, pod)
 
     def _run_fake(self, pod: dict) -> None:
         running = {"state": {"running": {"startedAt": now()}}, "ready": True, "started": True, "restartCount": 0}
-        conditions = [{"type": t, "status": "True", "lastTransitionTime": now()} for t in ("Initialized", "Ready", "ContainersReady")]
+        conditions = [{"type": kind, "status": "True", "lastTransitionTime": now()} for kind in CONDITIONS]
         self.patch_status(pod, {"phase": "Running", "startTime": now(), "hostIP": self.network.gateway, "conditions": conditions,
                                 "containerStatuses": [running | {"name": c["name"], "image": c["image"], "imageID": c["image"]}
                                                       for c in pod["spec"]["containers"]]})
@@ -109,10 +112,10 @@ class Kubelet:
     def patch_status(self, pod: dict, status: dict) -> None:
         metadata = pod["metadata"]
         self.plane.call("PATCH", f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status",
-                        {"metadata": {"uid": metadata["uid"]}, "status": status}, content_type="application/strategic-merge-patch+json",
-                        token=self.token)
+                        {"metadata": {"uid": metadata["uid"]}, "status": status},
+                        content_type="application/strategic-merge-patch+json", token=self.token)
 
-    def _delete(self, pod: dict) -> None:
+    def delete(self, pod: dict) -> None:
         metadata = pod["metadata"]
         self.plane.call("DELETE", f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}",
                         {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}}, token=self.token)
@@ -149,7 +152,7 @@ class PodRunner(threading.Thread):
         self.init: list[Container] = []
         self.main: list[Container] = []
         self.phase, self.start_time, self.transitions = "Pending", now(), {}
-        self.sent, self.message = None, ""
+        self.sent, self.message, self.update_volumes_at = None, "", 0.0
         self.hurry = threading.Event()
         self.start()
 
@@ -294,11 +297,12 @@ class PodRunner(threading.Thread):
         self.phase = "Running" if len(ended) < len(self.main) else "Failed" if any(ended) else "Succeeded"
 
     def _update_volumes(self) -> None:
+        if time.monotonic() < self.update_volumes_at:
+            return
+        self.update_volumes_at = time.monotonic() + VOLUMES_SECONDS
         for volume in self.volumes.values():
-            try:
+            with contextlib.suppress(NotYet, OSError):  # what it shows is gone: the last content stays
                 volume.update(self.sandbox.address)
-            except (NotYet, OSError):
-                pass  # what it shows is gone: the last content stays
 
     def _await_deletion(self) -> None:
         while True:
@@ -334,10 +338,8 @@ class PodRunner(threading.Thread):
             self.phase = "Failed" if any(c.state.get("terminated", {}).get("exitCode", 1) for c in self.main) else "Succeeded"
         self._report()
         if pod and not self.kubelet.stopping:
-            try:
-                self.kubelet._delete(pod)
-            except OSError:
-                pass  # it is gone
+            with contextlib.suppress(OSError):  # it is gone
+                self.kubelet.delete(pod)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.kubelet.runners.pop(self.pod["metadata"]["uid"], None)
 
@@ -367,14 +369,13 @@ class PodRunner(threading.Thread):
                    for c in self.pod["spec"]["containers"]]
         status = {
             "phase": self.phase, "startTime": self.start_time, "hostIP": self.kubelet.network.gateway,
-            "conditions": [self._condition("Initialized", initialized), self._condition("Ready", ready, unready),
-                           self._condition("ContainersReady", ready, unready)],
-            "initContainerStatuses": [c.status() for c in self.init], "containerStatuses": [c.status() for c in self.main] or waiting,
+            "conditions": [self._condition(kind, value, unready if kind != "Initialized" else "")
+                           for kind, value in zip(CONDITIONS, (initialized, ready, ready))],
+            "initContainerStatuses": [c.status() for c in self.init],
+            "containerStatuses": [c.status() for c in self.main] or waiting,
             **({"podIP": address, "podIPs": [{"ip": address}]} if address else {})}
         if status == self.sent or self._current() is None or self.kubelet.stopping:
             return
-        try:
+        with contextlib.suppress(OSError):  # told again at the next tick
             self.kubelet.patch_status(self.pod, status)
             self.sent = status
-        except OSError:
-            pass  # told again at the next tick

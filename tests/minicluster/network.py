@@ -1,4 +1,4 @@
-"""One bridge a cluster, with an address for the host, the pods and the Services, in a range that no other cluster on this machine has."""
+"""One bridge a cluster, with addresses for this machine, the pods and the Services in a range that no other cluster here has."""
 import ipaddress
 import itertools
 import json

@@ -21,7 +21,8 @@ def check(probe: dict, container, address: str) -> str:
     try:
         if "exec" in probe:
             done = container.exec(probe["exec"]["command"], seconds)
-            return "" if done.returncode == 0 else (done.stdout + done.stderr).decode(errors="replace")[-500:] or f"exit code {done.returncode}"
+            said = (done.stdout + done.stderr).decode(errors="replace")[-500:]
+            return "" if done.returncode == 0 else f"exit code {done.returncode}: {said}"
         if "httpGet" in probe:
             return _get(probe["httpGet"], container.spec, address, seconds)
         if "tcpSocket" in probe:
@@ -42,7 +43,8 @@ def _get(request: dict, container: dict, address: str, seconds: float) -> str:
         connection = http.client.HTTPConnection(host, port, timeout=seconds)
     try:
         headers = {h["name"]: h["value"] for h in request.get("httpHeaders") or []}
-        connection.request("GET", urllib.parse.quote(request.get("path", "/"), safe="/?=&%"), headers={"User-Agent": "kube-probe/1"} | headers)
+        path = urllib.parse.quote(request.get("path", "/"), safe="/?=&%")
+        connection.request("GET", path, headers={"User-Agent": "kube-probe/1"} | headers)
         status = connection.getresponse().status
         return "" if 200 <= status < 400 else f"HTTP status {status}"
     finally:

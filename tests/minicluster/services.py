@@ -44,9 +44,12 @@ class Services(threading.Thread):
             self.changed.clear()
             if self.slices is not None and not self.stopping:
                 await self._update()
-        for task in asyncio.all_tasks():
-            if task is not asyncio.current_task():
-                task.cancel()
+        for server in self.servers.values():
+            server.close()
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
     async def _update(self) -> None:
         slices: dict[tuple[str, str], list[dict]] = {}
@@ -95,7 +98,9 @@ class Services(threading.Thread):
             if not ready:
                 return
             client = writer.get_extra_info("peername")[0]
-            chosen = min(ready, key=lambda e: hashlib.sha256(f"{client} {e}".encode()).digest()) if service in self.sticky else random.choice(ready)
+            # A hash of both keeps most clients where they were when endpoints come and go.
+            chosen = random.choice(ready) if service not in self.sticky else \
+                min(ready, key=lambda endpoint: hashlib.sha256(f"{client} {endpoint}".encode()).digest())
             incoming, out = await asyncio.wait_for(asyncio.open_connection(*chosen), 5)
             await asyncio.gather(pump(reader, out), pump(incoming, writer))
         except (OSError, asyncio.TimeoutError):

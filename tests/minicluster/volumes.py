@@ -111,7 +111,8 @@ class Volume:
         if kind == "serviceAccountToken":
             return {what["path"]: (self._token(what), mode)}
         if kind == "downwardAPI":
-            return {i["path"]: (field(self.pod, i["fieldRef"]["fieldPath"], address).encode(), i.get("mode", mode)) for i in what["items"]}
+            return {i["path"]: (field(self.pod, i["fieldRef"]["fieldPath"], address).encode(), i.get("mode", mode))
+                    for i in what["items"]}
         if kind not in ("configMap", "secret"):
             raise ValueError(f"volume {self.spec['name']}: source {kind} is not supported here")
         data = self.objects.data(kind.lower(), namespace, what.get("name") or what.get("secretName"), optional)
@@ -130,11 +131,11 @@ class Volume:
         if time.monotonic() > until:
             seconds = what.get("expirationSeconds", 3600)
             metadata = self.pod["metadata"]
+            bound = {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}
             body = {"spec": {"audiences": [what["audience"]] if what.get("audience") else [], "expirationSeconds": seconds,
-                             "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}}}
-            account = self.pod["spec"].get("serviceAccountName", "default")
-            answer = self.objects.plane.call("POST", f"/api/v1/namespaces/{metadata['namespace']}/serviceaccounts/{account}/token", body,
-                                             token=self.objects.token)
+                             "boundObjectRef": bound}}
+            path = f"/api/v1/namespaces/{metadata['namespace']}/serviceaccounts/{self.pod['spec']['serviceAccountName']}/token"
+            answer = self.objects.plane.call("POST", path, body, token=self.objects.token)
             token = answer["status"]["token"].encode()
             self.tokens[what["path"]] = token, time.monotonic() + 0.8 * seconds
         return token
