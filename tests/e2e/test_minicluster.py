@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -240,12 +241,16 @@ def test_restricted_container_is_restricted(cluster, space):
 
 
 def test_an_image_has_a_root_and_a_user_of_its_own(cluster, space, tmp_path):
-    (tmp_path / "root").mkdir()
-    shutil.copy(cluster.binaries / "kubectl", tmp_path / "root" / "kubectl")  # needs no library
-    cluster.kubelet.images["scratch"] = Image(["/kubectl"], root=tmp_path / "root", user=1234)
-    create(cluster, space, pod("p", "scratch:1", "proxy", "--server=http://127.0.0.1:1"))
-    eventually(lambda: "Starting to serve" in cluster.logs(space, "p"), "started")
-    assert b"Client Version" in cluster.exec(space, "p", "/kubectl", "version", "--client").stdout
+    libraries = re.findall(r"(/\S+) \(", subprocess.run(["ldd", "/bin/sleep"], capture_output=True, text=True, check=True).stdout)
+    for path in ["/bin/sleep", "/bin/cat", *libraries]:
+        copy = tmp_path / path[1:]
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    (tmp_path / "own").write_text("mine")
+    cluster.kubelet.images["scratch"] = Image(["/bin/sleep"], root=tmp_path, user=1234)
+    create(cluster, space, pod("p", "scratch:1", "1000"))
+    running(cluster, space, "p")
+    eventually(lambda: cluster.exec(space, "p", "cat", "/own").stdout == b"mine", "its own files")
     assert b"cannot run /bin/sh" in cluster.exec(space, "p", "/bin/sh", "-c", "true").stderr
     assert pathlib.Path(f"/proc/{cluster.kubelet.runner(space, 'p').main[0].first_process()}").stat().st_uid == 1234
 
