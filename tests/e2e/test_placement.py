@@ -114,3 +114,21 @@ def test_bindings_are_counted_from_the_watch(cluster):
         time.sleep(1)
     cluster.place(3)
     eventually(lambda: metric('sobre_bindings_total{scheduler="sobre"}') == before + 3, "three bindings seen")
+
+
+def test_weight_lets_one_step_outweigh_the_resource_scores(cluster):
+    """The best nodes are one step of ours ahead and nearly full, the next ones empty: NodeResourcesFit and BalancedAllocation prefer these."""
+    cluster.plane.delete_pods()
+    cluster.set_world(dict.fromkeys(REGIONS, 0.8), {"eu-north-1": 100.0, "eu-central-1": 92.0, "fr-par": 600.0, "pl-waw": 600.0})
+    for i in range(5):
+        cluster.plane.add_pod(f"fills-{i}", cpu="15", memory="60Gi", nodeName=f"eu-north-1-{i}")
+    pod = {"metadata": {"name": "web", "namespace": "default", "annotations": {"sobre.dev/objective": "carbon"}},
+           "spec": {"containers": [{"name": "app", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}]}}
+    names = ["eu-north-1-0", "eu-central-1-0", "pl-waw-0"]
+    scores = json.loads(fetch(cluster.sobre.url + "/v1/prioritize", "POST", {"Pod": pod, "NodeNames": names}, {"Content-Type": "application/json"}))
+    assert [s["Score"] for s in scores] == [10, 9, 1]
+    for weight, region in ((25, "eu-north-1"), (1, "eu-central-1")):
+        cluster.plane.start_scheduler(cluster.sobre.url, weight=weight)
+        cluster.plane.add_pod(f"web-{weight}", {"sobre.dev/objective": "carbon"}, cpu="100m", memory="64Mi")
+        assert cluster.plane.wait_placed([f"web-{weight}"])[f"web-{weight}"].startswith(region), weight
+    cluster.plane.delete_pods()
