@@ -103,6 +103,16 @@ def decoded(secret: dict) -> dict[str, bytes]:
     return {key: base64.b64decode(value) for key, value in secret["data"].items()}
 
 
+def reachable(definitions: dict, name: str) -> set[str]:
+    found, waiting = set(), [name]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += re.findall(r'"#/definitions/([^"]+)"', json.dumps(definitions[name]))
+    return found
+
+
 def openapi_schemas(openapi: dict, kinds: set[tuple[str, str]], folder: pathlib.Path) -> None:
     """Of the API server's own OpenAPI, a JSON schema by (apiVersion, kind) that knows no other fields."""
     definitions = openapi["definitions"]
@@ -122,7 +132,8 @@ def openapi_schemas(openapi: dict, kinds: set[tuple[str, str]], folder: pathlib.
     folder.mkdir(parents=True, exist_ok=True)
     for version, kind in kinds:
         if (version, kind) in by_kind:
-            schema = {"$ref": f"#/definitions/{by_kind[version, kind]}", "definitions": definitions}
+            needed = reachable(definitions, by_kind[version, kind])
+            schema = {"$ref": f"#/definitions/{by_kind[version, kind]}", "definitions": {name: definitions[name] for name in needed}}
             # kubeconform's own way to name them: the group's first word.
             group, _, number = version.rpartition("/")
             (folder / "-".join(filter(None, (kind.lower(), group.split(".")[0], f"{number}.json")))).write_text(json.dumps(schema))
