@@ -222,11 +222,11 @@ def test_thousands_of_decisions_are_the_hosts(root):
     assert (root / "usr/share/doc/sobre/decisions.digest").read_text() == host
 
 
-def test_it_serves_over_tls_with_no_right_but_its_own_files(root, start, authority, tmp_path):
+def test_it_serves_over_tls_with_no_right_but_its_own_files(start, authority, postgres, tmp_path):
     arguments = write_world(tmp_path, "cloud CPU", "balanced")
     pem, key = authority.issue("sobre")
     sobre = start({"listen": {"tls": {"certificate_file": str(pem), "key_file": str(key)}},
-                   "records": {"directory": str(tmp_path / "records")}}, "--nodes", arguments[3])
+                   "records": {"directory": str(tmp_path / "records"), "postgres": postgres.url()}}, "--nodes", arguments[3])
     lines = pathlib.Path(f"/proc/{sobre.pid()}/status").read_text().splitlines()
     state = dict(line.split(":\t") for line in lines if ":\t" in line)
     assert state["Uid"].split() == state["Gid"].split() == [str(USER)] * 4 and not state["Groups"].strip()
@@ -238,6 +238,7 @@ def test_it_serves_over_tls_with_no_right_but_its_own_files(root, start, authori
     page = fetch(sobre.status_url + "/").decode()
     assert "<html" in page and fetch(sobre.status_url + "/assets/app.js")
     eventually(lambda: json.loads(fetch(sobre.status_url + "/api/v1/decisions")), "the decision is told")
+    eventually(lambda: postgres.query("SELECT COUNT(*) FROM entries WHERE kind = 'decision'") == "1", "it is on record at PostgreSQL")
     assert sobre.stop() == 0
     assert (tmp_path / "records" / "records.db").stat().st_uid == USER
 
@@ -285,6 +286,9 @@ def test_the_layout_holds_the_root_and_what_an_engine_has_to_know(root):
     extracted.write_bytes(plain)
     with tarfile.open(extracted) as tar:
         members = {member.name: member for member in tar}
+        for name, member in members.items():
+            if member.isfile():
+                assert tar.extractfile(member).read() == (root / name).read_bytes(), name
     extracted.unlink()
     assert set(members) == {inside(root, path) for path in paths(root)} - {"."}
     assert {m.uid for m in members.values()} == {0, USER} and members["tmp"].mode == 0o1777
