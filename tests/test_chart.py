@@ -120,6 +120,7 @@ def test_values_are_documented(tmp_path):
     subprocess.run([f"{os.environ['SOBRE_TOOLS']}/helm-docs", f"--chart-search-root={chart.CHART}", "--output-file=README.md", "--dry-run=false"],
                    check=True, capture_output=True)
     after = readme.read_text()
+    assert "|  |\n" not in after, "a value without a description"
     if os.environ.get("SOBRE_GOLDEN") == "write":
         return
     readme.write_text(before)
