@@ -122,8 +122,8 @@ def test_deployment_is_reached_through_its_service_by_name(cluster, space):
 
 def test_rolling_update_replaces_pods_and_loses_no_request(cluster, space):
     # The old pod serves on while the proxy forgets it, as preStop is for.
-    create(cluster, space, *web("hello", lifecycle={"preStop": {"sleep": {"seconds": 1}}}))
-    change = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 3}}}}
+    create(cluster, space, *web("hello", lifecycle={"preStop": {"sleep": {"seconds": 3}}}))
+    change = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 6}}}}
     patch(cluster, f"/apis/apps/v1/namespaces/{space}/deployments/web", change)
     cluster.wait_ready("deployment", space, "web")
     old = {p["metadata"]["name"] for p in cluster.pods(space, "app=web") if not p["metadata"].get("deletionTimestamp")}
@@ -392,7 +392,7 @@ def test_nothing_stays_behind(tmp_path, how):
                 assert pathlib.Path(f"/sys/class/net/{bridge}").exists() and pathlib.Path(f"/proc/{pid}").exists()
                 started.send_signal(signal.SIGKILL)
             else:
-                assert started.wait(30) == 0
+                assert started.wait(60) == 0
         finally:
             started.kill()
 
