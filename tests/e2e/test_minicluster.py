@@ -66,10 +66,10 @@ def template(app: str, *arguments, **more) -> dict:
     return {"metadata": {"labels": {"app": app}}, "spec": pod(app, *arguments, **more)["spec"]}
 
 
-def web(text: str, replicas: int = 2, **container) -> list[dict]:
+def web(text: str, replicas: int = 2, grace_seconds: int = 1, **container) -> list[dict]:
     """A Deployment that serves `text` as /text, and its Service."""
     files = {"name": "web", "configMap": {"name": "web"}}
-    served = template("web", "python", *SERVER, volumes=[files], container={
+    served = template("web", "python", *SERVER, volumes=[files], terminationGracePeriodSeconds=grace_seconds, container={
         "ports": [{"name": "http", "containerPort": 8000}],
         "readinessProbe": {"httpGet": {"path": "/text", "port": "http"}, "periodSeconds": 1},
         "volumeMounts": [{"name": "web", "mountPath": "/etc/web"}]} | container)
@@ -122,13 +122,11 @@ def test_deployment_is_reached_through_its_service_by_name(cluster, space):
 
 def test_rolling_update_replaces_pods_and_loses_no_request(cluster, space):
     # The old pod serves on while the proxy forgets it, as preStop is for.
-    create(cluster, space, *web("hello", lifecycle={"preStop": {"sleep": {"seconds": 3}}}))
-    change = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 6}}}}
-    patch(cluster, f"/apis/apps/v1/namespaces/{space}/deployments/web", change)
+    create(cluster, space, *web("hello", grace_seconds=6, lifecycle={"preStop": {"sleep": {"seconds": 3}}}))
     cluster.wait_ready("deployment", space, "web")
     old = {p["metadata"]["name"] for p in cluster.pods(space, "app=web") if not p["metadata"].get("deletionTimestamp")}
     url = cluster.service_url(space, "web", 80) + "/text"
-    change["spec"]["template"]["metadata"] = {"annotations": {"version": "2"}}
+    change = {"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}
     patch(cluster, f"/apis/apps/v1/namespaces/{space}/deployments/web", change)
     asked = 0
 
