@@ -1,9 +1,11 @@
 #include "net/certificates.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/file.h"
 
@@ -11,12 +13,15 @@ namespace sobre {
 namespace {
 
 std::string SelfSigned(int days) {
-  const std::string path = ::testing::TempDir() + "certificate.pem";
+  const std::string path =
+      ::testing::TempDir() + "certificate-" + std::to_string(getpid()) + ".pem";
   const std::string command =
       "openssl req -x509 -newkey ed25519 -nodes -keyout /dev/null -subj /CN=test -days " +
       std::to_string(days) + " -out " + path + " 2>/dev/null";
   EXPECT_EQ(std::system(command.c_str()), 0);  // NOLINT(concurrency-mt-unsafe): one thread
-  return *ReadFile(path);
+  std::string pem = *ReadFile(path);
+  std::filesystem::remove(path);
+  return pem;
 }
 
 TEST(Certificates, TellsTheFirstAndTheLastToEnd) {

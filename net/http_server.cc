@@ -33,14 +33,10 @@ constexpr std::size_t kMaxHeaderBytes = 64U << 10;
 constexpr std::size_t kReadBufferBytes = 64U << 10;
 constexpr std::size_t kCoalesceBytes = 16U << 10;
 constexpr Duration kHandshakeTimeout = std::chrono::seconds(10);
-constexpr Duration kBetweenHandshakeLogs = std::chrono::minutes(1);
 
 constexpr std::string_view kBusy =
     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: "
     "1\r\nContent-Length: 0\r\n\r\n";
-constexpr std::string_view kPlainHttp =
-    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; "
-    "charset=utf-8\r\nContent-Length: 38\r\n\r\nThis port speaks TLS: ask by https://\n";
 
 // One client's connection as cpp-httplib's stream: buffered both ways, with a deadline by request.
 class Connection final : public httplib::Stream {
@@ -552,30 +548,8 @@ class HttpServer::Impl final : public httplib::Server {
       if (!WaitWhileRunning(transport.fd(), attempt.wait_for, deadline, options_.last_call))
         return false;
     }
-    if (transport.peer_speaks_http()) {
-      PlainTransport plain(transport.fd());
-      plain.Send(kPlainHttp, {}, deadline);
-      plain.Linger();
-    } else if (!transport.problem().empty()) {
-      LogHandshake(transport);
-      // So that the alert arrives, which says why.
-      transport.Linger();
-    }
+    transport.Refuse(deadline);
     return false;
-  }
-
-  // One in a while: whoever fails tries again and again.
-  void LogHandshake(const TlsTransport& transport) {
-    const auto now = Clock::now().time_since_epoch() / Duration(1);
-    std::int64_t next = next_handshake_log_;
-    if (now < next ||
-        !next_handshake_log_.compare_exchange_strong(next, now + kBetweenHandshakeLogs.count()))
-      return;
-    std::string peer;
-    int port = 0;
-    transport.GetPeer(peer, port);
-    Log(LogLevel::kWarning, "a TLS handshake failed",
-        {{"peer", peer}, {"error", transport.problem()}});
   }
 
   // The library's own, which wants to be told both ends' addresses in Debian 13's version.
@@ -662,7 +636,6 @@ class HttpServer::Impl final : public httplib::Server {
   int port_ = -1;
   std::atomic<bool> draining_ = false;
   mutable std::atomic<int> streams_ = 0;
-  std::atomic<std::int64_t> next_handshake_log_ = 0;  // steady clock, milliseconds
 };
 
 HttpServer::HttpServer(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "base/log.h"
 #include "base/time.h"
 #include "net/server_tls.h"
 
@@ -22,6 +24,9 @@ namespace {
 
 constexpr std::size_t kLingerBytes = 256U << 20;
 constexpr Duration kLinger = std::chrono::seconds(2);
+constexpr std::string_view kPlainHttp =
+    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; "
+    "charset=utf-8\r\nContent-Length: 38\r\n\r\nThis port speaks TLS: ask by https://\n";
 
 bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
@@ -89,6 +94,15 @@ BIO* NewBio(Transport* transport) {
   BIO_set_data(bio, transport);
   BIO_set_init(bio, 1);
   return bio;
+}
+
+// One in a while: whoever fails tries again and again.
+bool MayLogRefusal() {
+  constexpr std::int64_t kBetweenMilliseconds = 60'000;
+  static std::atomic<std::int64_t> next = 0;
+  const std::int64_t now = std::chrono::steady_clock::now().time_since_epoch() / Duration(1);
+  std::int64_t due = next;
+  return now >= due && next.compare_exchange_strong(due, now + kBetweenMilliseconds);
 }
 
 }  // namespace
@@ -192,6 +206,21 @@ Transport::Attempt TlsTransport::Handshake() {
   const int result = SSL_do_handshake(ssl_);
   usable_ = result == 1;
   return usable_ ? Attempt{1, 0} : Failed(result);
+}
+
+void TlsTransport::Refuse(Deadline deadline) {
+  if (peer_speaks_http_) {
+    PlainTransport(fd()).Send(kPlainHttp, {}, deadline);
+  } else if (problem_.empty()) {
+    return;
+  } else if (MayLogRefusal()) {
+    std::string peer;
+    int port = 0;
+    GetPeer(peer, port);
+    Log(LogLevel::kWarning, "a TLS handshake failed", {{"peer", peer}, {"error", problem_}});
+  }
+  // Else what tells it why would be lost.
+  Linger();
 }
 
 Transport::Attempt TlsTransport::Read(char* out, std::size_t size) {

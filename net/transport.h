@@ -73,9 +73,9 @@ class TlsTransport final : public Transport {
 
   // First of all, until bytes is over 0.
   Attempt Handshake();
-  // Why it broke, for a person; empty where the peer just left.
-  [[nodiscard]] const std::string& problem() const { return problem_; }
-  [[nodiscard]] bool peer_speaks_http() const { return peer_speaks_http_; }
+  // After a handshake that failed: tells the peer why, and the log, where there is something to
+  // tell.
+  void Refuse(Deadline deadline);
 
   Attempt Read(char* out, std::size_t size) override;
   Attempt Write(std::span<const iovec> parts) override;
@@ -90,7 +90,7 @@ class TlsTransport final : public Transport {
   ssl_st* const ssl_;
   bool usable_ = false;  // the handshake is done and nothing has failed since
   bool peer_speaks_http_ = false;
-  std::string problem_;
+  std::string problem_;  // why it broke, for a person; empty where the peer just left
 };
 
 }  // namespace sobre

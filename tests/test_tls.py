@@ -34,8 +34,8 @@ class Authority:
     def issue(self, name: str, days: int = 30, alternatives: str = "DNS:localhost") -> tuple[pathlib.Path, pathlib.Path]:
         """The files of a certificate and its key."""
         pem, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
-        self._openssl("-CA", self.pem, "-CAkey", self.key, *CURVE, "-keyout", key, "-out", pem, "-subj", f"/CN={name}", "-days", days,
-                      "-addext", "basicConstraints=critical,CA:FALSE", "-addext", f"subjectAltName={alternatives}")
+        self._openssl("-CA", self.pem, "-CAkey", self.key, *CURVE, "-keyout", key, "-out", pem, "-subj", f"/CN={name}",
+                      "-days", days, "-addext", "basicConstraints=critical,CA:FALSE", "-addext", f"subjectAltName={alternatives}")
         return pem, key
 
     def trust(self, client=None) -> ssl.SSLContext:
@@ -88,7 +88,8 @@ def start(tmp_path, sobre_bin, authority):
         mount = Mount(folder / "tls", *authority.issue("first"))
         # Relative to the configuration file.
         tls = {"certificate_file": "tls/tls.crt", "key_file": "tls/tls.key", "check": "50ms"} | tls
-        sobre = Sobre(folder, (config or {}) | {"listen": {"tls": tls, "shutdown_grace": shutdown_grace}}, "--nodes", folder / "nodes.json")
+        listen = {"tls": tls, "shutdown_grace": shutdown_grace}
+        sobre = Sobre(folder, (config or {}) | {"listen": listen}, "--nodes", folder / "nodes.json")
         running.append(sobre)
         sobre.url, sobre.mount = f"https://localhost:{sobre.extender_port}", mount
         return sobre
@@ -315,16 +316,19 @@ def probe(sobre_bin: str, *arguments) -> subprocess.CompletedProcess:
 
 
 def test_the_probe_sees_that_all_is_well_and_leaves_nothing(start, sobre_bin, authority, tmp_path):
-    sobre = start({"records": {"directory": str(tmp_path / "records")}}, client_ca_file=str(authority.pem), client_names=["prober"])
+    records = {"directory": str(tmp_path / "records")}
+    sobre = start({"records": records}, client_ca_file=str(authority.pem), client_names=["prober"])
     pem, key = authority.issue("prober")
     done = probe(sobre_bin, "--extender", sobre.url + "/", "--ca", authority.pem, "--certificate", pem, "--key", key,
                  "--status", sobre.status_url)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split(":")[0].split() for line in lines[:4]] == [["ok", about] for about in ("prioritize", "filter", "readyz", "version")]
+    seen = [line.split(":")[0].split() for line in lines[:4]]
+    assert seen == [["ok", about] for about in ("prioritize", "filter", "readyz", "version")]
     assert "2 nodes scored" in lines[0] and "2 of 2 nodes kept" in lines[1]
     ask(connect(sobre, authority.trust((pem, key))))
-    eventually(lambda: metric(sobre, 'sobre_records_written_total{kind="decision"}') == 1, "what is asked in earnest is on record")
+    written = 'sobre_records_written_total{kind="decision"}'
+    eventually(lambda: metric(sobre, written) == 1, "what is asked in earnest is on record")
     listed = json.loads(fetch(sobre.status_url + "/api/v1/decisions"))
     assert "sobre-probe" not in json.dumps(listed) and '"p"' in json.dumps(listed)
 
