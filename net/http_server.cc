@@ -37,6 +37,9 @@ constexpr Duration kHandshakeTimeout = std::chrono::seconds(10);
 constexpr std::string_view kBusy =
     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: "
     "1\r\nContent-Length: 0\r\n\r\n";
+constexpr std::string_view kNotTls =
+    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+constexpr char kTlsHandshake = 0x16;  // the first byte of a TLS client
 
 // One client's connection as cpp-httplib's stream: buffered both ways, with a deadline by request.
 class Connection final : public httplib::Stream {
@@ -61,6 +64,9 @@ class Connection final : public httplib::Stream {
   void CloseAfterAnswer() { close_after_ = true; }
   [[nodiscard]] bool close_after() const { return close_after_; }
   [[nodiscard]] bool has_buffered() const { return in_begin_ < in_end_; }
+  [[nodiscard]] bool asks_for_tls() const {
+    return has_buffered() && in_[in_begin_] == kTlsHandshake;
+  }
 
   // Takes what has come into the empty buffer.
   Transport::Attempt Fill() {
@@ -577,6 +583,12 @@ class HttpServer::Impl final : public httplib::Server {
     current_connection = &connection;
     for (Duration last_call = options_.last_call; WaitForRequest(connection, last_call);
          last_call = Duration(0)) {
+      // The library would wait for the end of a line.
+      if (connection.asks_for_tls()) {
+        transport.Send(kNotTls, {}, Clock::now() + options_.request_timeout);
+        transport.Linger();
+        break;
+      }
       connection.BeginRequest();
       bool closed_by_client = false;
       // A connection is closed only after an answer that said so: the client may have the next

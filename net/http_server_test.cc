@@ -216,6 +216,12 @@ TEST_P(HttpServerTest, AStalledRequestIsGivenUp) {
   ExpectAlive();
 }
 
+TEST_P(HttpServerTest, AHandshakeWhereNoneIsExpectedIsRefusedAtOnce) {
+  // Bytes without the end of a line: the client is less patient than request_timeout.
+  EXPECT_THAT(Ask("\x16\x03\x01"), StartsWith("HTTP/1.1 400"));
+  ExpectAlive();
+}
+
 TEST_P(HttpServerTest, StopsInOrder) {
   const auto idle = Connect(server_->port());
   ASSERT_TRUE(idle->Send(Post("x")));
