@@ -232,6 +232,23 @@ class ControlPlane:
             return {n: found[n] for n in names} if all(found.get(n) for n in names) else None
         return eventually(placed, f"{len(names)} pods placed", seconds)
 
+    def objects(self, without=("Event",)) -> set[tuple[str, str, str, str]]:
+        """(apiVersion, kind, namespace, name) of all that is there, without some kinds and the API server's own leases."""
+        found = set()
+        versions = ["v1"] + [g["preferredVersion"]["groupVersion"] for g in self.call("GET", "/apis")["groups"]]
+        for version in versions:
+            group = "/api/v1" if version == "v1" else f"/apis/{version}"
+            for resource in self.call("GET", group)["resources"]:
+                kind = resource["kind"]
+                if "list" not in resource["verbs"] or "/" in resource["name"] or kind in {"ComponentStatus", *without}:
+                    continue
+                for item in self.call("GET", f"{group}/{resource['name']}")["items"]:
+                    namespace = item["metadata"].get("namespace", "")
+                    name = item["metadata"]["name"]
+                    if kind != "Lease" or not name.startswith("apiserver-"):
+                        found.add((version, kind, namespace, name))
+        return found
+
     def delete_pods(self) -> None:
         self.call("DELETE", "/api/v1/namespaces/default/pods", {"gracePeriodSeconds": 0})
         eventually(lambda: not self.placements(), "pods deleted")
@@ -241,21 +258,20 @@ class ControlPlane:
             process.stop(signal.SIGKILL)
 
 
-class Exporter:
-    """A page of metrics in Prometheus' text format, which the test writes: text, or a function of the time."""
+class HttpStub:
+    """A server that a test stands up; `answer(path, body)` gives the content type and the text of each GET or POST."""
 
-    def __init__(self) -> None:
-        self.text = ""  # or a callable that gets time.time()
-        outer = self
-
+    def __init__(self, answer) -> None:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                body = (outer.text(time.time()) if callable(outer.text) else outer.text).encode()
+                content_type, text = answer(self.path, self.rfile.read(int(self.headers["Content-Length"] or 0)))
+                body = text.encode()
                 self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+            do_POST = do_GET
 
             def log_message(self, *arguments) -> None:
                 pass
@@ -263,10 +279,19 @@ class Exporter:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.address = f"127.0.0.1:{self.server.server_address[1]}"
+        self.url = f"http://{self.address}"
 
     def stop(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+class Exporter(HttpStub):
+    """A page of metrics in Prometheus' text format, which the test writes: text, or a function of the time."""
+
+    def __init__(self) -> None:
+        self.text = ""  # or a callable that gets time.time()
+        super().__init__(lambda path, body: ("text/plain; version=0.0.4", self.text(time.time()) if callable(self.text) else self.text))
 
 
 class Prometheus:

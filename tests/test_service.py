@@ -4,11 +4,12 @@ import json
 import socket
 import subprocess
 import threading
+import time
 import urllib.error
 
 import pytest
 
-from tests.harness import Exporter, Prometheus, Sobre, eventually, fetch, free_ports
+from tests.harness import Exporter, HttpStub, Prometheus, Sobre, eventually, fetch, free_ports
 
 NODES = {"items": [
     {"metadata": {"name": name, "labels": {"topology.kubernetes.io/region": region}},
@@ -200,31 +201,18 @@ def test_a_prometheus_that_is_away_stale_or_wrong_is_noted_and_survived(control_
 
 def test_an_hour_old_sample_is_not_believed(control_plane, tmp_path, sobre_bin):
     """A Prometheus that still shows an old sample: only its own time gives it away."""
-    import http.server
-    import time
-
-    class Old(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            query = self.rfile.read(int(self.headers["Content-Length"]))
-            value = str(time.time() - 3600) if b"timestamp" in query else "0.5"
-            body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": [
-                {"metric": {"node": "old-node"}, "value": [time.time(), value]}]}}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments) -> None:
-            pass
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Old)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    def answer(path: str, query: bytes) -> tuple[str, str]:
+        value = str(time.time() - 3600) if b"timestamp" in query else "0.5"
+        return "application/json", json.dumps({"status": "success", "data": {"resultType": "vector", "result": [
+            {"metric": {"node": "old-node"}, "value": [time.time(), value]}]}})
+    old = HttpStub(answer)
     control_plane.call("POST", "/api/v1/nodes", {"metadata": {"name": "old-node"}})
     sobre = Sobre(tmp_path, {"kubernetes": {"kubeconfig": str(control_plane.kubeconfig)}, "prometheus": {
-        "url": f"http://127.0.0.1:{server.server_address[1]}", "refresh": "300ms",
+        "url": old.url, "refresh": "300ms",
         "signals": [{"signal": "node_price_per_hour", "query": "node_total_hourly_cost", "max_age": "5m"}]}})
     try:
         eventually(lambda: "60 min old, over the limit of 5 min" in fetch(sobre.status_url + "/api/v1/overview").decode(), "the age is noted")
         assert sobre.nodes()["old-node"]["eurPerHour"] is None
     finally:
         sobre.stop()
-        server.shutdown()
+        old.stop()

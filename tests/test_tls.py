@@ -1,6 +1,5 @@
 """The extender port over TLS: certificates that change, clients that are known, and `sobre probe`."""
 import http.client
-import http.server
 import json
 import os
 import pathlib
@@ -12,7 +11,7 @@ import threading
 import pytest
 
 from tests import promql
-from tests.harness import Sobre, eventually, fetch
+from tests.harness import HttpStub, Sobre, eventually, fetch
 from tests.test_service import JSON, NODES, args
 
 BODY = json.dumps(args("fr", "de", "dark")).encode()
@@ -358,40 +357,6 @@ def test_the_probe_says_what_is_wrong_and_what_to_do(start, sobre_bin, authority
     assert "-> check that Sobre runs" in fails(sobre.url, status=sobre.status_url)
 
 
-class Impostor:
-    """Answers each POST with what the test says."""
-
-    def __init__(self) -> None:
-        self.answers = {}
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                body = outer.answers[self.path.rsplit("/", 1)[1]].encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *arguments) -> None:
-                pass
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def impostor():
-    impostor = Impostor()
-    yield impostor
-    impostor.stop()
-
-
 NODE_A, NODE_B = "sobre-probe-1", "sobre-probe-2"
 SCORED = json.dumps([{"Host": NODE_A, "Score": 0}, {"Host": NODE_B, "Score": 10}])
 KEPT = json.dumps({"NodeNames": [NODE_A, NODE_B], "Error": ""})
@@ -411,9 +376,13 @@ KEPT = json.dumps({"NodeNames": [NODE_A, NODE_B], "Error": ""})
     (SCORED, json.dumps({"NodeNames": [NODE_A, "other"]}), "names a node that was not asked about"),
     (SCORED, json.dumps({"NodeNames": [NODE_A]}), "judges 1 nodes of 2"),
 ])
-def test_the_probe_judges_the_form_of_answers(impostor, sobre_bin, scored, kept, said):
-    impostor.answers = {"prioritize": scored, "filter": kept}
-    done = probe(sobre_bin, "--extender", impostor.url)
+def test_the_probe_judges_the_form_of_answers(sobre_bin, scored, kept, said):
+    answers = {"prioritize": scored, "filter": kept}
+    impostor = HttpStub(lambda path, body: ("application/json", answers[path.rsplit("/", 1)[1]]))
+    try:
+        done = probe(sobre_bin, "--extender", impostor.url)
+    finally:
+        impostor.stop()
     assert done.returncode == (1 if said else 0), done.stdout
     assert (said or "ok       filter") in done.stdout
 

@@ -59,25 +59,6 @@ def release(control_plane, helm):
     eventually(lambda: "sobre" not in {n["metadata"]["name"] for n in control_plane.call("GET", "/api/v1/namespaces")["items"]}, "namespace gone")
 
 
-def every_object(plane) -> set[tuple[str, str, str]]:
-    """(resource, namespace, name) of all that the API server holds, without events and its own leases."""
-    found = set()
-    groups = ["/api/v1"] + [f"/apis/{g['preferredVersion']['groupVersion']}" for g in plane.call("GET", "/apis")["groups"]]
-    for group in groups:
-        for resource in plane.call("GET", group)["resources"]:
-            if "list" not in resource["verbs"] or "/" in resource["name"] or resource["name"] in ("events", "componentstatuses"):
-                continue
-            for item in plane.call("GET", f"{group}/{resource['name']}")["items"]:
-                if resource["name"] == "leases" and item["metadata"]["name"].startswith("apiserver-"):
-                    continue
-                found.add((f"{group}/{resource['name']}", item["metadata"].get("namespace", ""), item["metadata"]["name"]))
-    return found
-
-
-def installed(plane, path: str) -> dict:
-    return plane.call("GET", path)
-
-
 @pytest.mark.parametrize("name", chart.COMBINATIONS)
 def test_schemas_know_every_field(schemas, tools, tmp_path, name):
     """kubeconform, strict, with the schemas of this API server's own OpenAPI, those of the custom resources included."""
@@ -113,16 +94,16 @@ def test_pods_are_restricted(control_plane, restricted, tmp_path, name):
 
 
 def secret(plane, name: str) -> dict:
-    return installed(plane, f"/api/v1/namespaces/sobre/secrets/{name}")
+    return plane.call("GET", f"/api/v1/namespaces/sobre/secrets/{name}")
 
 
 def policy(plane) -> dict:
-    text = installed(plane, "/api/v1/namespaces/sobre/configmaps/sobre")["data"]["sobre.yaml"]
+    text = plane.call("GET", "/api/v1/namespaces/sobre/configmaps/sobre")["data"]["sobre.yaml"]
     return yaml.safe_load(text)["policy"]
 
 
 def ca_data(plane) -> str:
-    config = yaml.safe_load(installed(plane, "/api/v1/namespaces/sobre/configmaps/sobre-scheduler")["data"]["scheduler.yaml"])
+    config = yaml.safe_load(plane.call("GET", "/api/v1/namespaces/sobre/configmaps/sobre-scheduler")["data"]["scheduler.yaml"])
     (one,) = {e["tlsConfig"]["caData"] for e in config["extenders"]}
     return one
 
@@ -144,13 +125,13 @@ def test_upgrade_and_rollback_keep_certificates_and_policies(control_plane, helm
 
 def test_uninstall_leaves_nothing(control_plane, crds, helm, release):
     # A new custom resource is served a moment after it is established.
-    before = eventually(lambda: every_object(control_plane), "all objects")
+    before = eventually(control_plane.objects, "all objects")
     helm("install", "sobre", chart.CHART, "--namespace", release, "--set", "monitoring.serviceMonitor.enabled=true,monitoring.prometheusRule.enabled=true,"
          "monitoring.dashboards.enabled=true,tls.mutual=true")
-    made = every_object(control_plane) - before
-    assert len(made) > 40 and any("mutatingadmissionpolicies" in resource for resource, _, _ in made), sorted(made)
+    made = control_plane.objects() - before
+    assert len(made) > 40 and any(kind == "MutatingAdmissionPolicy" for _, kind, _, _ in made), sorted(made)
     helm("uninstall", "sobre", "--namespace", release, "--no-hooks")
-    assert every_object(control_plane) == before
+    assert control_plane.objects() == before
 
 
 def test_second_release_beside_the_first(control_plane, helm, release):
@@ -159,7 +140,7 @@ def test_second_release_beside_the_first(control_plane, helm, release):
     helm("install", "sobre", chart.CHART, "--namespace", release)
     helm("install", "frugal", chart.CHART, "--namespace", "other", "--set", "scheduler.name=frugal")
     helm("uninstall", "frugal", "--namespace", "other", "--no-hooks")
-    assert installed(control_plane, "/apis/scheduling.k8s.io/v1/priorityclasses/sobre")["metadata"]["name"] == "sobre"
+    assert control_plane.call("GET", "/apis/scheduling.k8s.io/v1/priorityclasses/sobre")["metadata"]["name"] == "sobre"
 
 
 def test_notes_say_what_to_do_next(control_plane, helm, release):

@@ -167,22 +167,6 @@ class MiniCluster(ControlPlane):
     def service_url(self, namespace: str, name: str, port: int, scheme: str = "http") -> str:
         return f"{scheme}://{self.call('GET', f'/api/v1/namespaces/{namespace}/services/{name}')['spec']['clusterIP']}:{port}"
 
-    def objects(self, without=("Event",)) -> set[tuple[str, str, str, str]]:
-        """(apiVersion, kind, namespace, name) of all that is there, without some kinds and the cluster's own leases."""
-        found = set()
-        versions = ["v1"] + [g["preferredVersion"]["groupVersion"] for g in self.call("GET", "/apis")["groups"]]
-        for version in versions:
-            group = "/api/v1" if version == "v1" else f"/apis/{version}"
-            for resource in self.call("GET", group)["resources"]:
-                kind = resource["kind"]
-                if "list" not in resource["verbs"] or "/" in resource["name"] or kind in {"ComponentStatus", *without}:
-                    continue
-                for item in self.call("GET", f"{group}/{resource['name']}")["items"]:
-                    namespace = item["metadata"].get("namespace", "")
-                    if kind != "Lease" or namespace not in ("kube-system", "kube-node-lease"):
-                        found.add((version, kind, namespace, item["metadata"]["name"]))
-        return found
-
     def audit(self) -> list[dict]:
         """What the API server was asked, oldest first; the cluster's own programs are users kubelet and system:kube-…"""
         *whole, _ = self.audit_log.read_text().split("\n")

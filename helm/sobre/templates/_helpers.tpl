@@ -261,6 +261,5 @@ extenders:
 {{- else if and $v.records.postgres.url (not $v.records.enabled) -}}records.postgres.url is set, but records.enabled is not.
 {{- else if and $v.config.budgets (not $v.records.enabled) -}}config.budgets are held against what is accounted for: they need records.enabled.
 {{- else if le (int $v.extender.terminationGracePeriodSeconds) (add (int $v.extender.shutdownGraceSeconds) 30 | int) -}}extender.terminationGracePeriodSeconds must be over extender.shutdownGraceSeconds + 30, the time for a request that has begun.
-{{- else if regexMatch "(^|,)(default-scheduler)$" $v.scheduler.name -}}scheduler.name is that of the cluster's default scheduler, which must go on placing Sobre itself.
 {{- end -}}
 {{- end -}}
