@@ -352,7 +352,9 @@ def service() -> dict:
                                                                   "indexByName": {}}}]),
             panel("table", "Certificates", "When the certificates end that Sobre shows (client) or trusts (ca).", "dateTimeAsIso",
                   f"1000 * min by (cluster, use, server) (sobre_certificate_expiry_timestamp_seconds{{{C}}})", height=6,
-                  transformations=[{"id": "organize", "options": {"excludeByName": {"Time": True}, "renameByName": {"Value": "Ends", "use": "Use", "server": "Server"}, "indexByName": {}}}])),
+                  transformations=[{"id": "organize", "options": {"excludeByName": {"Time": True}, "renameByName": {"Value": "Ends", "use": "Use", "server": "Server"}, "indexByName": {}}}]),
+            panel("timeseries", "Certificate files read again", "Of the extender port, in the last interval; failed: they could not be used, and those before still are. 0 without TLS.", "short",
+                  (f"sum by (outcome) (increase(sobre_tls_reloads_total{{{C}}}[$__rate_interval])) or vector(0)", "{{outcome}}"), min=0, height=6)),
     ])
 
 
