@@ -128,19 +128,15 @@ ReportFigures Attribute(const DecisionRequest& request, const Decision& decision
   }
   const auto share = DominantShare(decision.demand, *node);
   if (node->server_embodied && share) {
-    const auto per_hour = [](const EmbodiedRow& row, double part) {
-      return Range<GramsPerHour>{row.total.low * part / row.lifetime,
-                                 row.total.mid * part / row.lifetime,
-                                 row.total.high * part / row.lifetime};
-    };
     const double vcpus = static_cast<double>(node->facts->allocatable.millicpu) / 1000.0;
-    report.embodied = per_hour(
+    report.embodied = EmbodiedPerHour(
         node->server_embodied->value,
         std::min(decision.demand.vcpus.value() / vcpus, 1.0) * node->share_of_machine.value());
     if (decision.demand.requests.UsesGpu()) {
       if (node->gpu_embodied) {
-        report.embodied = *report.embodied + per_hour(node->gpu_embodied->value,
-                                                      GpusOn(decision.demand, *node).value());
+        report.embodied =
+            *report.embodied +
+            EmbodiedPerHour(node->gpu_embodied->value, GpusOn(decision.demand, *node).value());
       } else {
         report.embodied.reset();
       }

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <set>
 
 #include "base/text.h"
 #include "base/time.h"
@@ -367,6 +368,19 @@ std::optional<std::string_view> Catalog::ZoneOf(std::string_view provider,
   const auto* row = FindRow(regions_, {provider, region});
   if (row == nullptr) return std::nullopt;
   return row->row.value;
+}
+
+std::vector<Catalog::Region> Catalog::Regions() const {
+  std::vector<Region> regions;
+  std::set<std::pair<std::string_view, std::string_view>> seen;
+  for (const auto& row : regions_) {
+    const std::string& provider = row.key[0];
+    const std::string& region = row.key[1];
+    if (provider.find('*') != std::string::npos || region.find('*') != std::string::npos) continue;
+    // A user's row hides the embedded one of the same region.
+    if (seen.emplace(provider, region).second) regions.push_back({provider, region, row.row.value});
+  }
+  return regions;
 }
 
 const GridRow* Catalog::Grid(std::string_view zone) const {

@@ -133,6 +133,13 @@ class Catalog {
   // places at two providers.
   [[nodiscard]] std::optional<std::string_view> ZoneOf(std::string_view provider,
                                                        std::string_view region) const;
+  // Every region that is known, in the order of the rows; patterns are not among them.
+  struct Region {
+    std::string provider;
+    std::string region;
+    std::string zone;
+  };
+  [[nodiscard]] std::vector<Region> Regions() const;
   [[nodiscard]] const GridRow* Grid(std::string_view zone) const;
   // The zone that a three-letter country code means; any other text as it is.
   [[nodiscard]] std::string_view ZoneOfCode(std::string_view code) const;

@@ -37,6 +37,30 @@ TEST(Catalog, EveryRegionsZoneHasAnIntensity) {
   }
 }
 
+TEST(Catalog, RegionsAreEachToldOnceWithoutPatterns) {
+  const std::string own =
+      "provider,region,zone,source,year,method,licence\n"
+      "mine,cellar,FR,me,2026,reading,mine\n"
+      "aws,eu-west-1,FR,me,2026,reading,mine\n";
+  std::vector<EmbeddedFile> files = {{"regions.csv", own}};
+  const auto embedded = Catalog::EmbeddedFiles();
+  files.insert(files.end(), embedded.begin(), embedded.end());
+  const Result<Catalog> catalog = Catalog::Load(files);
+  ASSERT_TRUE(catalog.ok()) << catalog.status().message();
+  const auto regions = catalog->Regions();
+  ASSERT_EQ(regions.size(), Catalog::Embedded().Regions().size() + 1);
+  EXPECT_EQ(regions[0].region, "cellar");
+  std::int64_t dublins = 0;
+  for (const auto& r : regions) {
+    EXPECT_EQ(r.region.find('*'), std::string::npos);
+    if (r.provider == "aws" && r.region == "eu-west-1") {
+      ++dublins;
+      EXPECT_EQ(r.zone, "FR");
+    }
+  }
+  EXPECT_EQ(dublins, 1);
+}
+
 TEST(Catalog, FallsFromRegionToProviderToWorld) {
   const Catalog& catalog = Catalog::Embedded();
   EXPECT_DOUBLE_EQ(catalog.PueOf("aws", "eu-central-1").value.value(), 1.35);

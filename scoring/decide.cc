@@ -159,13 +159,6 @@ IntensityBasis ChooseIntensity(const Snapshot& snapshot, std::span<const std::in
   return any_catalog ? IntensityBasis::kCatalog : IntensityBasis::kNone;
 }
 
-// What crossing regions adds on this node.
-struct Egress {
-  Watts power;
-  EurosPerHour euros;
-  bool price_unknown = false;
-};
-
 Egress EgressTo(const NodeRecord& node, const Policy& policy, const ClassWork& work,
                 const Snapshot& snapshot) {
   Egress egress;
@@ -354,6 +347,13 @@ DecisionRequest MakeRequest(PodFacts pod, const NamespacePolicy& base) {
   return request;
 }
 
+Egress EgressOf(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot) {
+  if (candidate.node == Snapshot::kUnknownNode) return {};
+  const NodeRecord& node = snapshot.nodes()[static_cast<std::size_t>(candidate.node)];
+  return EgressTo(node, decision.policy,
+                  decision.work[static_cast<std::size_t>(node.hardware_class)], snapshot);
+}
+
 void Decide(const DecisionRequest& request, const Snapshot& snapshot,
             std::span<const std::int32_t> nodes, Decision& decision) {
   decision.time = snapshot.time();
@@ -362,21 +362,28 @@ void Decide(const DecisionRequest& request, const Snapshot& snapshot,
   decision.egress_price_unknown = false;
   PrepareWork(request, snapshot, decision);
   decision.intensity_basis = ChooseIntensity(snapshot, nodes);
-  decision.unknown_candidates = 0;
-  decision.best.reset();
   decision.candidates.clear();
   decision.candidates.reserve(nodes.size());
+  for (const std::int32_t index : nodes)
+    decision.candidates.push_back(Judge(snapshot, index, decision));
+  Rank(decision);
+}
+
+void Rank(Decision& decision) {
+  decision.unknown_candidates = 0;
+  decision.best.reset();
   bool any_grams = false;
   bool any_euros = false;
   bool any_both = false;
-  for (const std::int32_t index : nodes) {
-    const Candidate& c = decision.candidates.emplace_back(Judge(snapshot, index, decision));
+  for (Candidate& c : decision.candidates) {
+    c.score = 0;
+    c.within_tolerance = false;
     any_grams |= c.placement.grams_known;
     any_euros |= c.placement.euros_known;
     any_both |= BothKnown(c);
     if (!c.placement.grams_known && !c.placement.euros_known) ++decision.unknown_candidates;
   }
-  decision.ranked_by = ChooseRanking(request.policy.objective, any_grams, any_euros, any_both);
+  decision.ranked_by = ChooseRanking(decision.policy.objective, any_grams, any_euros, any_both);
   if (decision.ranked_by) {
     switch (*decision.ranked_by) {
       case Objective::kBalanced:

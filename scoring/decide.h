@@ -104,6 +104,14 @@ EurosPerHour RankedPriced(const Candidate& candidate, const Decision& decision);
 // The dearest that objective balanced lets compete on grams.
 EurosPerHour ToleranceLimit(EurosPerHour cheapest, Fraction tolerance);
 
+// What data that cross regions add there, per hour.
+struct Egress {
+  Watts power;
+  EurosPerHour euros;
+  bool price_unknown = false;
+};
+Egress EgressOf(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot);
+
 // Scores every candidate (indices into the snapshot; kUnknownNode is allowed) for the pod. Pure and
 // deterministic, bit for bit. `decision` is overwritten; its buffers are reused, so that in the
 // steady state nothing is allocated.
@@ -112,5 +120,9 @@ EurosPerHour ToleranceLimit(EurosPerHour cheapest, Fraction tolerance);
 // depends on the best alone, so that a node worse in both figures changes no other score.
 void Decide(const DecisionRequest& request, const Snapshot& snapshot,
             std::span<const std::int32_t> nodes, Decision& decision);
+
+// The second half of it: scores the candidates by the figures that they have, and says which is
+// best.
+void Rank(Decision& decision);
 
 }  // namespace sobre

@@ -76,6 +76,12 @@ std::optional<SplitPower> AttributedPower(const Demand& demand, const NodeRecord
   return SplitPower{*active, idle};
 }
 
+Range<GramsPerHour> EmbodiedPerHour(const EmbodiedRow& hardware, double share) {
+  return {hardware.total.low * share / hardware.lifetime,
+          hardware.total.mid * share / hardware.lifetime,
+          hardware.total.high * share / hardware.lifetime};
+}
+
 RunTotals TotalsOfRun(const ReportFigures& report, Hours duration) {
   RunTotals totals;
   if (report.power) totals.energy = report.power->mid * duration;

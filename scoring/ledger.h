@@ -38,6 +38,9 @@ std::optional<Watts> MarginalPower(const Demand& demand, const NodeRecord& node)
 std::optional<SplitPower> AttributedPower(const Demand& demand, const NodeRecord& node,
                                           const Coefficients& coefficients);
 
+// What that share of the hardware answers for per hour of its lifetime.
+Range<GramsPerHour> EmbodiedPerHour(const EmbodiedRow& hardware, double share);
+
 // Figures of the placement ledger; an unknown one is not to be read. Power includes PUE.
 struct PlacementFigures {
   bool power_known = false;

@@ -230,7 +230,11 @@ class ControlPlane:
         def placed():
             found = self.placements(namespace)
             return {n: found[n] for n in names} if all(found.get(n) for n in names) else None
-        return eventually(placed, f"{len(names)} pods placed", seconds)
+        try:
+            return eventually(placed, f"{len(names)} pods placed", seconds)
+        except AssertionError as error:
+            left = [n for n in names if not self.placements(namespace).get(n)]
+            raise AssertionError(f"{error}; without a node: {left}; {left[0]}: {self.events(left[0], namespace)}" if left else f"{error}; too late") from error
 
     def objects(self, without=("Event",)) -> set[tuple[str, str, str, str]]:
         """(apiVersion, kind, namespace, name) of all that is there, without some kinds and the API server's own leases."""
