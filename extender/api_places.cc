@@ -12,6 +12,7 @@
 #include "base/json_writer.h"
 #include "base/text.h"
 #include "extender/api_answers.h"
+#include "extender/offer_ranking.h"
 #include "scoring/analysis.h"
 
 namespace sobre {
@@ -99,48 +100,6 @@ std::string_view StateOf(const CertificationRow& row, std::string_view today) {
   return row.expires >= today ? "valid" : "expired";
 }
 
-void WriteCertifications(const NodeRecord& node, const Catalog& catalog, Timestamp now,
-                         JsonWriter& json) {
-  const std::string today = FormatTime(now).substr(0, 10);
-  json.Key("certifications").BeginArray();
-  for (const auto& row : catalog.CertificationsOf(node.facts->provider, node.facts->region)) {
-    json.BeginObject()
-        .Key("scheme")
-        .Value(row.value.scheme)
-        .Key("version")
-        .Value(row.value.version);
-    json.Key("scope").Value(row.value.scope).Key("expires").Value(row.value.expires);
-    json.Key("state").Value(StateOf(row.value, today));
-    json.Key("source").Value(row.source).EndObject();
-  }
-  // Said of the node by labels that it cannot set itself.
-  for (const std::string& scheme : node.facts->attested.certifications) {
-    json.BeginObject().Key("scheme").Value(scheme).Key("version").Value("").Key("scope").Value("");
-    json.Key("expires").Value("").Key("state").Value("valid");
-    json.Key("source").Value("node label").EndObject();
-  }
-  json.EndArray();
-}
-
-void WriteJurisdiction(const NodeRecord& node, const Catalog& catalog, JsonWriter& json) {
-  const Sovereignty& law = node.sovereignty;
-  const bool attested = IsAttested(law);
-  const auto offer = catalog.OfferOf(node.facts->provider, node.facts->region);
-  std::string who = law.operator_name;
-  if (who.empty() && offer) who = offer->value.operator_name;
-  json.Key("operator").Value(who);
-  json.Key("operatorCountry").Value(offer ? offer->value.operator_country : "");
-  json.Key("parentCountry").Value(offer ? offer->value.parent_country : "");
-  std::string_view exposure;
-  if (law.exposure) {
-    exposure = ToString(*law.exposure);
-  } else if (offer && !attested) {
-    exposure = ToString(offer->value.exposure);
-  }
-  json.Key("exposure").Value(exposure);
-  json.Key("attested").Value(attested);
-}
-
 void WritePlace(const Place& place, const Snapshot& snapshot, Timestamp now, JsonWriter& json) {
   const NodeRecord& node = *place.first;
   const auto& intensity = node.live_intensity ? node.live_intensity : node.catalog_intensity;
@@ -149,8 +108,7 @@ void WritePlace(const Place& place, const Snapshot& snapshot, Timestamp now, Jso
   };
   json.BeginObject().Key("provider").Value(node.facts->provider);
   json.Key("region").Value(node.facts->region);
-  json.Key("country").Value(node.sovereignty.country.empty() ? node.grid_zone.substr(0, 2)
-                                                             : node.sovereignty.country);
+  json.Key("country").Value(CountryOf(node));
   json.Key("gridZone").Value(node.grid_zone).Key("nodes").Value(place.nodes);
   number("gco2ePerKwh", intensity);
   json.Key("live").Value(node.live_intensity.has_value());
@@ -275,6 +233,52 @@ Result<Objective> ObjectiveOf(const HttpRequest& request, Objective otherwise) {
 
 }  // namespace
 
+std::string CountryOf(const NodeRecord& node) {
+  return node.sovereignty.country.empty() ? node.grid_zone.substr(0, 2) : node.sovereignty.country;
+}
+
+void WriteCertifications(const NodeRecord& node, const Catalog& catalog, Timestamp now,
+                         JsonWriter& json) {
+  const std::string today = FormatTime(now).substr(0, 10);
+  json.Key("certifications").BeginArray();
+  for (const auto& row : catalog.CertificationsOf(node.facts->provider, node.facts->region)) {
+    json.BeginObject()
+        .Key("scheme")
+        .Value(row.value.scheme)
+        .Key("version")
+        .Value(row.value.version);
+    json.Key("scope").Value(row.value.scope).Key("expires").Value(row.value.expires);
+    json.Key("state").Value(StateOf(row.value, today));
+    json.Key("source").Value(row.source).EndObject();
+  }
+  // Said of the node by labels that it cannot set itself.
+  for (const std::string& scheme : node.facts->attested.certifications) {
+    json.BeginObject().Key("scheme").Value(scheme).Key("version").Value("").Key("scope").Value("");
+    json.Key("expires").Value("").Key("state").Value("valid");
+    json.Key("source").Value("node label").EndObject();
+  }
+  json.EndArray();
+}
+
+void WriteJurisdiction(const NodeRecord& node, const Catalog& catalog, JsonWriter& json) {
+  const Sovereignty& law = node.sovereignty;
+  const bool attested = IsAttested(law);
+  const auto offer = catalog.OfferOf(node.facts->provider, node.facts->region);
+  std::string who = law.operator_name;
+  if (who.empty() && offer) who = offer->value.operator_name;
+  json.Key("operator").Value(who);
+  json.Key("operatorCountry").Value(offer ? offer->value.operator_country : "");
+  json.Key("parentCountry").Value(offer ? offer->value.parent_country : "");
+  std::string_view exposure;
+  if (law.exposure) {
+    exposure = ToString(*law.exposure);
+  } else if (offer && !attested) {
+    exposure = ToString(offer->value.exposure);
+  }
+  json.Key("exposure").Value(exposure);
+  json.Key("attested").Value(attested);
+}
+
 Status ApplyPolicyParameters(const HttpRequest& request, Policy& policy) {
   const auto objective = ObjectiveOf(request, policy.objective);
   if (!objective.ok()) return objective.status();
@@ -347,9 +351,13 @@ std::string RankingJson(const WorldState& state, const TriedPod& pod) {
 }
 
 void AddPlacesApi(HttpServer& server, const World& world) {
-  HandleJson(server, "/api/v1/regions", {}, [&](const HttpRequest&) -> Result<std::string> {
-    return RegionsJson(*world.Read(), Now());
-  });
+  HandleJson(server, "/api/v1/regions", {"namespace", "workload", "pod"},
+             [&](const HttpRequest& request) -> Result<std::string> {
+               for (const char* name : {"namespace", "workload", "pod"})
+                 if (request.Parameter(name))
+                   return OffersForRunning(RunningPodOf(request), *world.Read());
+               return RegionsJson(*world.Read(), Now());
+             });
   HandleJson(server, "/api/v1/ranking",
              {"cpu", "memory-gib", "gpus", "objective", "carbon-price", "cost-tolerance"},
              [&](const HttpRequest& request) -> Result<std::string> {

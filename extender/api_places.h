@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/json_writer.h"
 #include "base/status.h"
 #include "base/time.h"
 #include "extender/world.h"
@@ -25,6 +26,14 @@ Result<TriedPod> TriedPodOf(const HttpRequest& request, const Policy& cluster);
 std::string RegionsJson(const WorldState& state, Timestamp now);
 // The pod on every node, by the hour and the placement ledger, as columns of equal length. Pure.
 std::string RankingJson(const WorldState& state, const TriedPod& pod);
+
+// The fields `operator`, `operatorCountry`, `parentCountry`, `exposure` and `attested` of a place.
+void WriteJurisdiction(const NodeRecord& node, const Catalog& catalog, JsonWriter& json);
+// The field `certifications`, each with its state at `now`.
+void WriteCertifications(const NodeRecord& node, const Catalog& catalog, Timestamp now,
+                         JsonWriter& json);
+// ISO 3166-1 alpha-2; as attested, else by the grid zone.
+std::string CountryOf(const NodeRecord& node);
 
 // Registers /api/v1/regions and /api/v1/ranking (docs/api.md).
 void AddPlacesApi(HttpServer& server, const World& world);

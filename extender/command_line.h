@@ -42,6 +42,7 @@ std::string HelpFor(std::span<const Option> options);
 // for what failed, 2 for wrong usage or input.
 int RunServe(std::span<const std::string_view> arguments);
 int RunScore(std::span<const std::string_view> arguments);
+int RunRegions(std::span<const std::string_view> arguments);
 int RunVerify(std::span<const std::string_view> arguments);
 int RunExplain(std::span<const std::string_view> arguments);
 int RunReport(std::span<const std::string_view> arguments);

@@ -156,12 +156,14 @@ bool WaitForStopSignal(Duration most) {
 Result<SnapshotInput> LoadWorldFiles(const std::string& nodes_file, const std::string& signals_file,
                                      SnapshotInput input) {
   const Timestamp now = input.time;
-  const Result<std::string> nodes_text = ReadFile(nodes_file);
-  if (!nodes_text.ok()) return nodes_text.status();
-  Result<std::vector<NodeFacts>> nodes = ParseNodes(Padded(*nodes_text));
-  if (!nodes.ok()) return nodes.status().WithContext(nodes_file);
-  for (NodeFacts& node : *nodes)
-    input.nodes.push_back(std::make_shared<const NodeFacts>(std::move(node)));
+  if (!nodes_file.empty()) {
+    const Result<std::string> nodes_text = ReadFile(nodes_file);
+    if (!nodes_text.ok()) return nodes_text.status();
+    Result<std::vector<NodeFacts>> nodes = ParseNodes(Padded(*nodes_text));
+    if (!nodes.ok()) return nodes.status().WithContext(nodes_file);
+    for (NodeFacts& node : *nodes)
+      input.nodes.push_back(std::make_shared<const NodeFacts>(std::move(node)));
+  }
   if (signals_file.empty()) return input;
   const Result<std::string> signals_text = ReadFile(signals_file);
   if (!signals_text.ok()) return signals_text.status();

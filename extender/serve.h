@@ -49,8 +49,8 @@ void WaitForStopSignal();
 // The same for at most `most`: true if a signal came.
 bool WaitForStopSignal(Duration most);
 
-// A world that stands still: nodes as kubectl prints them, signals from a file (may be empty), and
-// whatever `input` says already.
+// A world that stands still: nodes as kubectl prints them and signals, each from a file (of which
+// the name may be empty), and whatever `input` says already.
 Result<SnapshotInput> LoadWorldFiles(const std::string& nodes_file, const std::string& signals_file,
                                      SnapshotInput input);
 

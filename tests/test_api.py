@@ -35,6 +35,20 @@ def test_answers_are_as_documented(demo, address):
         check(answer, documented(address), address)
 
 
+def test_regions_are_ranked_for_a_running_workload(demo):
+    decision = next(d for d in demo.get("decisions") if d["bound"])
+    namespace, name = decision["pod"].split("/")
+    answers = [demo.get(f"regions?namespace={namespace}&{key}={value}") for key, value in [("workload", decision["workload"]), ("pod", name)]]
+    for answer in answers:
+        check(answer, documented("regions?namespace={namespace}&workload={workload}"), "regions")
+        assert answer["pod"]["workload"] == decision["workload"]
+        places = {(o["provider"], o["region"]): o["nodes"] for o in answer["offers"]}
+        assert ("aws", "eu-west-1") in places and 0 in places.values() and any(places.values()), "with nodes, and without"
+        allowed = [o["score"] for o in answer["offers"] if not o["refused"]]
+        assert allowed == sorted(allowed, reverse=True)
+    assert isinstance(demo.get("regions"), list), "without a workload: the places of nodes"
+
+
 def test_decisions_are_newest_first(demo):
     decisions = demo.get("decisions")
     assert [d["seq"] for d in decisions] == sorted((d["seq"] for d in decisions), reverse=True)
@@ -55,14 +69,16 @@ def test_the_table_names_every_address(demo):
     ("ranking?objective=cheap", "objective"), ("ranking?carbon-price=-1", "carbon-price"), ("ranking?cost-tolerance=x", "cost-tolerance"),
     ("workloads?days=0", "days"), ("workloads?by=pod", "by"), ("reports?from=yesterday", "from"), ("reports?by=nonsense", "by"),
     ("reports?format=xml", "format"), ("reports?from=2020-01-01", "800 days"), ("labels/shop/checkout.svg?lang=de", "lang"),
-    ("labels/model.svg", "name"),
+    ("labels/model.svg", "name"), ("regions?workload=web", "namespace"), ("regions?namespace=shop", "either"),
+    ("regions?namespace=shop&pod=a&workload=b", "either"),
     *((f"{address}?x=1", "unknown parameter") for address in ("overview", "nodes", "signals", "budgets", "policy", "regions"))])
 def test_bad_parameters_are_named(demo, path, said):
     status, error = refused(f"{demo.url}api/v1/{path}")
     assert status == 400 and said in error
 
 
-@pytest.mark.parametrize("path", ["decisions/nobody", "what-if/nobody", "labels/shop/nothing.svg", "labels/shop.svg", "labels/shop/checkout.png", "nothing"])
+@pytest.mark.parametrize("path", ["decisions/nobody", "what-if/nobody", "labels/shop/nothing.svg", "labels/shop.svg", "labels/shop/checkout.png", "nothing",
+                                  "regions?namespace=shop&workload=nobody", "regions?namespace=nobody&pod=x"])
 def test_what_is_not_there_is_404(demo, path):
     assert refused(f"{demo.url}api/v1/{path}")[0] == 404
 

@@ -1,0 +1,39 @@
+#include "extender/text_table.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace sobre {
+namespace {
+
+// In characters: continuation bytes take no column.
+std::size_t WidthOf(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+}  // namespace
+
+std::string TextTable::Text() const {
+  std::vector<std::size_t> widths(rows_.front().size(), 0);
+  for (const auto& row : rows_)
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], WidthOf(row[i]));
+  std::string text;
+  for (const auto& row : rows_) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      line.append(widths[i] - WidthOf(row[i]) + 2, ' ');
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string FigureText(bool known, double value) {
+  return known ? FormatSignificant(value, 3) : "?";
+}
+
+}  // namespace sobre

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sobre {
+
+// Rows of columns, each as wide as its widest cell, for a terminal. Not thread-safe.
+class TextTable {
+ public:
+  explicit TextTable(std::vector<std::string> heads) { rows_.push_back(std::move(heads)); }
+  // As many cells as there are heads.
+  void Add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  // A line each, two spaces between columns, none at the end.
+  [[nodiscard]] std::string Text() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+// `value` with three significant digits, or "?".
+std::string FigureText(bool known, double value);
+
+}  // namespace sobre
