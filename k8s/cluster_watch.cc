@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "k8s/objects.h"
-#include "proto/k8s/objects.pb.h"
+#include "k8s/wire_objects.h"
 
 namespace sobre {
 namespace {
@@ -13,70 +13,9 @@ namespace {
 enum Collections { kNodes, kNamespaces, kPods };
 constexpr const char* kPaths[] = {"/api/v1/nodes", "/api/v1/namespaces", "/api/v1/pods"};
 
-template <class Message>
-bool Parse(std::string_view raw, Message& message) {
-  return message.ParseFromArray(raw.data(), static_cast<int>(raw.size()));
-}
-
 template <class Map>
 void KeepSeen(Map& map, const std::unordered_set<std::string>& seen) {
   std::erase_if(map, [&](const auto& entry) { return !seen.contains(entry.first); });
-}
-
-template <class Map>
-std::string ValueOf(const Map& map, const std::string& key) {
-  const auto found = map.find(key);
-  return found == map.end() ? std::string() : found->second;
-}
-
-Resources ResourcesOf(const google::protobuf::Map<std::string, k8s::wire::Quantity>& quantities) {
-  Resources resources;
-  for (const auto& [name, quantity] : quantities) ApplyResource(name, quantity.string(), resources);
-  return resources;
-}
-
-Resources RequestsOf(const k8s::wire::PodSpec& spec) {
-  PodRequests requests;
-  for (const auto& container : spec.containers())
-    requests.AddContainer(ResourcesOf(container.resources().requests()));
-  for (const auto& container : spec.init_containers())
-    requests.AddInitContainer(ResourcesOf(container.resources().requests()),
-                              container.restart_policy() == "Always");
-  requests.SetOverhead(ResourcesOf(spec.overhead()));
-  requests.SetWholePod(ResourcesOf(spec.resources().requests()));
-  return requests.Total();
-}
-
-Timestamp TimeOf(const k8s::wire::Time& time) {
-  return Timestamp(std::chrono::seconds(time.seconds()));
-}
-
-std::shared_ptr<const PodPlacement> PlacementOf(const k8s::wire::Pod& wire,
-                                                const std::string& team_label) {
-  const auto& meta = wire.metadata();
-  const auto& owners = meta.owner_references();
-  const auto owner =
-      std::find_if(owners.begin(), owners.end(), [](const auto& o) { return o.controller(); });
-  const bool owned = owner != owners.end();
-  auto pod = std::make_shared<PodPlacement>();
-  pod->namespace_name = meta.namespace_();
-  pod->name = meta.name();
-  pod->uid = meta.uid();
-  pod->workload = WorkloadOf(meta.name(), owned ? owner->kind() : "", owned ? owner->name() : "",
-                             ValueOf(meta.labels(), std::string(kTemplateHashLabel)));
-  pod->is_batch_job = owned && owner->kind() == "Job";
-  pod->has_resource_claims = !wire.spec().resource_claims().empty();
-  pod->requests = RequestsOf(wire.spec());
-  for (const auto& [key, value] : meta.annotations()) ApplyAnnotation(key, value, pod->annotations);
-  // A map's order is nobody's.
-  std::sort(pod->annotations.begin(), pod->annotations.end(),
-            [](const Annotation& a, const Annotation& b) { return a.key < b.key; });
-  pod->annotations.shrink_to_fit();
-  pod->node = wire.spec().node_name();
-  if (!team_label.empty()) pod->team = ValueOf(meta.labels(), team_label);
-  pod->started = TimeOf(wire.status().has_start_time() ? wire.status().start_time()
-                                                       : meta.creation_timestamp());
-  return pod;
 }
 
 }  // namespace
@@ -141,7 +80,7 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
   };
   callbacks.on_deleted = [this, collection](std::string_view raw) {
     k8s::wire::Namespace object;  // metadata stands first in every kind
-    if (!Parse(raw, object)) return;
+    if (!ParseWire(raw, object)) return;
     const std::lock_guard lock(mutex_);
     switch (collection) {
       case kNodes:
@@ -194,23 +133,15 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
 
 void ClusterWatch::TakeNode(std::string_view raw) {
   k8s::wire::Node wire;
-  if (!Parse(raw, wire)) return;
-  auto node = std::make_shared<NodeFacts>();
-  node->name = wire.metadata().name();
-  node->provider = options_.default_provider;
-  ApplyProviderId(wire.spec().provider_id(), *node);
-  for (const auto& [key, value] : wire.metadata().labels()) ApplyNodeLabel(key, value, *node);
-  for (const auto& [name, quantity] : wire.status().allocatable())
-    ApplyResource(name, quantity.string(), node->allocatable);
-  for (const auto& address : wire.status().addresses())
-    ApplyNodeAddress(address.type(), address.address(), *node);
+  if (!ParseWire(raw, wire)) return;
+  auto node = std::make_shared<NodeFacts>(NodeOf(wire, options_.default_provider));
   if (progress_[kNodes].listing) progress_[kNodes].seen.insert(node->name);
   nodes_[node->name] = std::move(node);
 }
 
 void ClusterWatch::TakeNamespace(std::string_view raw) {
   k8s::wire::Namespace wire;
-  if (!Parse(raw, wire)) return;
+  if (!ParseWire(raw, wire)) return;
   Annotations annotations;
   for (const auto& [key, value] : wire.metadata().annotations())
     ApplyAnnotation(key, value, annotations);
@@ -246,7 +177,7 @@ void ClusterWatch::CountBinding(const std::string& scheduler) {
 
 void ClusterWatch::TakePod(std::string_view raw) {
   k8s::wire::Pod wire;
-  if (!Parse(raw, wire)) return;
+  if (!ParseWire(raw, wire)) return;
   const std::string& uid = wire.metadata().uid();
   const bool bound = !wire.spec().node_name().empty();
   const auto [entry, added] = pods_.try_emplace(uid);
@@ -254,7 +185,7 @@ void ClusterWatch::TakePod(std::string_view raw) {
     options_.pods->PodSeen(uid, wire.spec().node_name());
   if (bound && progress_[kPods].listed && !entry->second)
     CountBinding(wire.spec().scheduler_name());
-  if (bound) entry->second = PlacementOf(wire, options_.team_label);
+  if (bound) entry->second = std::make_shared<PodPlacement>(PlacementOf(wire, options_.team_label));
   if (progress_[kPods].listing) progress_[kPods].seen.insert(uid);
   const auto& gates = wire.spec().scheduling_gates();
   const bool gated = std::any_of(gates.begin(), gates.end(),
