@@ -1,10 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "scoring/placement_rules.h"
 #include "scoring/policy.h"
 
 // What Kubernetes knows of a node and of a pod, reduced to what a decision needs. Plain values.
@@ -54,6 +57,8 @@ struct NodeFacts {
   std::string hardware_class;
   Resources allocatable;
   AttestedFacts attested;
+  // What keeps pods away; of nodes that are watched.
+  NodeGates gates;
 };
 
 struct PodFacts {
@@ -70,9 +75,22 @@ struct PodFacts {
   Annotations annotations;
 };
 
+// Who makes a pod anew once it is gone.
+enum class PodOwner {
+  kNobody,
+  kController,  // a ReplicaSet, a StatefulSet, …: somewhere, by the scheduler
+  kDaemonSet,   // on the same node again
+  kNode,        // a static pod: its kubelet
+};
+
 // A pod that has a node.
 struct PodPlacement : PodFacts {
   std::string node;
+  PodOwner owner = PodOwner::kNobody;
+  bool ready = false;     // it serves
+  bool deleting = false;  // it is on its way out
+  // What its nodes must be like; nothing where it asks for nothing.
+  std::shared_ptr<const PlacementRules> rules;
   // By the label that the configuration names; empty where the pod does not carry it.
   std::string team;
   // When its node took it in, or it was created where that is not told yet.

@@ -39,6 +39,12 @@ constexpr std::array<std::pair<std::string_view, Mode>, 3> kModes = {{
     {"off", Mode::kOff},
 }};
 
+constexpr std::array<std::pair<std::string_view, MoveWish>, 3> kMoveWishes = {{
+    {"advise", MoveWish::kAdvise},
+    {"auto", MoveWish::kAuto},
+    {"never", MoveWish::kNever},
+}};
+
 constexpr std::array<std::pair<std::string_view, Origin>, 4> kOrigins = {{
     {"default", Origin::kDefault},
     {"cluster", Origin::kCluster},
@@ -74,6 +80,8 @@ constexpr std::array<std::string_view, kPolicyKeyCount> kPolicyKeys = {
     "mode",
 };
 constexpr std::string_view kEnforced = "enforced";
+// Says nothing of a decision, so it is no key of a policy that could be enforced.
+constexpr std::string_view kMove = "move";
 
 constexpr std::array<std::string_view, 27> kEuropeanUnion = {
     "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU",
@@ -359,6 +367,7 @@ std::string_view ToString(Objective objective) { return NameOf(kObjectives, obje
 std::string_view ToString(FunctionalUnit unit) { return NameOf(kUnits, unit); }
 std::string_view ToString(Bound bound) { return NameOf(kBounds, bound); }
 std::string_view ToString(Exposure exposure) { return NameOf(kExposures, exposure); }
+std::string_view ToString(MoveWish wish) { return NameOf(kMoveWishes, wish); }
 std::string_view ToString(Mode mode) { return NameOf(kModes, mode); }
 std::string_view ToString(Origin origin) { return NameOf(kOrigins, origin); }
 std::string_view ToString(PolicyKey key) { return kPolicyKeys[static_cast<std::size_t>(key)]; }
@@ -395,6 +404,8 @@ void ApplyAnnotations(const Annotations& annotations, Origin origin, std::string
       if (enforced) hard = false;
     } else if (annotation.key == kEnforced) {
       wrong = MarkEnforced(annotation.value, origin, policy);
+    } else if (annotation.key == kMove) {
+      wrong = SetName(kMoveWishes, annotation.value, policy.move);
     } else {
       wrong = "unknown annotation" + DidYouMean(annotation.key, kPolicyKeys);
       // Whoever misspells a limit wants one.

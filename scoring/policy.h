@@ -41,6 +41,10 @@ std::optional<Exposure> ParseExposure(std::string_view text);
 enum class Mode { kEnforce, kShadow, kOff };
 std::string_view ToString(Mode mode);
 
+// What the owner wants to come of advice to move: be told, have it done, or hear nothing.
+enum class MoveWish { kAdvise, kAuto, kNever };
+std::string_view ToString(MoveWish wish);
+
 struct RegionName {
   std::string provider;
   std::string region;
@@ -141,6 +145,8 @@ struct Policy {
   Limits limits;
   Deferral deferral;
   Mode mode = Mode::kEnforce;
+  // No part of a decision, nor of its record.
+  MoveWish move = MoveWish::kAdvise;
   std::array<KeyOrigin, kPolicyKeyCount> origins{};
 
   [[nodiscard]] const KeyOrigin& OriginOf(PolicyKey key) const {

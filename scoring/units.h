@@ -106,6 +106,9 @@ constexpr EurosPerHour operator*(EurosPerHour price, Fraction share) {
 constexpr EurosPerHour operator*(GramsPerHour emissions, EurosPerTonne price) {
   return EurosPerHour(emissions.value() * price.value() / 1e6);
 }
+constexpr Grams operator*(GramsPerHour emissions, Hours time) {
+  return Grams(emissions.value() * time.value());
+}
 constexpr GramsPerHour operator/(Grams total, Hours time) {
   return GramsPerHour(total.value() / time.value());
 }
