@@ -153,6 +153,88 @@ TEST(ClusterWatch, KeepsOfBoundPodsWhatUsageIsCountedFrom) {
   EXPECT_EQ(view.teams.find("shop")->second, "retail");
 }
 
+// What an API server sends of a pod that is choosy.
+TEST(ClusterWatch, KeepsOfBoundPodsWhatTheirNodesMustBe) {
+  k8s::wire::Pod plain = PodNamed("plain");
+  plain.mutable_spec()->add_tolerations()->set_key("node.kubernetes.io/not-ready");
+  k8s::wire::Pod choosy = PodNamed("choosy");
+  choosy.mutable_metadata()->mutable_deletion_timestamp()->set_seconds(9);
+  auto& owner = *choosy.mutable_metadata()->add_owner_references();
+  owner.set_kind("DaemonSet");
+  owner.set_controller(true);
+  auto& ready = *choosy.mutable_status()->add_conditions();
+  ready.set_type("Ready");
+  ready.set_status("True");
+  auto& spec = *choosy.mutable_spec();
+  (*spec.mutable_node_selector())["disk"] = "ssd";
+  auto& test = *spec.mutable_affinity()
+                    ->mutable_node_affinity()
+                    ->mutable_required()
+                    ->add_terms()
+                    ->add_match_fields();
+  test.set_key("metadata.name");
+  test.set_operator_("In");
+  test.add_values("n1");
+  spec.add_tolerations()->set_operator_("Exists");
+  k8s::wire::Pod stateful = PodNamed("stateful");
+  stateful.mutable_spec()
+      ->add_volumes()
+      ->mutable_volume_source()
+      ->mutable_persistent_volume_claim();
+  k8s::wire::Pod marked = PodNamed("marked");
+  (*marked.mutable_spec()
+        ->add_containers()
+        ->mutable_resources()
+        ->mutable_requests())["sobre.dev/limits"]
+      .set_string("1");
+  k8s::wire::Pod odd = PodNamed("odd");
+  (*odd.mutable_spec()
+        ->add_containers()
+        ->mutable_resources()
+        ->mutable_requests())["example.com/fpga"]
+      .set_string("1");
+  k8s::wire::Node node;
+  node.mutable_metadata()->set_name("n1");
+  (*node.mutable_metadata()->mutable_labels())["disk"] = "ssd";
+  node.mutable_spec()->set_unschedulable(true);
+  auto& taint = *node.mutable_spec()->add_taints();
+  taint.set_key("team");
+  taint.set_effect("NoSchedule");
+  node.mutable_spec()->add_taints()->set_effect("PreferNoSchedule");
+  ApiServer server;
+  server.items["/api/v1/nodes"] = {node.SerializeAsString()};
+  for (const auto& pod : {plain, choosy, stateful, marked, odd})
+    server.items["/api/v1/pods"].push_back(pod.SerializeAsString());
+  const ApiAccess access = server.Start();
+  const ClusterWatch watch(access, {"own", ""}, [] {});
+  const ClusterView view = WaitFor(watch, [](const ClusterView& v) { return v.pods.size() == 5; });
+  server.End();
+  std::map<std::string, std::shared_ptr<const PodPlacement>> pods;
+  for (const auto& pod : view.pods) pods[pod->name] = pod;
+  ASSERT_EQ(pods.size(), 5U);
+  EXPECT_EQ(pods["plain"]->rules, nullptr);
+  EXPECT_EQ(pods["plain"]->owner, PodOwner::kNobody);
+  EXPECT_FALSE(pods["plain"]->ready || pods["plain"]->deleting);
+  EXPECT_TRUE(pods["choosy"]->ready && pods["choosy"]->deleting);
+  EXPECT_EQ(pods["choosy"]->owner, PodOwner::kDaemonSet);
+  const PlacementRules expected{{{"disk", false, "In", {"ssd"}}},
+                                {{{"metadata.name", true, "In", {"n1"}}}},
+                                {{"", "Exists", "", ""}},
+                                ""};
+  ASSERT_NE(pods["choosy"]->rules, nullptr);
+  EXPECT_EQ(*pods["choosy"]->rules, expected);
+  ASSERT_NE(pods["stateful"]->rules, nullptr);
+  EXPECT_EQ(pods["stateful"]->rules->not_judged, "its volumes");
+  EXPECT_EQ(pods["marked"]->rules, nullptr);
+  ASSERT_NE(pods["odd"]->rules, nullptr);
+  EXPECT_EQ(pods["odd"]->rules->not_judged, "a resource that is not counted");
+  ASSERT_EQ(view.nodes.size(), 1U);
+  const NodeGates& gates = view.nodes[0]->gates;
+  EXPECT_EQ(gates.labels.at("disk"), "ssd");
+  EXPECT_TRUE(gates.unschedulable);
+  EXPECT_EQ(gates.taints, std::vector<Taint>({{"team", "", "NoSchedule"}}));
+}
+
 TEST(ClusterWatch, PodsThatFinishLeaveAndOthersAreBroughtUpToDate) {
   k8s::wire::Pod web = PodNamed("web-1");
   const std::string listed = web.SerializeAsString();

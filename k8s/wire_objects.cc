@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "k8s/objects.h"
+#include "k8s/wire_rules.h"
 
 namespace sobre {
 namespace {
@@ -26,13 +27,32 @@ Resources RequestsOf(const k8s::wire::PodSpec& spec) {
   return requests.Total();
 }
 
+const k8s::wire::OwnerReference* ControllerOf(const k8s::wire::Pod& wire) {
+  const auto& owners = wire.metadata().owner_references();
+  const auto owner =
+      std::find_if(owners.begin(), owners.end(), [](const auto& o) { return o.controller(); });
+  return owner == owners.end() ? nullptr : &*owner;
+}
+
+PodOwner OwnerOf(const k8s::wire::Pod& wire) {
+  const k8s::wire::OwnerReference* owner = ControllerOf(wire);
+  if (owner == nullptr) return PodOwner::kNobody;
+  if (owner->kind() == "DaemonSet") return PodOwner::kDaemonSet;
+  return owner->kind() == "Node" ? PodOwner::kNode : PodOwner::kController;
+}
+
+bool IsReady(const k8s::wire::Pod& wire) {
+  const auto& conditions = wire.status().conditions();
+  return std::any_of(conditions.begin(), conditions.end(), [](const auto& condition) {
+    return condition.type() == "Ready" && condition.status() == "True";
+  });
+}
+
 // What a pod and a placement have in common.
 void Fill(const k8s::wire::Pod& wire, PodFacts& pod) {
   const auto& meta = wire.metadata();
-  const auto& owners = meta.owner_references();
-  const auto owner =
-      std::find_if(owners.begin(), owners.end(), [](const auto& o) { return o.controller(); });
-  const bool owned = owner != owners.end();
+  const k8s::wire::OwnerReference* owner = ControllerOf(wire);
+  const bool owned = owner != nullptr;
   pod.namespace_name = meta.namespace_();
   pod.name = meta.name();
   pod.uid = meta.uid();
@@ -64,6 +84,7 @@ NodeFacts NodeOf(const k8s::wire::Node& wire, const std::string& default_provide
     ApplyResource(name, quantity.string(), node.allocatable);
   for (const auto& address : wire.status().addresses())
     ApplyNodeAddress(address.type(), address.address(), node);
+  node.gates = GatesOf(wire);
   return node;
 }
 
@@ -77,6 +98,10 @@ PodPlacement PlacementOf(const k8s::wire::Pod& wire, const std::string& team_lab
   PodPlacement pod;
   Fill(wire, pod);
   pod.node = wire.spec().node_name();
+  pod.owner = OwnerOf(wire);
+  pod.ready = IsReady(wire);
+  pod.deleting = wire.metadata().has_deletion_timestamp();
+  pod.rules = RulesOf(wire.spec());
   if (!team_label.empty()) pod.team = ValueOf(wire.metadata().labels(), team_label);
   pod.started = TimeOf(wire.status().has_start_time() ? wire.status().start_time()
                                                       : wire.metadata().creation_timestamp());
