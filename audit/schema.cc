@@ -51,6 +51,26 @@ constexpr std::array kSteps = {
     // One row: up to when usage is accounted for, and which replica does it.
     "CREATE TABLE accounting(id BIGINT PRIMARY KEY, holder TEXT NOT NULL, "
     "through_ms BIGINT NOT NULL)",
+    // Moves and reservations that were advised, and what became of them.
+    "CREATE TABLE advice(id TEXT NOT NULL, opened_ms BIGINT NOT NULL, kind TEXT NOT NULL, "
+    "state TEXT NOT NULL, namespace TEXT NOT NULL, workload TEXT NOT NULL, "
+    "from_place TEXT NOT NULL, to_place TEXT NOT NULL, unit TEXT NOT NULL, "
+    "ranked_by TEXT NOT NULL, note TEXT NOT NULL, changed_ms BIGINT NOT NULL, "
+    "held_ms BIGINT NOT NULL, last_eviction_ms BIGINT NOT NULL, pods BIGINT NOT NULL, "
+    "evictions BIGINT NOT NULL, there_before BIGINT NOT NULL, moved BIGINT NOT NULL, "
+    "now_units DOUBLE PRECISION NOT NULL, there_units DOUBLE PRECISION NOT NULL, "
+    "requested_vcpus DOUBLE PRECISION NOT NULL, suggested_vcpus DOUBLE PRECISION NOT NULL, "
+    "peak_vcpus DOUBLE PRECISION NOT NULL, after_hours DOUBLE PRECISION NOT NULL, "
+    "now_eur DOUBLE PRECISION, now_g DOUBLE PRECISION, there_eur DOUBLE PRECISION, "
+    "there_g DOUBLE PRECISION, net_eur DOUBLE PRECISION, net_g DOUBLE PRECISION, "
+    "cost_eur DOUBLE PRECISION, cost_g DOUBLE PRECISION, holds_on_mean DOUBLE PRECISION, "
+    "before_eur DOUBLE PRECISION, before_g DOUBLE PRECISION, after_eur DOUBLE PRECISION, "
+    "after_g DOUBLE PRECISION, PRIMARY KEY(id, opened_ms))",
+    "CREATE INDEX advice_by_change ON advice(changed_ms)",
+    // Live intensity of places, by step of the window that moves are held against.
+    "CREATE TABLE place_intensity(place TEXT NOT NULL, begin_ms BIGINT NOT NULL, "
+    "sum_g_per_kwh DOUBLE PRECISION NOT NULL, looks BIGINT NOT NULL, "
+    "PRIMARY KEY(place, begin_ms))",
 };
 
 }  // namespace

@@ -44,7 +44,8 @@ TEST_P(Schema, IsMadeOnceAndKeptAfterwards) {
   ExpectOk(MigrateSchema(*database_));
   EXPECT_EQ(*database_->Rows("SELECT step FROM schema_version"), *before);
   EXPECT_EQ(database_->Rows("SELECT chain FROM entries")->size(), 1U);
-  for (const char* table : {"contents", "chains", "outcome_claims", "usage", "accounting"})
+  for (const char* table :
+       {"contents", "chains", "outcome_claims", "usage", "accounting", "advice", "place_intensity"})
     ExpectOk(database_->Run(std::string("SELECT * FROM ") + table));
 }
 
