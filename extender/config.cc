@@ -273,11 +273,12 @@ void ReadAccounting(Section& section, Config::Accounting& accounting) {
     section.FailHere("bridge: expected twice every, or more");
 }
 
-void ReadListenTls(Section& listen, Config::Listen& out) {
-  const YAML::Node map = listen.Take("tls");
-  if (!map || map.IsNull()) return;
-  Section section(map, listen.Path("tls"));
-  ServerTls::Options& tls = out.tls.emplace();
+// A server's `tls`; nothing where it is absent.
+std::optional<ServerTls::Options> ReadServerTls(Section& server) {
+  const YAML::Node map = server.Take("tls");
+  if (!map || map.IsNull()) return std::nullopt;
+  Section section(map, server.Path("tls"));
+  ServerTls::Options tls;
   section.Read("certificate_file", tls.certificate_file);
   section.Read("key_file", tls.key_file);
   section.Read("client_ca_file", tls.client_ca_file);
@@ -288,6 +289,22 @@ void ReadListenTls(Section& listen, Config::Listen& out) {
     section.FailHere("certificate_file and key_file are both needed");
   if (!tls.client_names.empty() && tls.client_ca_file.empty())
     section.FailHere("client_names: also needs client_ca_file, which says who may state a name");
+  return tls;
+}
+
+void ReadGrpc(Section& section, Config::Grpc& grpc) {
+  section.Read("listen", grpc.listen);
+  grpc.tls = ReadServerTls(section);
+  section.Read("max_message_megabytes", 1, 1024, grpc.max_message_megabytes);
+  section.Read("max_streams", 1, 1000, grpc.max_streams);
+  section.Read("decisions", grpc.decisions);
+  if (grpc.tls && !grpc.tls->client_names.empty())
+    section.FailHere("tls.client_names: here every client of client_ca_file is let in");
+  for (std::string& url : grpc.decisions) {
+    if (!url.starts_with("http://") && !url.starts_with("https://"))
+      section.FailHere("decisions: expected http:// or https://");
+    while (url.ends_with('/')) url.pop_back();
+  }
 }
 
 Config Read(const YAML::Node& root) {
@@ -299,8 +316,11 @@ Config Read(const YAML::Node& root) {
   listen.Read("max_body_megabytes", 1, 1024, config.listen.max_body_megabytes);
   listen.Read("max_connections", 1, 500, config.listen.max_connections);
   listen.Read("shutdown_grace", config.listen.shutdown_grace);
-  ReadListenTls(listen, config.listen);
+  config.listen.tls = ReadServerTls(listen);
   listen.Done();
+  Section grpc = top.Sub("grpc");
+  ReadGrpc(grpc, config.grpc);
+  grpc.Done();
   Section kubernetes = top.Sub("kubernetes");
   kubernetes.Read("kubeconfig", config.kubernetes.kubeconfig);
   kubernetes.Read("context", config.kubernetes.context);
@@ -387,8 +407,10 @@ Result<Config> LoadConfig(const std::string& path) {
                               &server.certificate_file, &server.key_file})
       if (!file->empty()) *file = (folder / *file).string();
   }
-  if (std::optional<ServerTls::Options>& tls = config->listen.tls) {
-    for (std::string* file : {&tls->certificate_file, &tls->key_file, &tls->client_ca_file})
+  for (std::optional<ServerTls::Options>* tls : {&config->listen.tls, &config->grpc.tls}) {
+    if (!*tls) continue;
+    for (std::string* file :
+         {&(*tls)->certificate_file, &(*tls)->key_file, &(*tls)->client_ca_file})
       if (!file->empty()) *file = (folder / *file).string();
   }
   for (std::string* file : {&config->records.directory, &config->records.signing_key_file,

@@ -28,6 +28,15 @@ struct Config {
     // Of the extender port; nothing: plain HTTP.
     std::optional<ServerTls::Options> tls;
   } listen;
+  // Of sobre-grpc, which reads the same file.
+  struct Grpc {
+    std::string listen = "0.0.0.0:8092";
+    std::optional<ServerTls::Options> tls;  // nothing: on a loopback address alone
+    std::int64_t max_message_megabytes = 128;
+    std::int64_t max_streams = 16;
+    // Status ports of services whose decisions are streamed ("http://sobre:8091").
+    std::vector<std::string> decisions;
+  } grpc;
   struct Kubernetes {
     std::string kubeconfig;  // empty: the pod's own service account
     std::string context;

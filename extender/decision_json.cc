@@ -217,9 +217,8 @@ void SetCandidates(const DecisionRequest& request, const Decision& decision,
 
 }  // namespace
 
-std::string DecisionJson(const DecisionRequest& request, const Decision& decision,
-                         const Snapshot& snapshot, std::size_t most_candidates) {
-  v1::Decision out;
+void FillDecision(const DecisionRequest& request, const Decision& decision,
+                  const Snapshot& snapshot, std::size_t most_candidates, v1::Decision& out) {
   out.set_time(FormatTime(decision.time));
   out.set_algorithm_version(kAlgorithmVersion);
   out.set_catalog_version(snapshot.catalog_version());
@@ -263,6 +262,12 @@ std::string DecisionJson(const DecisionRequest& request, const Decision& decisio
   out.set_mode(std::string(ToString(decision.policy.mode)));
   SetCandidates(request, decision, refusals, snapshot, most_candidates, &out);
   for (std::string& note : Notes(request, decision, snapshot)) out.add_notes(std::move(note));
+}
+
+std::string DecisionJson(const DecisionRequest& request, const Decision& decision,
+                         const Snapshot& snapshot, std::size_t most_candidates) {
+  v1::Decision out;
+  FillDecision(request, decision, snapshot, most_candidates, out);
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = true;
   options.always_print_primitive_fields = true;

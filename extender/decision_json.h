@@ -7,7 +7,15 @@
 
 namespace sobre {
 
-// The decision in the JSON mapping of sobre.v1.Decision, indented, candidates best first.
+namespace v1 {
+class Decision;
+}
+
+// The decision as sobre.v1.Decision, candidates best first. Pure.
+void FillDecision(const DecisionRequest& request, const Decision& decision,
+                  const Snapshot& snapshot, std::size_t most_candidates, v1::Decision& out);
+
+// The same in its JSON mapping, indented.
 std::string DecisionJson(const DecisionRequest& request, const Decision& decision,
                          const Snapshot& snapshot, std::size_t most_candidates = SIZE_MAX);
 

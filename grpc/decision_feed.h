@@ -1,0 +1,79 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/time.h"
+#include "proto/sobre/v1/service.pb.h"
+
+namespace sobre {
+
+// Server-sent events out of a stream's pieces. One thread.
+class EventReader {
+ public:
+  struct Event {
+    std::string name;
+    std::string data;
+    std::string id;
+  };
+  // The events that are complete after this piece. An event longer than `most_bytes` is left out.
+  std::vector<Event> Take(std::string_view piece);
+
+  static constexpr std::size_t kMostBytes = 4U << 20;
+
+ private:
+  void TakeLine(std::string_view line, std::vector<Event>& out);
+
+  std::string line_;
+  Event event_;
+  bool too_long_ = false;
+};
+
+// Follows the streams of the services' status ports, each by a thread of its own that tries again
+// with growing pauses, and keeps the latest of what they told. Any thread may read.
+class DecisionFeed {
+ public:
+  // Events that are kept for readers.
+  static constexpr std::size_t kKept = 4096;
+
+  explicit DecisionFeed(std::vector<std::string> urls);
+  ~DecisionFeed();
+  DecisionFeed(const DecisionFeed&) = delete;
+  DecisionFeed& operator=(const DecisionFeed&) = delete;
+
+  // Where a reader begins: at what comes next, or at the oldest that is kept.
+  [[nodiscard]] std::uint64_t Begin(bool with_recent) const;
+  // What came after `position`, which moves on; waits for at most `most`. Nothing: the reader was
+  // too slow, and what it has not read is gone.
+  std::optional<std::vector<v1::DecisionEvent>> Next(std::uint64_t& position, Duration most);
+  // Takes what a service told.
+  void Add(const EventReader::Event& event, const std::string& from);
+  [[nodiscard]] bool HasSources() const { return !urls_.empty(); }
+  // True while every service's stream is open.
+  [[nodiscard]] bool IsConnected() const { return open_ == urls_.size(); }
+
+ private:
+  void Follow(const std::string& url);
+  void Push(v1::DecisionEvent event);
+  bool Wait(std::chrono::milliseconds time);
+
+  const std::vector<std::string> urls_;
+  mutable std::mutex mutex_;  // guards the next three
+  std::condition_variable wake_;
+  std::deque<v1::DecisionEvent> events_;
+  std::uint64_t first_ = 0;  // the position of the oldest that is kept
+  std::atomic<bool> stop_ = false;
+  std::atomic<std::size_t> open_ = 0;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace sobre

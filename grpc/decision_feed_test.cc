@@ -1,0 +1,74 @@
+#include "grpc/decision_feed.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sobre {
+namespace {
+
+using ::testing::SizeIs;
+
+constexpr Duration kNow{0};
+
+TEST(EventReader, EventsMayComeInAnyPieces) {
+  const std::string text =
+      ": hello\n\nid: 7\nevent: decisions\ndata: {\"a\":\ndata: 1}\r\n\r\nevent: outcomes\n"
+      "data: []\n\n";
+  for (std::size_t size = 1; size <= text.size(); ++size) {
+    EventReader reader;
+    std::vector<EventReader::Event> all;
+    for (std::size_t at = 0; at < text.size(); at += size) {
+      for (EventReader::Event& event : reader.Take(std::string_view(text).substr(at, size)))
+        all.push_back(std::move(event));
+    }
+    ASSERT_THAT(all, SizeIs(2));
+    EXPECT_EQ(all[0].id, "7");
+    EXPECT_EQ(all[0].name, "decisions");
+    EXPECT_EQ(all[0].data, "{\"a\":\n1}");
+    EXPECT_EQ(all[1].name, "outcomes");
+  }
+}
+
+TEST(EventReader, AnEventWithoutEndIsLeftOut) {
+  EventReader reader;
+  EXPECT_THAT(reader.Take("data: x"), SizeIs(0));
+  EXPECT_THAT(reader.Take(std::string(EventReader::kMostBytes, 'x')), SizeIs(0));
+  EXPECT_THAT(reader.Take("\n\n"), SizeIs(0));
+  EXPECT_THAT(reader.Take("data: y\n\n"), SizeIs(1));
+}
+
+TEST(DecisionFeed, TellsDecisionsAndOutcomes) {
+  DecisionFeed feed({});
+  std::uint64_t position = feed.Begin(true);
+  feed.Add({"decisions",
+            R"({"decisions":[{"seq":3,"pod":"shop/web","namespace":"shop","eurPerUnit":null,)"
+            R"("gco2ePerUnit":0.5,"followed":null,"new":1}],"skipped":2})",
+            ""},
+           "here");
+  feed.Add({"outcomes", R"([{"uid":"u","node":"n","followed":true}])", ""}, "here");
+  feed.Add({"decisions", "no json", ""}, "here");
+  const auto news = feed.Next(position, kNow);
+  ASSERT_TRUE(news);
+  ASSERT_THAT(*news, SizeIs(3));
+  EXPECT_EQ((*news)[0].decision().seq(), 3U);
+  EXPECT_FALSE((*news)[0].decision().has_eur_per_unit());
+  EXPECT_DOUBLE_EQ((*news)[0].decision().gco2e_per_unit(), 0.5);
+  EXPECT_EQ((*news)[0].from(), "here");
+  EXPECT_EQ((*news)[1].skipped(), 2U);
+  EXPECT_TRUE((*news)[2].outcome().followed());
+  EXPECT_THAT(*feed.Next(position, kNow), SizeIs(0));
+  EXPECT_EQ(feed.Begin(false), 3U);
+}
+
+TEST(DecisionFeed, WhoReadsTooSlowlyIsTold) {
+  DecisionFeed feed({});
+  std::uint64_t position = feed.Begin(false);
+  for (std::size_t i = 0; i <= DecisionFeed::kKept; ++i)
+    feed.Add({"outcomes", R"([{"uid":"u","node":"n","followed":true}])", ""}, "here");
+  EXPECT_FALSE(feed.Next(position, kNow));
+  position = feed.Begin(true);
+  EXPECT_THAT(*feed.Next(position, kNow), SizeIs(DecisionFeed::kKept));
+}
+
+}  // namespace
+}  // namespace sobre

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+
+#include "extender/world.h"
+#include "proto/autoscaler/expander.grpc.pb.h"
+
+namespace sobre {
+
+// The Cluster Autoscaler's expander: of the node groups that could grow, the one that the waiting
+// pods would choose. An error makes the autoscaler keep all of them; an empty answer keeps the
+// cluster from growing, and is given only where every option breaks a hard limit of all its pods.
+class ExpanderService final : public grpcplugin::Expander::Service {
+ public:
+  ExpanderService(const World& world, std::string default_provider)
+      : world_(world), default_provider_(std::move(default_provider)) {}
+
+  grpc::Status BestOptions(grpc::ServerContext* context,
+                           const grpcplugin::BestOptionsRequest* request,
+                           grpcplugin::BestOptionsResponse* response) override;
+
+ private:
+  const World& world_;
+  const std::string default_provider_;
+};
+
+}  // namespace sobre

@@ -1,0 +1,108 @@
+#include "grpc/scoring_service.h"
+
+#include <vector>
+
+#include "base/text.h"
+#include "extender/decision_json.h"
+#include "k8s/json_objects.h"
+#include "k8s/wire_objects.h"
+#include "scoring/decide.h"
+
+namespace sobre {
+namespace {
+
+// How soon a stream sees that its client is gone, or that we stop.
+constexpr Duration kLook = std::chrono::milliseconds(250);
+
+Result<PodFacts> AskedPod(const v1::ScoreRequest& request) {
+  if (request.pod_case() == v1::ScoreRequest::kPodJson) {
+    Result<PodFacts> pod = ParsePod(Padded(request.pod_json()));
+    if (!pod.ok()) return pod.status().WithContext("pod_json");
+    return pod;
+  }
+  if (request.pod_case() != v1::ScoreRequest::kPodProtobuf)
+    return Status::Invalid("no pod: set pod_json or pod_protobuf");
+  k8s::wire::Pod wire;
+  if (!ParseWire(request.pod_protobuf(), wire))
+    return Status::Invalid("pod_protobuf: no v1.Pod in Kubernetes' protobuf");
+  return PodOf(wire);
+}
+
+bool IsAskedFor(const v1::DecisionEvent& event, const v1::WatchDecisionsRequest& request) {
+  if (!event.has_decision()) return true;
+  const v1::DecisionSummary& decision = event.decision();
+  return (request.namespace_().empty() || request.namespace_() == decision.namespace_()) &&
+         (request.workload().empty() || request.workload() == decision.workload());
+}
+
+}  // namespace
+
+grpc::Status ScoringService::Check(const grpc::ServerContext& context) const {
+  if (options_.clients_have_certificates && !context.auth_context()->IsPeerAuthenticated()) {
+    return {grpc::StatusCode::UNAUTHENTICATED,
+            "a client's certificate is needed, signed by grpc.tls.client_ca_file"};
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status ScoringService::Score(grpc::ServerContext* context, const v1::ScoreRequest* request,
+                                   v1::Decision* response) {
+  if (grpc::Status status = Check(*context); !status.ok()) return status;
+  const auto state = world_.Read();
+  if (!state->ready)
+    return {grpc::StatusCode::UNAVAILABLE, "not ready: " + state->not_ready_reason};
+  Result<PodFacts> pod = AskedPod(*request);
+  if (!pod.ok()) return {grpc::StatusCode::INVALID_ARGUMENT, pod.status().message()};
+  const Snapshot& snapshot = *state->snapshot;
+  std::vector<std::int32_t> nodes;
+  for (const std::string& name : request->candidates()) nodes.push_back(snapshot.Find(name));
+  if (request->candidates().empty()) {
+    for (std::size_t i = 0; i < snapshot.nodes().size(); ++i)
+      nodes.push_back(static_cast<std::int32_t>(i));
+  }
+  const auto in_namespace = state->namespaces.find(pod->namespace_name);
+  const DecisionRequest made =
+      MakeRequest(*std::move(pod), in_namespace == state->namespaces.end() ? state->cluster_policy
+                                                                           : in_namespace->second);
+  Decision decision;
+  Decide(made, snapshot, nodes, decision);
+  const std::size_t most = request->most_candidates() == 0 ? SIZE_MAX : request->most_candidates();
+  FillDecision(made, decision, snapshot, most, *response);
+  return grpc::Status::OK;
+}
+
+grpc::Status ScoringService::WatchDecisions(grpc::ServerContext* context,
+                                            const v1::WatchDecisionsRequest* request,
+                                            grpc::ServerWriter<v1::DecisionEvent>* writer) {
+  if (grpc::Status status = Check(*context); !status.ok()) return status;
+  if (!feed_.HasSources()) {
+    return {grpc::StatusCode::FAILED_PRECONDITION,
+            "no decisions to follow: set grpc.decisions to the services' status ports"};
+  }
+  struct Place {
+    std::atomic<std::int64_t>& taken;
+    ~Place() { --taken; }
+  } const place{streams_};
+  if (++streams_ > options_.max_streams) {
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED, "all " + std::to_string(options_.max_streams) +
+                                                      " streams are taken (grpc.max_streams)"};
+  }
+  std::uint64_t position = feed_.Begin(request->with_recent());
+  // The client knows from here on that nothing is missed.
+  writer->SendInitialMetadata();
+  while (!stop_ && !context->IsCancelled()) {
+    const auto news = feed_.Next(position, kLook);
+    if (!news) {
+      return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+              "read too slowly: decisions were lost; begin again"};
+    }
+    for (const v1::DecisionEvent& event : *news) {
+      if (IsAskedFor(event, *request) && !writer->Write(event))
+        return {grpc::StatusCode::CANCELLED, "the client is gone"};
+    }
+  }
+  if (stop_) return {grpc::StatusCode::UNAVAILABLE, "stopping"};
+  return {grpc::StatusCode::CANCELLED, "the client is gone"};
+}
+
+}  // namespace sobre
