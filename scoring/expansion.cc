@@ -1,6 +1,8 @@
 #include "scoring/expansion.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "base/text.h"
 #include "scoring/new_capacity.h"
@@ -170,7 +172,7 @@ Growth JudgeGrowth(std::span<const DecisionRequest> kinds, std::span<const Growt
         verdict.ratio += count * BestOver(best, RankedFigure(candidate, decision));
     }
   }
-  const GrowthVerdict* top = nullptr;
+  std::optional<std::pair<double, double>> top;
   const auto key = [](const GrowthVerdict& v) { return std::pair(v.score, v.ratio); };
   for (std::size_t o = 0; o < options.size(); ++o) {
     GrowthVerdict& verdict = growth.verdicts[o];
@@ -178,11 +180,11 @@ Growth JudgeGrowth(std::span<const DecisionRequest> kinds, std::span<const Growt
     const auto pods = static_cast<double>(std::max<std::int64_t>(judged[o], 1));
     verdict.score /= pods;
     verdict.ratio /= pods;
-    if (top == nullptr || key(verdict) > key(*top)) top = &verdict;
+    top = top ? std::max(*top, key(verdict)) : key(verdict);
   }
   for (std::size_t o = 0; o < options.size(); ++o) {
     const GrowthVerdict& verdict = growth.verdicts[o];
-    if (!verdict.IsRefused() && key(verdict) == key(*top)) growth.best.push_back(o);
+    if (!verdict.IsRefused() && key(verdict) == top) growth.best.push_back(o);
   }
   return growth;
 }
