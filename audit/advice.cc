@@ -125,8 +125,8 @@ std::vector<SqlValue> ParametersOf(const Advice& advice) {
   for (const CountColumn& column : kCounts) all.emplace_back(advice.*column.field);
   for (const FigureColumn& column : kFigures) all.emplace_back(advice.*column.field);
   for (const MaybeColumn& column : kMaybes) {
-    const std::optional<double>& value = advice.*column.field;
-    all.push_back(value ? SqlValue(*value) : SqlValue());
+    all.emplace_back();
+    if (const std::optional<double>& value = advice.*column.field) all.back() = *value;
   }
   return all;
 }
