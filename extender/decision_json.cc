@@ -239,7 +239,7 @@ void FillDecision(const DecisionRequest& request, const Decision& decision,
   policy->set_expected_utilization(decision.policy.expected_utilization.value());
   if (decision.ranked_by) out.set_ranked_by(std::string(ToString(*decision.ranked_by)));
   out.set_intensity_basis(std::string(ToString(decision.intensity_basis)));
-  out.set_ledger("placement");
+  out.set_ledger(std::string(ToString(decision.ledger)));
   out.set_unit(std::string(ToString(decision.unit)));
   out.set_units_per_hour(decision.units.value());
   out.set_rate_basis(std::string(ToString(decision.rate_basis)));

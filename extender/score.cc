@@ -5,11 +5,15 @@
 #include "extender/decision_json.h"
 #include "extender/offline.h"
 #include "scoring/explain.h"
+#include "scoring/new_capacity.h"
 
 namespace sobre {
 namespace {
 
-constexpr std::array<Option, 2> kOwnOptions = {{
+constexpr std::array<Option, 3> kOwnOptions = {{
+    {"--new", "",
+     "each node stands for machines of its kind that would be had for the pod: with their price, "
+     "idle power and embodied emissions"},
     {"--explain", "", "text for people instead of JSON"},
     {"--record", "",
      "one line of JSON that `sobre verify` can make again, instead of the decision"},
@@ -24,12 +28,14 @@ int RunScore(std::span<const std::string_view> arguments) {
   if (line->Has("--help")) {
     std::printf(
         "usage: sobre score --nodes FILE --pod FILE [--namespace FILE] [--signals FILE] "
-        "[--config FILE] [--at TIME | --live] [--explain | --record]\n\n"
+        "[--config FILE] [--at TIME | --live] [--new] [--explain | --record]\n\n"
         "Prints what the service would decide for the pod, with no cluster and, but for --live, no "
         "network.\n\n%s",
         HelpFor(options).c_str());
     return 0;
   }
+  if (line->Has("--new") && line->Has("--record"))
+    return UsageError("score", Status::Invalid("--record keeps placements only: not with --new"));
   const Result<OfflineCase> loaded = LoadOfflineCase(*line);
   if (!loaded.ok()) return UsageError("score", loaded.status());
   const DecisionRequest& request = loaded->request;
@@ -38,7 +44,7 @@ int RunScore(std::span<const std::string_view> arguments) {
   for (std::size_t i = 0; i < snapshot->nodes().size(); ++i)
     nodes.push_back(static_cast<std::int32_t>(i));
   Decision decision;
-  Decide(request, *snapshot, nodes, decision);
+  (line->Has("--new") ? DecideOnNew : Decide)(request, *snapshot, nodes, decision);
   if (line->Has("--record")) {
     return PrintAll("score",
                     RecordJson(SelfContained(

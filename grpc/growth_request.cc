@@ -1,11 +1,13 @@
 #include "grpc/growth_request.h"
 
 #include <algorithm>
+#include <map>
 #include <string_view>
 #include <unordered_map>
 
 #include "base/text.h"
 #include "k8s/wire_objects.h"
+#include "scoring/offers.h"
 
 namespace sobre {
 namespace {
@@ -29,6 +31,21 @@ std::string KeyOf(const PodFacts& pod) {
 const NamespacePolicy& PolicyOf(const std::string& name, const WorldState& state) {
   const auto found = state.namespaces.find(name);
   return found == state.namespaces.end() ? state.cluster_policy : found->second;
+}
+
+// A machine that is not there yet costs what those that are alike do.
+void AddPrice(const NodeFacts& facts, const std::map<std::string, Sourced<EurosPerHour>>& prices,
+              SnapshotInput& input) {
+  const auto price = prices.find(MachineKindOf(facts));
+  if (price == prices.end()) return;
+  Observation observation;
+  observation.signal = Signal::kNodeEffectivePrice;
+  observation.method = price->second.method;
+  observation.node = facts.name;
+  observation.value = price->second.value.value();
+  observation.time = input.time;
+  observation.source = price->second.source;
+  input.observations.push_back(std::move(observation));
 }
 
 // Gathers pods into kinds.
@@ -81,6 +98,7 @@ GrowthRequest ReadGrowthRequest(const grpcplugin::BestOptionsRequest& request,
   };
   SnapshotInput input = state.input;
   std::vector<std::string> names;  // of each option's template; empty: unknown
+  const auto prices = StatedPrices(*state.snapshot);
   Kinds kinds(state, read.kinds);
   for (const grpcplugin::Option& wire : request.options()) {
     const std::string group = Printable(wire.nodegroupid(), kNameLength);
@@ -99,6 +117,7 @@ GrowthRequest ReadGrowthRequest(const grpcplugin::BestOptionsRequest& request,
       // No name that a node of the cluster could have.
       facts->name = "growth/" + std::to_string(read.options.size()) + "/" + facts->name;
       names.back() = facts->name;
+      AddPrice(*facts, prices, input);
       input.nodes.push_back(std::move(facts));
     }
     // 1.34 sends both: the same pods.

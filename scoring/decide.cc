@@ -357,6 +357,7 @@ Egress EgressOf(const Candidate& candidate, const Decision& decision, const Snap
 void Decide(const DecisionRequest& request, const Snapshot& snapshot,
             std::span<const std::int32_t> nodes, Decision& decision) {
   decision.time = snapshot.time();
+  decision.ledger = RankedLedger::kPlacement;
   decision.policy = request.policy;
   decision.demand = DemandOf(request.pod.requests, request.policy.expected_utilization);
   decision.egress_price_unknown = false;

@@ -61,7 +61,7 @@ struct ClassWork {
   std::optional<Watts> measured_power;
 };
 
-// One node as it was judged, on the placement ledger.
+// One node as it was judged, on the decision's ledger.
 struct Candidate {
   std::int32_t node = Snapshot::kUnknownNode;  // index into the snapshot
   std::int32_t score = 0;                      // 0 to 10
@@ -75,6 +75,7 @@ struct Candidate {
 struct Decision {
   Timestamp time;
   Policy policy;
+  RankedLedger ledger = RankedLedger::kPlacement;
   // What could be ranked on with what is known: carbon where prices are missing, and so on; nothing
   // where nothing is known, and then all candidates score 0.
   std::optional<Objective> ranked_by;

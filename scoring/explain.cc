@@ -375,7 +375,8 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
   std::string text = "Pod " + Printable(request.pod.namespace_name, 63) + "/" +
                      Printable(request.pod.name, 253) + " at " + FormatTime(decision.time) +
                      ": objective " + std::string(ToString(decision.policy.objective)) + ", per " +
-                     std::string(ToString(decision.unit)) + ", placement ledger, " +
+                     std::string(ToString(decision.unit)) + ", " +
+                     std::string(ToString(decision.ledger)) + " ledger, " +
                      std::string(ToString(decision.intensity_basis)) +
                      " grid intensity, catalogue " + snapshot.catalog_version() + "\n\n";
   std::vector<std::size_t> order(decision.candidates.size());

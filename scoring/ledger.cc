@@ -17,6 +17,10 @@ double Ratio(std::int64_t part, std::int64_t whole) {
 
 }  // namespace
 
+std::string_view ToString(RankedLedger ledger) {
+  return ledger == RankedLedger::kPlacement ? "placement" : "new capacity";
+}
+
 Demand DemandOf(const Resources& requests, Fraction expected_utilization) {
   Demand demand{requests, expected_utilization, {}, {}, {}};
   if (demand.requests.millicpu == 0) demand.requests.millicpu = kDefaultMillicpu;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "scoring/energy_class.h"
 #include "scoring/power.h"
@@ -10,6 +11,11 @@
 // Two questions about a pod on a node, never added up. The placement ledger: what changes if the
 // pod goes there. The report ledger: what the pod answers for once it runs there. Pure functions.
 namespace sobre {
+
+// Whose figures a decision was ranked by: what changes if the pod goes to a node that is there, or
+// what the pod answers for on a machine that would be had for it.
+enum class RankedLedger { kPlacement, kNewCapacity };
+std::string_view ToString(RankedLedger ledger);
 
 // What a pod asks of any node.
 struct Demand {

@@ -30,6 +30,7 @@ std::optional<GramsPerHour> EmbodiedOfNew(const NodeRecord& node) {
 void DecideOnNew(const DecisionRequest& request, const Snapshot& snapshot,
                  std::span<const std::int32_t> nodes, Decision& decision) {
   Decide(request, snapshot, nodes, decision);
+  decision.ledger = RankedLedger::kNewCapacity;
   for (Candidate& candidate : decision.candidates) {
     if (candidate.node == Snapshot::kUnknownNode) continue;
     const NodeRecord& node = snapshot.nodes()[static_cast<std::size_t>(candidate.node)];

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -30,8 +29,9 @@ bool Holds(const Resources& size, const Resources& requests) {
          size.gpus >= requests.gpus && size.gpu_slices >= requests.gpu_slices;
 }
 
-// "scaleway/fr-par/PRO2-M", with what else makes another machine of it.
-std::string NameOf(const NodeFacts& facts) {
+}  // namespace
+
+std::string MachineKindOf(const NodeFacts& facts) {
   std::string name = facts.provider + "/" + facts.region + "/";
   if (!facts.instance_type.empty()) {
     name += facts.instance_type;
@@ -46,12 +46,16 @@ std::string NameOf(const NodeFacts& facts) {
   return facts.spot ? name + "/spot" : name;
 }
 
+namespace {
+
 bool SameAttested(const AttestedFacts& a, const AttestedFacts& b) {
   return std::tie(a.provider, a.region, a.country, a.operator_name, a.exposure, a.certifications) ==
          std::tie(b.provider, b.region, b.country, b.operator_name, b.exposure, b.certifications);
 }
 
-AttestedFacts AttestedBy(const std::vector<const NodeRecord*>& alike, const Catalog& catalog) {
+using Alike = std::vector<const NodeRecord*>;
+
+AttestedFacts AttestedBy(const Alike& alike, const Catalog& catalog) {
   const NodeFacts& first = *alike.front()->facts;
   if (catalog.ZoneOf(first.provider, first.region))
     return {first.provider, first.region, "", "", "", {}};
@@ -61,28 +65,48 @@ AttestedFacts AttestedBy(const std::vector<const NodeRecord*>& alike, const Cata
   return same ? first.attested : AttestedFacts{};
 }
 
-// Machines that are alike, as one offer.
-Offer OfferOf(std::string name, const std::vector<const NodeRecord*>& alike,
-              const Catalog& catalog) {
-  std::vector<const NodeRecord*> priced;
+// Nodes by kind, where their place is known.
+std::map<std::string, Alike> ByKind(const Snapshot& world) {
+  std::map<std::string, Alike> kinds;
+  for (const NodeRecord& node : world.nodes()) {
+    if (node.facts->provider.empty() || node.facts->region.empty()) continue;
+    kinds[MachineKindOf(*node.facts)].push_back(&node);
+  }
+  return kinds;
+}
+
+// The one of the median stated price; the first where none is stated.
+const NodeRecord& Typical(const Alike& alike, std::size_t& priced) {
+  Alike stated;
   for (const NodeRecord* node : alike)
-    if (node->price && !node->price_estimated) priced.push_back(node);
+    if (node->price && !node->price_estimated) stated.push_back(node);
   const auto by_price = [](const NodeRecord* a, const NodeRecord* b) {
     return std::tie(a->price->value, a->facts->name) < std::tie(b->price->value, b->facts->name);
   };
-  std::sort(priced.begin(), priced.end(), by_price);
-  const NodeRecord& typical = priced.empty() ? *alike.front() : *priced[(priced.size() - 1) / 2];
+  std::sort(stated.begin(), stated.end(), by_price);
+  priced = stated.size();
+  return stated.empty() ? *alike.front() : *stated[(stated.size() - 1) / 2];
+}
+
+std::optional<Sourced<EurosPerHour>> MedianPrice(const NodeRecord& typical, std::size_t priced) {
+  if (priced == 0) return std::nullopt;
+  auto price = typical.price;
+  if (priced > 1)
+    price->source = "median of " + std::to_string(priced) + " nodes: " + price->source;
+  return price;
+}
+
+// Machines that are alike, as one offer.
+Offer OfferOf(std::string name, const Alike& alike, const Catalog& catalog) {
+  std::size_t priced = 0;
+  const NodeRecord& typical = Typical(alike, priced);
   Offer offer;
   offer.facts = *typical.facts;
   offer.facts.name = std::move(name);
   offer.facts.addresses.clear();
   offer.facts.attested = AttestedBy(alike, catalog);
   offer.nodes = static_cast<std::int64_t>(alike.size());
-  if (priced.empty()) return offer;
-  offer.price = typical.price;
-  if (priced.size() > 1)
-    offer.price->source =
-        "median of " + std::to_string(priced.size()) + " nodes: " + offer.price->source;
+  offer.price = MedianPrice(typical, priced);
   return offer;
 }
 
@@ -253,16 +277,21 @@ void NoteMissing(const OfferRanking& ranking, std::vector<std::string>& notes) {
 
 }  // namespace
 
+std::map<std::string, Sourced<EurosPerHour>> StatedPrices(const Snapshot& world) {
+  std::map<std::string, Sourced<EurosPerHour>> prices;
+  for (const auto& [kind, nodes] : ByKind(world)) {
+    std::size_t priced = 0;
+    const NodeRecord& typical = Typical(nodes, priced);
+    if (auto price = MedianPrice(typical, priced)) prices.emplace(kind, *std::move(price));
+  }
+  return prices;
+}
+
 std::vector<Offer> KnownOffers(const Snapshot& world, const Resources& requests,
                                const StandardMachine& standard) {
-  std::map<std::string, std::vector<const NodeRecord*>> alike;
-  for (const NodeRecord& node : world.nodes()) {
-    if (node.facts->provider.empty() || node.facts->region.empty()) continue;
-    alike[NameOf(*node.facts)].push_back(&node);
-  }
   std::vector<Offer> offers;
   std::set<std::pair<std::string, std::string>> covered;
-  for (const auto& [name, nodes] : alike) {
+  for (const auto& [name, nodes] : ByKind(world)) {
     offers.push_back(OfferOf(name, nodes, world.catalog()));
     const NodeFacts& facts = offers.back().facts;
     if (Holds(facts.allocatable, requests)) covered.emplace(facts.provider, facts.region);

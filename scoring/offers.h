@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,11 @@ struct Offer {
   std::int64_t nodes = 0;
   std::optional<OwnMachine> own;
 };
+
+// What makes machines alike: "scaleway/fr-par/PRO2-M", with accelerator, hardware class and spot.
+std::string MachineKindOf(const NodeFacts& facts);
+// By kind, where a node of that kind has a stated price: their median.
+std::map<std::string, Sourced<EurosPerHour>> StatedPrices(const Snapshot& world);
 
 // What stands for a region of which no machine is known: doubled until the pod fits.
 struct StandardMachine {
