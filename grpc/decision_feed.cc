@@ -1,8 +1,13 @@
 #include "grpc/decision_feed.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
+#include <memory>
 
 #include <google/protobuf/util/json_util.h>
+#include <netdb.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -15,8 +20,42 @@ constexpr std::chrono::milliseconds kFirstPause{500};
 constexpr std::chrono::milliseconds kLongestPause{30'000};
 // The service sends a comment every 15 s.
 constexpr Duration kIdle = std::chrono::seconds(45);
+// How soon a replica that came, or went, is seen.
+constexpr std::chrono::milliseconds kBetweenLooks{10'000};
 
 }  // namespace
+
+Result<std::vector<std::string>> ReplicasOf(const std::string& url) {
+  constexpr std::string_view kScheme = "http://";
+  if (!url.starts_with(kScheme)) return std::vector{url};
+  const std::size_t end = std::min(url.find('/', kScheme.size()), url.size());
+  const std::string authority = url.substr(kScheme.size(), end - kScheme.size());
+  if (authority.starts_with('[')) return std::vector{url};
+  const std::string host = authority.substr(0, authority.find(':'));
+  const std::string rest = authority.substr(host.size()) + url.substr(end);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (const int error = getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0)
+    return Status::Unavailable(host + ": " + gai_strerror(error));
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> guard(found, &freeaddrinfo);
+  std::vector<std::string> replicas;
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    std::array<char, NI_MAXHOST> text{};
+    if (one->ai_family != found->ai_family ||
+        getnameinfo(one->ai_addr, one->ai_addrlen, text.data(), text.size(), nullptr, 0,
+                    NI_NUMERICHOST) != 0)
+      continue;
+    std::string replica(kScheme);
+    if (one->ai_family == AF_INET6) {
+      replica.append("[").append(text.data()).append("]");
+    } else {
+      replica.append(text.data());
+    }
+    replicas.push_back(replica.append(rest));
+  }
+  return replicas;
+}
 
 std::vector<EventReader::Event> EventReader::Take(std::string_view piece) {
   std::vector<Event> out;
@@ -65,7 +104,7 @@ void EventReader::TakeLine(std::string_view line, std::vector<Event>& out) {
 }
 
 DecisionFeed::DecisionFeed(std::vector<std::string> urls) : urls_(std::move(urls)) {
-  for (const std::string& url : urls_) threads_.emplace_back([this, &url] { Follow(url); });
+  for (const std::string& url : urls_) threads_.emplace_back([this, &url] { Oversee(url); });
 }
 
 DecisionFeed::~DecisionFeed() {
@@ -142,42 +181,71 @@ void DecisionFeed::Add(const EventReader::Event& event, const std::string& from)
   wake_.notify_all();
 }
 
-bool DecisionFeed::Wait(std::chrono::milliseconds time) {
+bool DecisionFeed::Wait(std::chrono::milliseconds time, const std::atomic<bool>& stop) {
   std::unique_lock lock(mutex_);
-  return !wake_.wait_for(lock, time, [&] { return stop_.load(); });
+  return !wake_.wait_for(lock, time, [&] { return stop.load(); });
 }
 
-void DecisionFeed::Follow(const std::string& url) {
+void DecisionFeed::End(Follower& follower) {
+  {
+    const std::lock_guard lock(mutex_);
+    follower.stop = true;
+  }
+  wake_.notify_all();
+  follower.thread.join();
+}
+
+void DecisionFeed::Oversee(const std::string& url) {
+  std::map<std::string, Follower> followers;
+  do {
+    const auto replicas = ReplicasOf(url);
+    // Who is followed is kept while names are not to be had.
+    if (!replicas.ok()) {
+      Log(LogLevel::kWarning, "stream of decisions: trying again",
+          {{"url", url}, {"error", replicas.status().message()}});
+      continue;
+    }
+    for (auto one = followers.begin(); one != followers.end();) {
+      const bool is_there =
+          std::find(replicas->begin(), replicas->end(), one->first) != replicas->end();
+      if (!is_there) End(one->second);
+      one = is_there ? std::next(one) : followers.erase(one);
+    }
+    for (const std::string& replica : *replicas) {
+      const auto [entry, is_new] = followers.try_emplace(replica);
+      if (!is_new) continue;
+      entry->second.thread =
+          std::thread([this, &entry = *entry] { Follow(entry.first, entry.second.stop); });
+    }
+  } while (Wait(kBetweenLooks, stop_));
+  for (auto& [replica, follower] : followers) End(follower);
+}
+
+void DecisionFeed::Follow(const std::string& url, const std::atomic<bool>& stop) {
   HttpClient client;
   HttpCall call;
   call.url = url + "/api/v1/stream";
   call.timeout = Duration(0);
   std::string last_id;
   std::chrono::milliseconds pause = kFirstPause;
-  while (!stop_) {
+  while (!stop) {
     EventReader reader;
-    bool open = false;
     call.headers = {"Accept: text/event-stream"};
     if (!last_id.empty()) call.headers.push_back("Last-Event-ID: " + last_id);
-    const Result<HttpReply> reply = client.Stream(call, kIdle, stop_, [&](std::string_view piece) {
-      if (!open) {
-        open = true;
-        ++open_;
-        pause = kFirstPause;
-      }
+    const Result<HttpReply> reply = client.Stream(call, kIdle, stop, [&](std::string_view piece) {
+      pause = kFirstPause;
       for (const EventReader::Event& event : reader.Take(piece)) {
         if (!event.id.empty()) last_id = event.id;
         Add(event, url);
       }
-      return !stop_;
+      return !stop;
     });
-    if (open) --open_;
-    if (stop_) return;
+    if (stop) return;
     Log(LogLevel::kWarning, "stream of decisions: trying again",
         {{"url", call.url},
          {"error",
           reply.ok() ? "HTTP status " + std::to_string(reply->status) : reply.status().message()}});
-    if (!Wait(pause)) return;
+    if (!Wait(pause, stop)) return;
     pause = std::min(pause * 2, kLongestPause);
     // Another process counts anew.
     if (!reply.ok()) last_id.clear();

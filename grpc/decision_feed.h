@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/status.h"
 #include "base/time.h"
 #include "proto/sobre/v1/service.pb.h"
 
@@ -38,8 +39,15 @@ class EventReader {
   bool too_long_ = false;
 };
 
-// Follows the streams of the services' status ports, each by a thread of its own that tries again
-// with growing pauses, and keeps the latest of what they told. Any thread may read.
+// The addresses that a URL's name stands for now, each in the URL in place of the name: the
+// replicas behind a headless Service. Of one family, as a replica may have an address of each; the
+// URL itself where it is one address or speaks TLS, whose certificate is for the name. Blocks; an
+// error says that the name is not known.
+Result<std::vector<std::string>> ReplicasOf(const std::string& url);
+
+// Follows the streams of all replicas of the services' status ports, each by a thread of its own
+// that tries again with growing pauses, and keeps the latest of what they told. Any thread may
+// read.
 class DecisionFeed {
  public:
   // Events that are kept for readers.
@@ -58,13 +66,20 @@ class DecisionFeed {
   // Takes what a service told.
   void Add(const EventReader::Event& event, const std::string& from);
   [[nodiscard]] bool HasSources() const { return !urls_.empty(); }
-  // True while every service's stream is open.
-  [[nodiscard]] bool IsConnected() const { return open_ == urls_.size(); }
 
  private:
-  void Follow(const std::string& url);
+  struct Follower {
+    std::atomic<bool> stop = false;
+    std::thread thread;
+  };
+
+  // Keeps a follower for each replica of the URL.
+  void Oversee(const std::string& url);
+  void End(Follower& follower);
+  void Follow(const std::string& url, const std::atomic<bool>& stop);
   void Push(v1::DecisionEvent event);
-  bool Wait(std::chrono::milliseconds time);
+  // Until so long has passed, and then true, or `stop` is set.
+  bool Wait(std::chrono::milliseconds time, const std::atomic<bool>& stop);
 
   const std::vector<std::string> urls_;
   mutable std::mutex mutex_;  // guards the next three
@@ -72,7 +87,6 @@ class DecisionFeed {
   std::deque<v1::DecisionEvent> events_;
   std::uint64_t first_ = 0;  // the position of the oldest that is kept
   std::atomic<bool> stop_ = false;
-  std::atomic<std::size_t> open_ = 0;
   std::vector<std::thread> threads_;
 };
 

@@ -6,6 +6,8 @@
 namespace sobre {
 namespace {
 
+using ::testing::AnyOf;
+using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
 constexpr Duration kNow{0};
@@ -35,6 +37,15 @@ TEST(EventReader, AnEventWithoutEndIsLeftOut) {
   EXPECT_THAT(reader.Take(std::string(EventReader::kMostBytes, 'x')), SizeIs(0));
   EXPECT_THAT(reader.Take("\n\n"), SizeIs(0));
   EXPECT_THAT(reader.Take("data: y\n\n"), SizeIs(1));
+}
+
+TEST(DecisionFeed, FollowsEveryAddressOfAName) {
+  EXPECT_THAT(*ReplicasOf("http://127.0.0.1:8091"), ElementsAre("http://127.0.0.1:8091"));
+  EXPECT_THAT(*ReplicasOf("http://127.0.0.2/sobre"), ElementsAre("http://127.0.0.2/sobre"));
+  EXPECT_THAT(*ReplicasOf("http://[::1]:8091"), ElementsAre("http://[::1]:8091"));
+  EXPECT_THAT(*ReplicasOf("https://localhost:8091"), ElementsAre("https://localhost:8091"));
+  EXPECT_THAT(*ReplicasOf("http://localhost:1/x"),
+              ElementsAre(AnyOf("http://127.0.0.1:1/x", "http://[::1]:1/x")));
 }
 
 TEST(DecisionFeed, TellsDecisionsAndOutcomes) {

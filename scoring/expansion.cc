@@ -191,8 +191,10 @@ Growth JudgeGrowth(std::span<const DecisionRequest> kinds, std::span<const Growt
 
 std::string DescribeGrowth(const GrowthOption& option, const GrowthVerdict& verdict) {
   if (verdict.IsRefused()) {
-    return "refused for all of its " + std::to_string(verdict.refused) +
-           " pods: " + verdict.first_refusal;
+    const std::string pods = verdict.refused == 1
+                                 ? "its pod"
+                                 : "all of its " + std::to_string(verdict.refused) + " pods";
+    return "refused for " + pods + ": " + verdict.first_refusal;
   }
   constexpr int kDigits = 4;
   std::string text = std::to_string(option.machines) +
