@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "extender/command_line.h"
+#include "scoring/place_history.h"
 #include "signals/preset.h"
 #include "signals/yaml_section.h"
 
@@ -273,6 +274,28 @@ void ReadAccounting(Section& section, Config::Accounting& accounting) {
     section.FailHere("bridge: expected twice every, or more");
 }
 
+void ReadMoves(Section& section, Config::Moves& moves) {
+  section.Read("enabled", moves.enabled);
+  section.Read("every", moves.every);
+  section.Read("horizon", moves.horizon);
+  section.Read("restart_cost", moves.restart_cost);
+  section.Read("min_gain_percent", 0, 1000, moves.min_gain_percent);
+  if (const auto least = ReadAmount(section, "min_eur_per_hour")) moves.min_eur_per_hour = *least;
+  if (const auto least = ReadAmount(section, "min_gco2e_per_hour"))
+    moves.min_gco2e_per_hour = *least;
+  section.Read("window", moves.window);
+  section.Read("measure", moves.measure);
+  section.Read("evict", moves.evict);
+  section.Read("max_evictions_per_hour", 1, 3600, moves.max_evictions_per_hour);
+  section.Read("min_time_between", moves.min_time_between);
+  section.Read("replaced_within", moves.replaced_within);
+  if (moves.window < moves.every * PlaceHistory::kSteps)
+    section.FailHere("window: expected " + std::to_string(PlaceHistory::kSteps) +
+                     " times every, or more");
+  if (moves.evict && !moves.enabled)
+    section.FailHere("evict: nothing is advised: enabled is false");
+}
+
 // A server's `tls`; nothing where it is absent.
 std::optional<ServerTls::Options> ReadServerTls(Section& server) {
   const YAML::Node map = server.Take("tls");
@@ -341,6 +364,9 @@ Config Read(const YAML::Node& root) {
   Section accounting = top.Sub("accounting");
   ReadAccounting(accounting, config.accounting);
   accounting.Done();
+  Section moves = top.Sub("moves");
+  ReadMoves(moves, config.moves);
+  moves.Done();
   top.ForEach("budgets", [&](Section& budget) { ReadBudget(budget, config); });
   Section catalog = top.Sub("catalog");
   catalog.Read("directory", config.catalog.directory);

@@ -64,6 +64,25 @@ struct Config {
     std::string team_label;
   } accounting;
   std::vector<Budget> budgets;
+  // What running workloads should do, and whether they are helped to.
+  struct Moves {
+    bool enabled = true;
+    Duration every = std::chrono::minutes(1);
+    // The cost of a move is spread over so long, of which so long old and new run beside each
+    // other.
+    Duration horizon = std::chrono::hours(24);
+    Duration restart_cost = std::chrono::minutes(2);
+    std::int64_t min_gain_percent = 10;
+    double min_eur_per_hour = 0.0001;
+    double min_gco2e_per_hour = 0.1;
+    // Advice that is acted on must hold at the mean of so long too.
+    Duration window = std::chrono::hours(24);
+    Duration measure = std::chrono::hours(1);
+    bool evict = false;
+    std::int64_t max_evictions_per_hour = 6;
+    Duration min_time_between = std::chrono::hours(6);
+    Duration replaced_within = std::chrono::minutes(15);
+  } moves;
   struct CatalogSection {
     std::string directory;  // files like scoring/catalog/*.csv, whose rows have precedence
   } catalog;

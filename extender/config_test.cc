@@ -150,6 +150,58 @@ TEST(Config, BudgetsAreReadStrictly) {
               HasSubstr("accounting.team_label does not say"));
 }
 
+TEST(Config, ReadsWhatMovesAreAdvisedAndDone) {
+  const auto config = ParseConfig(R"(
+moves:
+  every: 2m
+  horizon: 12h
+  restart_cost: 30s
+  min_gain_percent: 20
+  min_eur_per_hour: 0.01
+  min_gco2e_per_hour: 2.5
+  window: 48h
+  measure: 30m
+  evict: true
+  max_evictions_per_hour: 12
+  min_time_between: 3h
+  replaced_within: 5m
+)",
+                                  "sobre.yaml");
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  const Config::Moves& moves = config->moves;
+  EXPECT_TRUE(moves.enabled);
+  EXPECT_EQ(moves.every, std::chrono::minutes(2));
+  EXPECT_EQ(moves.horizon, std::chrono::hours(12));
+  EXPECT_EQ(moves.restart_cost, std::chrono::seconds(30));
+  EXPECT_EQ(moves.min_gain_percent, 20);
+  EXPECT_EQ(moves.min_eur_per_hour, 0.01);
+  EXPECT_EQ(moves.min_gco2e_per_hour, 2.5);
+  EXPECT_EQ(moves.window, std::chrono::hours(48));
+  EXPECT_EQ(moves.measure, std::chrono::minutes(30));
+  EXPECT_TRUE(moves.evict);
+  EXPECT_EQ(moves.max_evictions_per_hour, 12);
+  EXPECT_EQ(moves.min_time_between, std::chrono::hours(3));
+  EXPECT_EQ(moves.replaced_within, std::chrono::minutes(5));
+  const auto plain = ParseConfig("moves: {}", "sobre.yaml");
+  ASSERT_TRUE(plain.ok());
+  EXPECT_TRUE(plain->moves.enabled);
+  EXPECT_FALSE(plain->moves.evict) << "nobody is evicted who did not ask for it";
+}
+
+TEST(Config, MovesAreReadStrictly) {
+  const auto error = [](const std::string& moves) {
+    return ParseConfig("moves: {" + moves + "}\n", "sobre.yaml").status().message();
+  };
+  EXPECT_EQ(error("enabled: false"), "");
+  EXPECT_THAT(error("evit: true"), HasSubstr("unknown key 'moves.evit'; did you mean 'evict'?"));
+  EXPECT_THAT(error("min_gain_percent: -1"), HasSubstr("moves.min_gain_percent"));
+  EXPECT_THAT(error("min_eur_per_hour: -1"), HasSubstr("moves.min_eur_per_hour"));
+  EXPECT_THAT(error("max_evictions_per_hour: 0"), HasSubstr("moves.max_evictions_per_hour"));
+  EXPECT_THAT(error("every: 0s"), HasSubstr("moves.every"));
+  EXPECT_THAT(error("every: 1h, window: 23h"), HasSubstr("window: expected 24 times every"));
+  EXPECT_THAT(error("evict: true, enabled: false"), HasSubstr("nothing is advised"));
+}
+
 TEST(Config, ErrorsNameFileLineAndKey) {
   const auto error = [](std::string_view yaml) {
     return ParseConfig(yaml, "sobre.yaml").status().message();

@@ -148,6 +148,7 @@ void Gatekeeper::Check(Timestamp now) {
     Log(LogLevel::kWarning, "lease: acting without", {{"error", problem}});
   lease_problem_ = problem;
   if (held.ok()) leads_ = *held;
+  if (held.ok() && *held) held_until_ = now + options_.lease.duration;
   // A gate that two replicas open opens once: better both than none.
   const bool leads = !held.ok() || *held;
   for (const auto& pod : state->gated) {

@@ -35,6 +35,8 @@ class Gatekeeper {
   // Whether this replica held the Lease when it was last asked for; true until that is known, so
   // that where there is no Lease to be had, somebody leads.
   [[nodiscard]] bool leads() const { return leads_; }
+  // Whether this replica surely holds it: no other does before its duration is over.
+  [[nodiscard]] bool holds(Timestamp now) const { return now < held_until_.load(); }
 
  private:
   void Run();
@@ -47,6 +49,7 @@ class Gatekeeper {
   Lease lease_;
   std::string lease_problem_;
   std::atomic<bool> leads_ = true;
+  std::atomic<Timestamp> held_until_{Timestamp()};
   std::atomic<bool> stop_ = false;
   std::thread thread_;  // last: it uses all above
 };

@@ -89,6 +89,17 @@ std::unique_ptr<Accountant> OpenAccountant(const World& world, const Records& re
                                       MakeUsageSink(ForUsage(config)), MeansOf(records, config));
 }
 
+std::unique_ptr<Mover> OpenMover(World& world, const Config& config) {
+  if (!config.moves.enabled) return nullptr;
+  std::optional<ApiAccess> access;
+  if (config.moves.evict) {
+    if (const Result<ApiAccess> found = AccessOf(config); found.ok()) access = *found;
+  }
+  return std::make_unique<Mover>(
+      world, config, config.records.directory.empty() ? DatabaseOpener() : ForUsage(config),
+      std::move(access));
+}
+
 }  // namespace
 
 Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, const Config& config)
@@ -98,6 +109,7 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
       service_(*world_, metrics_, records_->recorder()),
       readers_(config_),
       accountant_(OpenAccountant(*world_, *records_, config_)),
+      mover_(OpenMover(*world_, config_)),
       tls_(config.listen.tls ? std::make_shared<ServerTls>(*config.listen.tls) : nullptr),
       extender_(ExtenderOptions(config, tls_)),
       status_(StatusOptions(config)) {
@@ -112,7 +124,7 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
   });
   if (tls_ != nullptr) metrics_.WatchTls([this] { return tls_->reloads(); });
   AddStatusPages(status_, *world_, config_, metrics_, *records_, readers_, accountant_.get(),
-                 draining_);
+                 mover_.get(), draining_);
 }
 
 Server::~Server() { Stop(Duration(0)); }

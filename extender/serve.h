@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "extender/accountant.h"
 #include "extender/config.h"
+#include "extender/mover.h"
 #include "extender/records.h"
 #include "extender/service.h"
 #include "extender/status_pages.h"
@@ -37,6 +38,7 @@ class Server {
   ExtenderService service_;
   RecordReaders readers_;
   std::unique_ptr<Accountant> accountant_;  // nothing where no database is configured
+  std::unique_ptr<Mover> mover_;            // nothing where moves are switched off
   std::atomic<bool> draining_ = false;
   std::shared_ptr<ServerTls> tls_;  // nothing: the extender port speaks plain HTTP
   HttpServer extender_;

@@ -3,6 +3,7 @@
 #include "base/json_writer.h"
 #include "extender/api_decisions.h"
 #include "extender/api_labels.h"
+#include "extender/api_moves.h"
 #include "extender/api_overview.h"
 #include "extender/api_places.h"
 #include "extender/api_policy.h"
@@ -52,7 +53,8 @@ std::string NodesJson(const Snapshot& snapshot) {
 
 void AddStatusPages(HttpServer& server, const World& world, const Config& config,
                     const Metrics& metrics, Records& records, RecordReaders& readers,
-                    const Accountant* accountant, const std::atomic<bool>& draining) {
+                    const Accountant* accountant, const Mover* mover,
+                    const std::atomic<bool>& draining) {
   server.Handle("GET", "/healthz", [](const HttpRequest&, HttpResponse& response) {
     response.content_type = "text/plain; charset=utf-8";
     response.body = "ok\n";
@@ -65,11 +67,13 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
                                    : "not ready: " + state->not_ready_reason + "\n";
     response.status = !draining && state->ready ? 200 : 503;
   });
-  server.Handle("GET", "/metrics", [&, accountant](const HttpRequest&, HttpResponse& response) {
-    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    response.body = metrics.Serialize(*world.Read(), Now(), records.State());
-    if (accountant != nullptr) response.body += accountant->Metrics();
-  });
+  server.Handle("GET", "/metrics",
+                [&, accountant, mover](const HttpRequest&, HttpResponse& response) {
+                  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+                  response.body = metrics.Serialize(*world.Read(), Now(), records.State());
+                  if (accountant != nullptr) response.body += accountant->Metrics();
+                  if (mover != nullptr) response.body += MovesMetrics(mover->status());
+                });
   HandleJson(server, "/api/v1/nodes", {}, [&](const HttpRequest&) -> Result<std::string> {
     return NodesJson(*world.Read()->snapshot);
   });
@@ -87,6 +91,7 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
   AddDecisionsApi(server, records.recent(), readers, config);
   AddPlacesApi(server, world);
   AddPolicyApi(server, world);
+  AddMovesApi(server, mover, config);
   AddUsageApi(server, readers, config);
   AddLabels(server, readers, config);
   AddPage(server);

@@ -24,7 +24,7 @@ constexpr Duration kBetweenFits = std::chrono::seconds(20);
 GatekeeperOptions OptionsOf(const Config& config) {
   const Config::Deferral& deferral = config.deferral;
   GatekeeperOptions options;
-  options.always_lead = config.AccountsByReplica();
+  options.always_lead = config.AccountsByReplica() || config.moves.enabled;
   options.check = deferral.check;
   options.write_affinity = deferral.write_affinity;
   options.lease.duration = deferral.lease_duration;
@@ -112,6 +112,10 @@ void LiveWorld::Tell(const PodEvent& event) {
 }
 
 bool LiveWorld::Leads() const { return gatekeeper_ == nullptr || gatekeeper_->leads(); }
+
+bool LiveWorld::HoldsLease(Timestamp now) const {
+  return gatekeeper_ != nullptr && gatekeeper_->holds(now);
+}
 
 void LiveWorld::Changed() {
   const std::lock_guard lock(mutex_);

@@ -57,6 +57,8 @@ class World {
   virtual void Tell(const PodEvent& event);
   // Of the replicas that follow one cluster, one does.
   [[nodiscard]] virtual bool Leads() const { return true; }
+  // The same for who acts on the cluster: in doubt nobody does.
+  [[nodiscard]] virtual bool HoldsLease(Timestamp /*now*/) const { return false; }
   void Publish(std::shared_ptr<const WorldState> state) { state_.Publish(std::move(state)); }
 
  private:
@@ -81,6 +83,7 @@ class LiveWorld final : public World {
   ~LiveWorld() override;
   void Tell(const PodEvent& event) override;
   [[nodiscard]] bool Leads() const override;
+  [[nodiscard]] bool HoldsLease(Timestamp now) const override;
   // Until the cluster was listed and every server asked for everything once, and both are in the
   // published state; false after `most`.
   bool WaitUntilRead(Duration most);

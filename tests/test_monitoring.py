@@ -51,7 +51,7 @@ def metrics(tmp_path_factory, sobre_bin) -> str:
 
         def complete():
             text = fetch(sobre.status_url + "/metrics").decode()
-            return text if 'sobre_records_written_total{kind="decision"} 1' in text and "sobre_accounting_holder 1" in text else None
+            return text if 'sobre_records_written_total{kind="decision"} 1' in text and "sobre_accounting_holder 1" in text and "sobre_moves{" in text else None
         yield eventually(complete, "the decision is on record and usage is accounted for")
     finally:
         sobre.stop()
