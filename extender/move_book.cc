@@ -16,7 +16,6 @@ constexpr std::array<std::string_view, kReplacementCount> kReplacements = {"ther
                                                                            "missing"};
 // Looks in a row without it, until advice has expired.
 constexpr int kLooksWithout = 3;
-constexpr Duration kAfterRefusal = std::chrono::minutes(1);
 constexpr Duration kAfterFailure = std::chrono::minutes(10);
 constexpr Duration kAfterSurprise = std::chrono::hours(24);
 constexpr int kDigits = 3;
@@ -461,7 +460,7 @@ void MoveBook::Tried(const Eviction& eviction, EvictionOutcome outcome, const st
   // Whether one that failed took place is not known.
   if (outcome == EvictionOutcome::kFailed) last_eviction_ = now;
   if (outcome != EvictionOutcome::kEvicted) {
-    blocked_[key] = now + (outcome == EvictionOutcome::kFailed ? kAfterFailure : kAfterRefusal);
+    blocked_[key] = now + (outcome == EvictionOutcome::kFailed ? kAfterFailure : options_.every);
     if (advice != advice_.end()) advice->note = problem;
     return;
   }

@@ -51,6 +51,7 @@ COMBINATIONS: dict[str, dict] = {
         "scheduler": {"extraArgs": ["--feature-gates=AllAlpha=false"], "plugins": {"score": {"disabled": [{"name": "ImageLocality"}]}},
                       "extraProfiles": [{"schedulerName": "sobre-batch", "percentageOfNodesToScore": 100}]},
         "networkPolicy": {"apiServerCIDRs": ["10.0.0.1/32"], "statusFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]},
+        "config": {"moves": {"evict": True, "max_evictions_per_hour": 12, "min_eur_per_hour": 0.001}},
         "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}}]},
 }
 

@@ -126,22 +126,45 @@ def denied(cluster, begun: int = 0) -> list[str]:
     return [e["requestURI"] for e in asked(cluster, begun) if e.get("responseStatus", {}).get("code") == 403]
 
 
-def test_role_has_what_is_used_and_no_more(make_cluster):
+def have_something_moved(cluster) -> None:
+    """A Deployment's pod that came to run in the dirty region, as the clean one was closed, and may be moved."""
+    cluster.kubectl("cordon", "paris")
+    template = {"metadata": {"labels": {"app": "stray"}, "annotations": {"sobre.dev/move": "auto", "sobre.dev/objective": "carbon"}},
+                "spec": {"schedulerName": "sobre", "nodeSelector": {"place": "open"},
+                         "containers": [{"name": "app", "image": "none", "resources": {"requests": {"cpu": "1", "memory": "1Gi"}}}]}}
+    for node in ("paris", "frankfurt"):
+        cluster.kubectl("label", "node", node, "place=open")
+    cluster.call("POST", "/apis/apps/v1/namespaces/default/deployments", {
+        "metadata": {"name": "stray"}, "spec": {"selector": {"matchLabels": {"app": "stray"}}, "template": template}})
+    cluster.wait_ready("deployment", "default", "stray")
+    assert [p["spec"]["nodeName"] for p in cluster.pods("default", "app=stray")] == ["frankfurt"]
+    cluster.kubectl("uncordon", "paris")
+
+
+MOVES = ["evict=true", "every=1s", "window=24s", "min_time_between=1s", "max_evictions_per_hour=3600"]
+
+
+@pytest.mark.parametrize("moves", [[], MOVES], ids=["", "evicting"])
+def test_role_has_what_is_used_and_no_more(make_cluster, moves):
     """The rules are compared with what the API server's audit log saw of the extender, doing all that it does."""
     cluster = make_cluster()
-    install(cluster, "config.records.seal_every=1s", "scheduler.replicas=1")
+    install(cluster, "config.records.seal_every=1s", "scheduler.replicas=1", *(f"config.moves.{setting}" for setting in moves))
     add_regions(cluster)
     cluster.wait_placed(list(ask_for_all(cluster, 0)))
+    if moves:
+        have_something_moved(cluster)
 
     def seen() -> set[tuple[str, str, str]]:
-        return {(e["objectRef"].get("apiGroup", ""), e["objectRef"]["resource"], e["verb"]) for e in asked(cluster)
-                if "objectRef" in e and (e["stage"] == "ResponseComplete" or e["verb"] == "watch")}
+        return {(o.get("apiGroup", ""), "/".join(filter(None, (o["resource"], o.get("subresource")))), e["verb"]) for e in asked(cluster)
+                if (o := e.get("objectRef")) and (e["stage"] == "ResponseComplete" or e["verb"] == "watch")}
 
     allowed = {(group, resource, verb) for _, rules, index in rules_of(cluster) for group in rules[index]["apiGroups"]
                for resource in rules[index]["resources"] for verb in rules[index]["verbs"]}
     eventually(lambda: allowed <= seen(), "all that is allowed is used", 60)
     assert seen() == allowed
     assert not denied(cluster)
+    if moves:
+        eventually(lambda: [p["spec"].get("nodeName") for p in cluster.pods("default", "app=stray")] == ["paris"], "the pod is moved")
 
 
 def test_without_any_one_rule_something_fails(make_cluster):
