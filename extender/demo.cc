@@ -12,6 +12,7 @@
 #include "cmake/embedded_file.h"
 #include "extender/command_line.h"
 #include "extender/demo_world.h"
+#include "extender/mover.h"
 #include "extender/serve.h"
 #include "k8s/json_objects.h"
 #include "net/http_client.h"
@@ -72,6 +73,10 @@ Result<std::vector<std::string>> PassedNodes(const std::string& reply) {
 // So many pods that came while the demo runs are there at a time.
 constexpr std::size_t kPassing = 40;
 constexpr int kPastDays = 14;
+// Advice begins so long ago; this workload's owner follows it so long ago.
+constexpr Duration kAdvised = std::chrono::hours(52);
+constexpr Duration kFollowed = std::chrono::hours(26);
+constexpr std::string_view kFollowsAdvice = "thumbnails";
 
 // Asks the service as kube-scheduler would.
 class Asker {
@@ -131,7 +136,7 @@ class Demo {
       if (const auto uid = world_.FinishOldest()) server_.records().recorder().PodGone(*uid);
     }
     server_.world().Publish(world_.StateAt(hour, Now()));
-    const auto workloads = DemoWorld::Workloads();
+    const auto workloads = DemoWorld::Arriving();
     const DemoWorkload& workload = workloads[random_() % workloads.size()];
     const std::string name = std::string(workload.name) + "-" + std::to_string(number);
     const std::string uid = "demo-" + std::to_string(number);
@@ -181,6 +186,7 @@ Config DemoConfig(const std::string& directory, std::int64_t port) {
   config.accounting.every = std::chrono::seconds(2);
   config.accounting.flush = std::chrono::seconds(5);
   config.accounting.bridge = std::chrono::hours(2);
+  config.moves.every = std::chrono::seconds(2);
   config.budgets = {{"", "shop", 900.0, std::nullopt}, {"", "research", 700.0, 3600.0}};
   return config;
 }
@@ -196,9 +202,20 @@ Status PlaceStanding(DemoWorld& world, Config config, Timestamp now) {
   Server server(std::move(standing), *std::move(records), config);
   if (Status status = server.Start(); !status.ok()) return status;
   Demo demo(server, world);
+  const auto name_of = [](const DemoWorkload& workload, int i) {
+    return std::string(workload.name) + "-standing-" + std::to_string(i);
+  };
+  // Whoever was there first has the room.
   for (const DemoWorkload& workload : DemoWorld::Workloads()) {
-    for (int i = 0; i < workload.standing; ++i) {
-      const std::string name = std::string(workload.name) + "-standing-" + std::to_string(i);
+    for (int i = 0; *workload.region != '\0' && i < workload.standing; ++i) {
+      const std::string name = name_of(workload, i);
+      if (const auto node = world.RoomIn(workload.region, workload))
+        world.Run(workload, name, "demo-" + name, *node, now);
+    }
+  }
+  for (const DemoWorkload& workload : DemoWorld::Workloads()) {
+    for (int i = 0; *workload.region == '\0' && i < workload.standing; ++i) {
+      const std::string name = name_of(workload, i);
       const auto host = demo.Place(workload, name, "demo-" + name, now);
       if (!host.ok()) return host.status();
     }
@@ -206,18 +223,32 @@ Status PlaceStanding(DemoWorld& world, Config config, Timestamp now) {
   return Status::Ok();
 }
 
-// What the standing pods took in the days before, added up by the same arithmetic as ever.
-void AccountForThePast(const DemoWorld& world, const Records& records, const Config& config,
-                       Timestamp from, Timestamp now) {
+// What the standing pods took in the days before, added up by the same arithmetic as ever, and what
+// they were advised; one workload's owner followed it yesterday.
+void LiveThroughThePast(DemoWorld& world, const Records& records, const Config& config,
+                        Timestamp from, Timestamp now) {
   Bookkeeper::Options options;
   options.holder = NewIdentity();
   options.accumulator.bridge = config.accounting.bridge;
   options.flush = Duration(0);
   Bookkeeper past(std::move(options), MakeUsageSink(ForUsage(config)), MeansOf(records, config));
+  MoveAdviser adviser(config, ForUsage(config), nullptr, from);
+  World seen;
   for (Timestamp at = from; at < now; at += std::chrono::hours(1)) {
     const double hour = std::fmod(InHours(at.time_since_epoch()), 24.0);
-    past.Tick(*world.StateAt(hour, at), at);
+    const auto state = world.StateAt(hour, at);
+    past.Tick(*state, at);
     past.Sync(at);
+    if (now - at > kAdvised) continue;
+    seen.Publish(state);
+    adviser.Tick(seen, true, false, at);
+    for (const DemoWorkload& workload : DemoWorld::Workloads()) {
+      if (std::string_view(workload.name) != kFollowsAdvice || now - at > kFollowed) continue;
+      for (const Advice& advice : adviser.status().advice) {
+        if (advice.workload == workload.name && advice.state == AdviceState::kOpen)
+          world.Move(workload, advice.to, at);
+      }
+    }
   }
   past.Finish(now);
 }
@@ -228,11 +259,11 @@ Result<std::unique_ptr<Server>> OpenDemo(DemoWorld& world, const Config& config)
       std::chrono::floor<std::chrono::hours>(now) - std::chrono::hours(24 * kPastDays);
   if (Status status = PlaceStanding(world, config, now); !status.ok()) return status;
   world.KeepAll(from);
-  auto shown = std::make_unique<World>();
-  shown->Publish(world.StateAt(0, now));
   Result<std::unique_ptr<Records>> records = Records::Open(config);
   if (!records.ok()) return records.status();
-  AccountForThePast(world, **records, config, from, now);
+  LiveThroughThePast(world, **records, config, from, now);
+  auto shown = std::make_unique<World>();
+  shown->Publish(world.StateAt(0, now));
   auto server = std::make_unique<Server>(std::move(shown), *std::move(records), config);
   if (Status status = server->Start(); !status.ok()) return status;
   return server;

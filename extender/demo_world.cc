@@ -7,6 +7,7 @@
 
 #include "base/json_writer.h"
 #include "base/text.h"
+#include "scoring/place_history.h"
 
 namespace sobre {
 namespace {
@@ -27,7 +28,8 @@ constexpr std::array<DemoRegion, 6> kRegions = {{
     {"gcp", "europe-west1", 0.82, 150, 120},
 }};
 
-constexpr std::array<DemoWorkload, 8> kWorkloads = {{
+constexpr std::size_t kArriving = 8;
+constexpr std::array<DemoWorkload, 13> kWorkloads = {{
     {"shop", "checkout", "shop", "balanced", 2, 4, 0.05, 0, "", "", 6},
     {"shop", "search", "shop", "balanced", 4, 16, 12, 0, "", "", 5},
     {"shop", "image-resize", "shop", "priced", 2, 4, 0.3, 0, "", "", 4},
@@ -36,6 +38,12 @@ constexpr std::array<DemoWorkload, 8> kWorkloads = {{
     {"finance", "payroll", "finance", "balanced", 2, 8, 0.006, 0, "", "FR", 1},
     {"finance", "report", "finance", "cost", 1, 2, 0.0008, 0, "", "", 1},
     {"media", "transcode", "media", "cost", 8, 16, 0, 0, "", "", 1},
+    // Placed before anybody asked.
+    {"media", "thumbnails", "media", "carbon", 2, 4, 0.4, 0, "", "", 2, "eu-central-1"},
+    {"media", "mailer", "media", "carbon", 1, 2, 0.1, 0, "", "", 2, "pl-waw"},
+    {"ai", "ranker", "research", "carbon", 4, 16, 5, 0, "", "", 2, "eu-central-1", "auto"},
+    {"media", "archive", "media", "balanced", 2, 8, 0.02, 0, "", "", 1, "pl-waw", "never"},
+    {"media", "console", "media", "cost", 4, 16, 0.05, 0, "", "", 2, "fr-par", "", 0.03},
 }};
 
 Resources RequestsOf(const DemoWorkload& workload) {
@@ -70,6 +78,7 @@ Annotations AnnotationsOf(const DemoWorkload& workload) {
   }
   if (*workload.model != '\0') add("model", workload.model);
   if (*workload.countries != '\0') add("allowed-countries", workload.countries);
+  if (*workload.move != '\0') add("move", workload.move);
   if (workload.requests_per_second <= 0) add("expected-duration", "2h");
   return annotations;
 }
@@ -105,6 +114,13 @@ void Observe(double hour, SnapshotInput& input) {
   }
 }
 
+double BusyOf(const PodPlacement& pod) {
+  for (const DemoWorkload& workload : kWorkloads)
+    if (pod.namespace_name == workload.namespace_name && pod.workload == workload.name)
+      return workload.busy;
+  return 0;
+}
+
 // One region has meters for nodes and for what pods draw, the others have none.
 void Meter(double hour, SnapshotInput& input) {
   constexpr double kIdleWatts = 11;
@@ -118,7 +134,7 @@ void Meter(double hour, SnapshotInput& input) {
     if (metered == watts.end()) continue;
     const double vcpus = static_cast<double>(pod->requests.millicpu) / 1000;
     Observation power =
-        See(Signal::kPodPower, vcpus * kWattsPerBusyVcpu * 0.5 * LoadAt(hour), input.time);
+        See(Signal::kPodPower, vcpus * kWattsPerBusyVcpu * BusyOf(*pod) * LoadAt(hour), input.time);
     power.namespace_name = pod->namespace_name;
     power.pod = pod->name;
     metered->second += power.value;
@@ -145,6 +161,7 @@ DemoWorld::DemoWorld(std::vector<NodeFacts> nodes) {
 }
 
 std::span<const DemoWorkload> DemoWorld::Workloads() { return kWorkloads; }
+std::span<const DemoWorkload> DemoWorld::Arriving() { return Workloads().first(kArriving); }
 std::size_t DemoWorld::RegionCount() { return kRegions.size(); }
 
 std::shared_ptr<const WorldState> DemoWorld::StateAt(double hour, Timestamp now) const {
@@ -199,6 +216,34 @@ std::vector<std::string> DemoWorld::NodesWithRoom(const DemoWorkload& workload) 
   return fitting;
 }
 
+std::optional<std::string> DemoWorld::RoomIn(std::string_view region,
+                                             const DemoWorkload& workload) const {
+  const std::vector<std::string> fitting = NodesWithRoom(workload);
+  std::optional<std::string> best;
+  for (const auto& node : nodes_) {
+    if (node->region != region && PlaceOf(*node) != region) continue;
+    if (std::find(fitting.begin(), fitting.end(), node->name) == fitting.end()) continue;
+    if (!best || free_.at(node->name).millicpu > free_.at(*best).millicpu) best = node->name;
+  }
+  return best;
+}
+
+void DemoWorld::Move(const DemoWorkload& workload, std::string_view region, Timestamp now) {
+  for (auto& pod : running_) {
+    if (pod->namespace_name != workload.namespace_name || pod->workload != workload.name) continue;
+    const auto node = RoomIn(region, workload);
+    if (!node) return;
+    auto moved = std::make_shared<PodPlacement>(*pod);
+    moved->name += "-moved";
+    moved->uid += "-moved";
+    moved->node = *node;
+    moved->started = now;
+    Take(pod->node, pod->requests, -1);
+    Take(*node, pod->requests, 1);
+    pod = std::move(moved);
+  }
+}
+
 void DemoWorld::Run(const DemoWorkload& workload, const std::string& name, const std::string& uid,
                     const std::string& node, Timestamp started) {
   auto pod = std::make_shared<PodPlacement>();
@@ -207,6 +252,8 @@ void DemoWorld::Run(const DemoWorkload& workload, const std::string& name, const
   pod->uid = uid;
   pod->workload = workload.name;
   pod->is_batch_job = workload.requests_per_second <= 0;
+  pod->owner = PodOwner::kController;
+  pod->ready = true;
   pod->requests = RequestsOf(workload);
   pod->annotations = AnnotationsOf(workload);
   pod->node = node;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "extender/world.h"
@@ -23,8 +24,11 @@ struct DemoWorkload {
   double requests_per_second;  // of one replica, on average over the day; 0: a batch job
   double tokens_per_second;
   const char* model;
-  const char* countries;  // its hard limit, or ""
-  int standing;           // replicas that were there before
+  const char* countries;    // its hard limit, or ""
+  int standing;             // replicas that were there before
+  const char* region = "";  // where those came to run without us; "": we placed them
+  const char* move = "";    // what its owner says to advice, or ""
+  double busy = 0.5;        // of what it requests, on average
 };
 
 // The world of `sobre demo`: nodes in six regions of four operators, grids and load that follow the
@@ -33,6 +37,8 @@ class DemoWorld {
  public:
   explicit DemoWorld(std::vector<NodeFacts> nodes);
   static std::span<const DemoWorkload> Workloads();
+  // Those of which pods come while the demo runs: the first ones.
+  static std::span<const DemoWorkload> Arriving();
 
   // At an hour of its day, 0 to 24, as seen at `now`. Deterministic.
   [[nodiscard]] std::shared_ptr<const WorldState> StateAt(double hour, Timestamp now) const;
@@ -43,6 +49,11 @@ class DemoWorld {
   [[nodiscard]] std::vector<std::string> NodesWithRoom(const DemoWorkload& workload) const;
   void Run(const DemoWorkload& workload, const std::string& name, const std::string& uid,
            const std::string& node, Timestamp started);
+  // The node of the region ("provider/region", or the region alone) with most room.
+  [[nodiscard]] std::optional<std::string> RoomIn(std::string_view region,
+                                                  const DemoWorkload& workload) const;
+  // Its pods are made anew there, as long as there is room.
+  void Move(const DemoWorkload& workload, std::string_view region, Timestamp now);
   // The pod that ran for longest of those that came after the standing ones leaves; its uid.
   std::optional<std::string> FinishOldest();
   // Those that run now stay for good, and did so since `started`.

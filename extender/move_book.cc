@@ -304,6 +304,8 @@ void MoveBook::AdvanceOpen(const WorldState& state, Advice& advice, Timestamp no
     Blend(advice.before_g, means.grams, weight);
     return;
   }
+  // After a start nothing is known of what pods use for so long.
+  if (!move && !here.empty() && now - start_ <= options_.watch) return;
   if (flying || now - advice.held < options_.every * kLooksWithout) return;
   if (advice.moved > 0) return done();
   Go(advice, AdviceState::kExpired,

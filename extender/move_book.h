@@ -50,10 +50,13 @@ class MoveBook {
     std::int64_t max_evictions_per_hour = 6;
     Duration min_time_between = std::chrono::hours(6);
     Duration replaced_within = std::chrono::minutes(15);
+    // So long a reservation is watched before anything can be said of it.
+    Duration watch = std::chrono::hours(24);
     Duration keep = std::chrono::hours(24 * 30);  // what is closed
   };
   // The first eviction waits from `start` for as long as one waits for the one before.
-  MoveBook(Options options, Timestamp start) : options_(options), last_eviction_(start) {}
+  MoveBook(Options options, Timestamp start)
+      : options_(options), start_(start), last_eviction_(start) {}
 
   // What was kept elsewhere, in place of what is here; evictions then wait as from a start.
   void Restore(std::vector<Advice> advice, Timestamp now);
@@ -120,6 +123,7 @@ class MoveBook {
   void Mark(const Advice& advice) { changed_.insert({advice.id, advice.opened}); }
 
   const Options options_;
+  const Timestamp start_;
   std::vector<Advice> advice_;
   std::map<std::string, Pods, std::less<>> pods_;           // by "namespace/workload"
   std::map<std::string, std::string> place_of_;             // by node

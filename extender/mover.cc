@@ -38,6 +38,7 @@ MoveBook::Options BookOptionsOf(const Config::Moves& moves) {
   options.max_evictions_per_hour = moves.max_evictions_per_hour;
   options.min_time_between = moves.min_time_between;
   options.replaced_within = moves.replaced_within;
+  options.watch = moves.window;
   options.keep = kRemember;
   return options;
 }

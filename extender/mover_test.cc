@@ -219,6 +219,37 @@ TEST(Mover, WhatHoldsNoLongerExpiresAndMayComeAgain) {
   EXPECT_EQ(world.advice()[1].note, "the workload is gone");
 }
 
+TEST(MoveBook, AReservationIsNotJudgedBeforeItWasWatchedAgain) {
+  MovesWorld world;
+  world.AddPod("web", "west", "");
+  RightsizingAdvice unused;
+  unused.namespace_name = "shop";
+  unused.workload = "web";
+  unused.place = "scaleway/fr-par";
+  unused.pods = 1;
+  unused.requested_millicpu = 2000;
+  unused.suggested_millicpu = 200;
+  unused.peak = Vcpus(0.1);
+  const auto look = [&](MoveBook& book, bool held) {
+    WorldState state;
+    state.input = world.Grid().input();
+    state.snapshot = world.Grid().Snapshot();
+    book.Update(state, {}, {&unused, held ? 1U : 0U}, world.now);
+  };
+  MoveBook before({}, world.now);
+  look(before, true);
+  ASSERT_EQ(before.all().size(), 1U);
+  world.now += hours(1);
+  MoveBook book({}, world.now);
+  book.Restore(before.all(), world.now);
+  world.now += hours(23);
+  look(book, false);
+  EXPECT_EQ(book.all()[0].state, AdviceState::kOpen) << "nobody knows yet";
+  world.now += hours(2);
+  look(book, false);
+  EXPECT_EQ(book.all()[0].state, AdviceState::kExpired);
+}
+
 TEST(Mover, ARefusalWaitsAndIsCounted) {
   MovesWorld world;
   world.AddPod("web", "west");

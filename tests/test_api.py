@@ -27,7 +27,7 @@ def refused(url: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("address", ["overview", "decisions", "decisions/{id}", "what-if/{id}", "regions", "ranking", "nodes", "policy", "signals",
-                                     "workloads", "budgets"])
+                                     "workloads", "budgets", "recommendations"])
 def test_answers_are_as_documented(demo, address):
     for decision in demo.get("decisions") if "{id}" in address else [{"uid": ""}]:
         answer = demo.get(address.replace("{id}", decision["uid"]))
@@ -56,6 +56,17 @@ def test_decisions_are_newest_first(demo):
     assert all(d["bound"] and d["followed"] for d in decisions), "the demo binds to the best"
 
 
+def test_recommendations_are_found_by_what_they_are(demo):
+    # What holds no longer after the last pod expires within seconds.
+    eventually(lambda: demo.get("recommendations")["counts"]["expired"] > 1, "advice is settled")
+    everything = demo.get("recommendations")
+    assert sum(everything["counts"].values()) == len(everything["recommendations"]) > 5 and everything["problem"] == ""
+    for key in ("state", "kind", "namespace", "workload", "id"):
+        for value in {a[key] for a in everything["recommendations"]}:
+            found = demo.get(f"recommendations?{key}={value}")["recommendations"]
+            assert found and all(a[key] == value for a in found), (key, value)
+
+
 def test_the_table_names_every_address(demo):
     table = (ROOT / "docs" / "api.md").read_text()
     for address in re.findall(r"`/api/v1/([a-z-]+)`", table):
@@ -70,8 +81,9 @@ def test_the_table_names_every_address(demo):
     ("workloads?days=0", "days"), ("workloads?by=pod", "by"), ("reports?from=yesterday", "from"), ("reports?by=nonsense", "by"),
     ("reports?format=xml", "format"), ("reports?from=2020-01-01", "800 days"), ("labels/shop/checkout.svg?lang=de", "lang"),
     ("labels/model.svg", "name"), ("regions?workload=web", "namespace"), ("regions?namespace=shop", "either"),
-    ("regions?namespace=shop&pod=a&workload=b", "either"),
-    *((f"{address}?x=1", "unknown parameter") for address in ("overview", "nodes", "signals", "budgets", "policy", "regions"))])
+    ("regions?namespace=shop&pod=a&workload=b", "either"), ("recommendations?state=begun", "state: expected one of open, accepted"),
+    ("recommendations?kind=jump", "kind"),
+    *((f"{address}?x=1", "unknown parameter") for address in ("overview", "nodes", "signals", "budgets", "policy", "regions", "recommendations"))])
 def test_bad_parameters_are_named(demo, path, said):
     status, error = refused(f"{demo.url}api/v1/{path}")
     assert status == 400 and said in error
@@ -161,7 +173,7 @@ def test_workloads_add_up_to_the_report(demo):
     for workload in rows["workloads"]:
         for key in ("gco2e", "eur", "energyKwh", "requests", "tokens"):
             assert sum(p[key] for p in workload["trend"]) == pytest.approx(workload[key], rel=1e-9), (workload["workload"], key)
-    assert [w["namespace"] for w in demo.get("workloads?namespace=ai")["workloads"]] == ["ai", "ai"]
+    assert [w["namespace"] for w in demo.get("workloads?namespace=ai")["workloads"]] == ["ai"] * 3
     assert {w["workload"] for w in demo.get("workloads?team=finance")["workloads"]} == {"payroll", "report"}
 
 

@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.browser import DESKTOP, PHONE, Browser
 from tests.harness import Process, eventually, fetch
 
-PAGES = ["now", "regions", "decisions", "workloads", "models", "policy", "signals", "reports", "budgets"]
+PAGES = ["now", "regions", "decisions", "workloads", "models", "policy", "moves", "signals", "reports", "budgets"]
 
 
 class Demo:
@@ -191,7 +191,7 @@ def test_workloads_show_what_the_api_says_and_have_their_label(browser, demo):
     rows = browser.run("return [...document.querySelectorAll('[data-testid=row]')].map(r => [r.cells[0].innerText.split('\\n')[0],"
                        "r.querySelector('[data-column=gco2e] [data-testid=gco2e]').dataset.value])")
     after = {w["workload"]: w for w in demo.get("workloads?days=7")["workloads"]}
-    assert len(rows) == len(before) == 8
+    assert len(rows) == len(before) == 13
     for name, grams in rows:
         assert before[name]["gco2e"] <= float(grams) <= after[name]["gco2e"], name
     go(browser, demo, "workloads/ai/chat")
@@ -214,6 +214,25 @@ def test_reports_budgets_signals_and_policy_show_what_the_api_says(browser, demo
     go(browser, demo, "reports")
     shown = max(figures(browser, "main [data-testid=gco2e]"))
     assert before <= shown <= demo.get("reports?by=namespace")["total"]["gco2e"]["total_location_based"]["mid"]
+
+
+def test_moves_show_what_is_advised_and_what_came_of_it(browser, demo):
+    def told(*states) -> list[dict]:
+        return [a for a in demo.get("recommendations")["recommendations"] if a["state"] in states]
+
+    # What holds no longer after the last pod expires within seconds.
+    eventually(lambda: {a["workload"] for a in told("open", "accepted", "dismissed")} >= {"ranker", "archive", "console"} and len(told("expired")) > 1, "advice is settled")
+    go(browser, demo, "moves")
+    active = told("open", "accepted", "dismissed", "done")
+    assert [card.get_attribute("data-state") for card in browser.all("[data-testid=advice]")] == [a["state"] for a in active]
+    assert {a["kind"] for a in active} == {"move", "rightsizing"} and {a["state"] for a in active} >= {"open", "accepted", "dismissed"}
+    assert figures(browser, "[data-testid=saved-g]") == [a["saved"]["gco2ePerHour"] * a["pods"] for a in active]
+    assert figures(browser, "[data-testid=cost-eur]") == [a["cost"]["eur"] for a in active if a["kind"] == "move"]
+    closed = told("measured", "expired")
+    measured = [a["measured"]["saved"]["gco2ePerHour"] if a["measured"] else None for a in closed]
+    assert figures(browser, "[data-testid=measured-g]") == measured and any(measured)
+    assert figures(browser, "[data-testid=promised-g]") == [a["saved"]["gco2ePerHour"] for a in closed]
+    clean(browser, demo)
 
 
 def test_it_speaks_french(demo):

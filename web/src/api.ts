@@ -172,6 +172,21 @@ export interface Budgets {
   }[];
 }
 
+interface PerHour { gco2ePerHour: Num; eurPerHour: Num }
+export interface Recommendation {
+  id: string; kind: 'move' | 'rightsizing'; state: string; note: string; opened: string; changed: string; lastHeld: string;
+  namespace: string; workload: string; from: string; to: string; pods: number; unit: string; rankedBy: string;
+  now: PerHour; there: PerHour; saved: PerHour; net: PerHour; cost: { gco2e: Num; eur: Num };
+  holdsOnMean: 'yes' | 'no' | 'unknown';
+  cpu: { requestedVcpus: number; peakVcpus: number; suggestedVcpus: number } | null;
+  moved: number; evictions: number; lastEviction: string;
+  measured: { before: PerHour; after: PerHour; saved: PerHour; afterHours: number } | null;
+}
+export interface Recommendations {
+  enabled: boolean; evicts: boolean; maxEvictionsPerHour: number; minHoursBetween: number; windowHours: number;
+  recommendations: Recommendation[]; leftOff: number; problem: string;
+}
+
 export class ApiError extends Error {
   constructor(readonly status: number, message: string) {
     super(message);

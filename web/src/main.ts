@@ -6,6 +6,7 @@ import {applyTheme, load, pickLanguage, save, savedTheme, type Language, type Th
 import type {Context, View} from './view';
 import {budgets} from './views/budgets';
 import {decisions} from './views/decisions';
+import {moves} from './views/moves';
 import {now} from './views/now';
 import {policy} from './views/policy';
 import {regions} from './views/regions';
@@ -13,7 +14,7 @@ import {reports} from './views/reports';
 import {signals} from './views/signals';
 import {models, workloads} from './views/workloads';
 
-const kViews: readonly View[] = [now, regions, decisions, workloads, models, policy, signals, reports, budgets];
+const kViews: readonly View[] = [now, regions, decisions, workloads, models, policy, moves, signals, reports, budgets];
 const kThemes: readonly Theme[] = ['auto', 'light', 'dark'];
 const kThemeNames: Readonly<Record<Theme, Key>> = {auto: 'theme.auto', light: 'theme.light', dark: 'theme.dark'};
 
