@@ -43,6 +43,7 @@ std::string HelpFor(std::span<const Option> options);
 int RunServe(std::span<const std::string_view> arguments);
 int RunScore(std::span<const std::string_view> arguments);
 int RunRegions(std::span<const std::string_view> arguments);
+int RunCompare(std::span<const std::string_view> arguments);
 int RunVerify(std::span<const std::string_view> arguments);
 int RunExplain(std::span<const std::string_view> arguments);
 int RunReport(std::span<const std::string_view> arguments);

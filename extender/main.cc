@@ -14,6 +14,7 @@ Sobre tells kube-scheduler how good each node is for a pod, in euros and gCO2e p
   serve      answer a kube-scheduler
   score      print what would be decided, offline, from kubectl's files
   regions    rank every region and kind of machine that is known for a pod, also without a node
+  compare    a machine of one's own against offers of a cloud, with where both are equal
   explain    why a pod was sent where it was, from the records
   verify     check the records' chain and make every decision again; say which one is wrong
   report     what running pods took: energy, gCO2e, euros and requests
@@ -36,6 +37,7 @@ int main(int argc, char** argv) {
   if (command == "serve") return sobre::RunServe(rest);
   if (command == "score") return sobre::RunScore(rest);
   if (command == "regions") return sobre::RunRegions(rest);
+  if (command == "compare") return sobre::RunCompare(rest);
   if (command == "footprint") return sobre::RunFootprint(rest);
   if (command == "explain") return sobre::RunExplain(rest);
   if (command == "verify") return sobre::RunVerify(rest);
@@ -52,9 +54,9 @@ int main(int argc, char** argv) {
     std::fwrite(kHelp.data(), 1, kHelp.size(), stdout);
     return arguments.empty() ? 2 : 0;
   }
-  constexpr std::string_view kCommands[] = {"serve",  "score",      "regions", "footprint",
-                                            "doctor", "explain",    "verify",  "report",
-                                            "probe",  "open-gates", "demo",    "version"};
+  constexpr std::string_view kCommands[] = {
+      "serve",  "score",  "regions", "compare",    "footprint", "doctor", "explain",
+      "verify", "report", "probe",   "open-gates", "demo",      "version"};
   const std::string hint = sobre::DidYouMean(command, kCommands);
   std::fprintf(stderr, "sobre: unknown command '%s'%s\n%.*s", sobre::Printable(command).c_str(),
                hint.c_str(), static_cast<int>(kHelp.size()), kHelp.data());
