@@ -193,13 +193,13 @@ Status AdviceStore::Save(const std::vector<Advice>& advice,
 Result<std::vector<Advice>> AdviceStore::Read(Timestamp since, std::int64_t most) {
   const std::array<SqlValue, 2> parameters = {Millis(since), most};
   std::vector<Advice> all;
-  const Status status = database_.ForEach(
-      "SELECT " + ColumnList() +
-          " FROM advice WHERE changed_ms >= $1 ORDER BY opened_ms DESC, id LIMIT $2",
-      parameters, [&](const SqlRow& row) {
-        all.push_back(FromSql(row));
-        return Status::Ok();
-      });
+  const Status status = database_.ForEach("SELECT " + ColumnList() +
+                                              " FROM advice WHERE changed_ms >= $1 OR held_ms >= "
+                                              "$1 ORDER BY opened_ms DESC, id LIMIT $2",
+                                          parameters, [&](const SqlRow& row) {
+                                            all.push_back(FromSql(row));
+                                            return Status::Ok();
+                                          });
   if (!status.ok()) return status;
   return all;
 }

@@ -80,7 +80,7 @@ class AdviceStore {
   explicit AdviceStore(Database& database) : database_(database) {}
   // Adds, or replaces what has the same id and opening; all or nothing.
   Status Save(const std::vector<Advice>& advice, const std::vector<PlaceHistory::Step>& steps);
-  // What was opened or changed since, newest first, at most `most`.
+  // What changed its state or held since, newest first, at most `most`.
   Result<std::vector<Advice>> Read(Timestamp since, std::int64_t most);
   Result<std::vector<PlaceHistory::Step>> ReadSteps(Timestamp since);
   // Forgets what was closed, and steps that began, before.

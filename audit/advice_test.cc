@@ -89,6 +89,16 @@ TEST_P(AdviceStoreTest, ASecondLifeDoesNotOverwriteTheFirst) {
   ASSERT_EQ(store_.Read(kStart, 10)->size(), 1U) << "what is not closed stays";
 }
 
+TEST_P(AdviceStoreTest, WhatHoldsForLongIsStillRead) {
+  Advice old = Some("web", kStart);
+  old.held = kStart + hours(24 * 40);
+  ExpectOk(store_.Save({old, Some("api", kStart)}, {}));
+  const auto late = store_.Read(kStart + hours(24 * 10), 10);
+  ASSERT_TRUE(late.ok());
+  ASSERT_EQ(late->size(), 1U);
+  EXPECT_EQ(late->front().workload, "web");
+}
+
 TEST_P(AdviceStoreTest, StepsOfIntensityAreKept) {
   ExpectOk(store_.Save({}, {{"aws/a", kStart, 100, 2}, {"aws/a", kStart + hours(1), 50, 1}}));
   ExpectOk(store_.Save({}, {{"aws/a", kStart + hours(1), 130, 2}}));

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "audit/advice.h"
 #include "audit/usage.h"
 #include "base/status.h"
 #include "base/time.h"
@@ -141,6 +142,8 @@ struct Report {
   Duration step{0};                    // of the timeline: an hour or a day
   bool has_days = false;               // some rows are held by the day
   std::optional<DecisionStats> decisions;
+  // That was open, or came into its state, in this time: the newest first.
+  std::vector<Advice> advice;
 };
 
 Report MakeReport(const std::vector<UsageRow>& rows, const std::optional<DecisionStats>& decisions,

@@ -26,6 +26,12 @@ std::string FocusCsv(const std::vector<UsageRow>& rows, const ReportRequest& req
 
 // The parts of these.
 
+// A report's advice as a table: heads, then the cells of each, of all its pods together. The first
+// columns are names, the others numbers.
+inline constexpr std::size_t kAdviceNames = 4;
+std::vector<std::string> AdviceHeads();
+std::vector<std::vector<std::string>> AdviceCells(const Report& report);
+
 // RFC 4180: in quotes where it has to be.
 std::string CsvField(std::string_view text);
 // Without an exponent, exact.

@@ -507,6 +507,34 @@ void Tables(const Report& report, std::string& out) {
   if (!serving.empty()) Table(report, "Per request and per token", kPerUnit, serving, out);
 }
 
+void AdviceTable(const Report& report, std::string& out) {
+  if (report.advice.empty()) return;
+  constexpr std::string_view kCaption = "Advice: moves and smaller requests, all pods, an hour";
+  out += "<div class=\"wide\" role=\"region\" aria-label=\"" + Escape(kCaption) +
+         "\" tabindex=\"0\"><table><caption>" + Escape(kCaption) + "</caption><thead><tr>";
+  const auto cells = [&](const std::vector<std::string>& texts, std::string_view scope) {
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const bool name = i < kAdviceNames;
+      const std::string tag = name || scope == "col" ? "th" : "td";
+      out += "<" + tag + (name ? " class=\"name\"" : "");
+      if (scope == "col" || i == 0) {
+        out.append(" scope=\"").append(scope).append("\"");
+      }
+      out += ">" + Escape(texts[i]) + "</" + tag + ">";
+    }
+  };
+  cells(AdviceHeads(), "col");
+  out += "</tr></thead><tbody>\n";
+  std::size_t shown = 0;
+  for (const auto& line : AdviceCells(report)) {
+    if (shown++ == kMostLines) break;
+    out += "<tr>";
+    cells(line, "row");
+    out += "</tr>\n";
+  }
+  out += "</tbody></table></div>\n";
+}
+
 // One figure of the head: "32.6 kgCO2e", and below it what else to know.
 void Tile(std::string_view name, const std::optional<double>& value, std::string_view unit,
           const std::string& about, std::string& out) {
@@ -570,6 +598,7 @@ std::string ReportHtml(const Report& report) {
   Classes(report, out);
   out += "</div>\n";
   Tables(report, out);
+  AdviceTable(report, out);
   out += "<h2>Quality and method</h2><ul class=\"notes\">\n";
   for (const std::string& note : ReportNotes(report)) out += "<li>" + Escape(note) + "</li>\n";
   out += "</ul></body></html>\n";

@@ -104,6 +104,40 @@ const ReportLine& Find(const Report& report, const std::vector<std::string>& nam
   return none;
 }
 
+TEST(Report, AdviceStandsInTextAndHtmlWithWhatCameOfIt) {
+  Report report = Of(SmallWorld(), "workload");
+  EXPECT_THAT(ReportText(report), Not(HasSubstr("Advice")));
+  EXPECT_THAT(ReportHtml(report), Not(HasSubstr("Advice")));
+  Advice& moved = report.advice.emplace_back();
+  moved.state = AdviceState::kMeasured;
+  moved.namespace_name = "shop";
+  moved.workload = "web<b>";
+  moved.from = "aws/eu-central-1";
+  moved.to = "scaleway/fr-par";
+  moved.note = "by eviction";
+  moved.pods = 3;
+  moved.moved = 2;
+  moved.now_g = 8;
+  moved.there_g = 2;
+  moved.before_g = 9;
+  moved.after_g = 2.5;
+  Advice& smaller = report.advice.emplace_back();
+  smaller.kind = AdviceKind::kRightsizing;
+  smaller.namespace_name = "shop";
+  smaller.workload = "db";
+  smaller.pods = 1;
+  smaller.requested_vcpus = 4;
+  smaller.suggested_vcpus = 0.5;
+  EXPECT_EQ(AdviceCells(report)[0],
+            (std::vector<std::string>{"shop/web<b>", "aws/eu-central-1 to scaleway/fr-par",
+                                      "measured", "by eviction", "3", "18.00", "-", "13.00", "-"}));
+  EXPECT_EQ(AdviceCells(report)[1], (std::vector<std::string>{"shop/db", "4 to 0.5 vCPU", "open",
+                                                              "", "1", "-", "-", "-", "-"}));
+  EXPECT_THAT(ReportText(report), HasSubstr("shop/web<b>  aws/eu-central-1 to scaleway/fr-par"));
+  EXPECT_THAT(ReportHtml(report), HasSubstr("<td>13.00</td>"));
+  EXPECT_THAT(ReportHtml(report), HasSubstr("shop/web&lt;b&gt;"));
+}
+
 TEST(Report, ASmallWorldByHand) {
   const Report report = Of(SmallWorld(), "namespace,workload");
   ASSERT_EQ(report.groups.size(), 4u);

@@ -63,7 +63,7 @@ void AppendLine(const TextTable& table, const std::vector<std::size_t>& widths,
   out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
 }
 
-std::string Aligned(const TextTable& table) {
+std::string Aligned(const TextTable& table, bool has_total = true) {
   std::vector<std::size_t> widths;
   std::vector<std::string> heads;
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
@@ -79,7 +79,7 @@ std::string Aligned(const TextTable& table) {
   const std::string rule = std::string(all, '-') + "\n";
   out += rule;
   for (std::size_t i = 0; i < table.lines.size(); ++i) {
-    if (i + 1 == table.lines.size()) out += rule;  // before the total
+    if (has_total && i + 1 == table.lines.size()) out += rule;  // before the total
     AppendLine(table, widths, table.lines[i], out);
   }
   return out;
@@ -158,6 +158,25 @@ void AppendTokens(const Report& report, std::string& out) {
   out += "\n" + Aligned(table);
 }
 
+// Of all its pods an hour, what is saved from the one to the other.
+std::string SavedOf(const std::optional<double>& from, const std::optional<double>& to,
+                    std::int64_t pods) {
+  return from && to ? ReadableNumber((*from - *to) * static_cast<double>(pods)) : "-";
+}
+
+void AppendAdvice(const Report& report, std::string& out) {
+  constexpr std::size_t kShown = 50;
+  if (report.advice.empty()) return;
+  TextTable table;
+  for (const std::string& head : AdviceHeads())
+    table.columns.push_back({head, table.columns.size() >= kAdviceNames});
+  table.lines = AdviceCells(report);
+  const std::size_t all = table.lines.size();
+  table.lines.resize(std::min(all, kShown));
+  out += "\nAdvice, on the report ledger, of all its pods:\n\n" + Aligned(table, false);
+  if (all > kShown) out += "and " + std::to_string(all - kShown) + " more; html has them\n";
+}
+
 std::string Wrapped(const std::string& text, std::size_t width) {
   std::string out;
   std::string line = "- ";
@@ -173,6 +192,30 @@ std::string Wrapped(const std::string& text, std::size_t width) {
 }
 
 }  // namespace
+
+std::vector<std::string> AdviceHeads() {
+  return {"workload",   "advice",           "state",         "note", "pods", "gCO2e/h less",
+          "EUR/h less", "measured gCO2e/h", "measured EUR/h"};
+}
+
+std::vector<std::vector<std::string>> AdviceCells(const Report& report) {
+  std::vector<std::vector<std::string>> lines;
+  for (const Advice& one : report.advice) {
+    const bool move = one.kind == AdviceKind::kMove;
+    const std::string what = move ? one.from + " to " + one.to
+                                  : FormatSignificant(one.requested_vcpus, 3) + " to " +
+                                        FormatSignificant(one.suggested_vcpus, 3) + " vCPU";
+    // Of those that followed it.
+    const std::int64_t followed = move ? one.moved : one.pods;
+    lines.push_back({Printable(one.namespace_name + "/" + one.workload), Printable(what),
+                     std::string(ToString(one.state)), Printable(one.note),
+                     std::to_string(one.pods), SavedOf(one.now_g, one.there_g, one.pods),
+                     SavedOf(one.now_eur, one.there_eur, one.pods),
+                     SavedOf(one.before_g, one.after_g, followed),
+                     SavedOf(one.before_eur, one.after_eur, followed)});
+  }
+  return lines;
+}
 
 std::string PlainNumber(double value) {
   if (!std::isfinite(value)) return {};
@@ -246,6 +289,7 @@ std::string ReportText(const Report& report) {
         ReadableNumber((runs.operational_g + runs.embodied_g) / scale.grams) + " " + unit + ", " +
         ReadableNumber(runs.eur) + " EUR\n";
   }
+  AppendAdvice(report, out);
   out += "\n";
   for (const std::string& note : ReportNotes(report)) out += Wrapped(note, 110);
   return out;

@@ -125,7 +125,7 @@ Status MoveAdviser::Load(Timestamp now) {
 }
 
 void MoveAdviser::Worked(const Status& status) {
-  const std::string problem = status.message();
+  const std::string& problem = status.message();
   if (problem != status_.problem && !problem.empty())
     Log(LogLevel::kWarning, "advice is not kept", {{"error", problem}});
   status_.problem = problem;

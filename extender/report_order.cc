@@ -5,8 +5,10 @@
 #include <set>
 #include <utility>
 
+#include "audit/advice.h"
 #include "audit/reader.h"
 #include "audit/report_formats.h"
+#include "audit/schema.h"
 #include "audit/usage.h"
 #include "base/text.h"
 
@@ -41,6 +43,16 @@ Result<DecisionStats> StatsOf(Database& database, const ReportRequest& request,
   for (const auto& [begin, length] : periods)
     stats->accounted_hours += InHours(std::min(begin + length, request.to) - begin);
   return stats;
+}
+
+// Tables that an older program made have none.
+Result<std::vector<Advice>> AdviceOf(Database& database, const ReportRequest& request) {
+  constexpr std::int64_t kMost = 5000;
+  if (!CheckSchema(database).ok()) return std::vector<Advice>();
+  Result<std::vector<Advice>> advice = AdviceStore(database).Read(request.from, kMost);
+  if (advice.ok())
+    std::erase_if(*advice, [&](const Advice& one) { return one.opened >= request.to; });
+  return advice;
 }
 
 }  // namespace
@@ -114,7 +126,12 @@ Result<std::string> WriteReport(const ReportOrder& order, Database& database,
     if (!read.ok()) return read.status().WithContext("reading decisions from " + database.Name());
     stats = *std::move(read);
   }
-  const Report report = MakeReport(*rows, stats, order.request, context);
+  Report report = MakeReport(*rows, stats, order.request, context);
+  if (order.format == "text" || order.format == "html") {
+    Result<std::vector<Advice>> advice = AdviceOf(database, order.request);
+    if (!advice.ok()) return advice.status().WithContext("reading advice from " + database.Name());
+    report.advice = *std::move(advice);
+  }
   if (order.format == "json") return ReportJson(report);
   if (order.format == "csv") return ReportCsv(report);
   if (order.format == "html") return ReportHtml(report);

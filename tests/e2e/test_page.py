@@ -73,7 +73,7 @@ def test_the_row_says_where_the_pod_went_and_every_page_opens(cluster, browser):
     row = eventually(lambda: next((r for r in browser.all("[data-testid=placement]") if "default/seen-0" in r.text), None), "the row")
     assert node in row.text
     uid = row.get_attribute("data-uid")
-    for route in ["regions", "decisions", f"decisions/{uid}", "workloads", "models", "policy", "signals", "reports", "budgets"]:
+    for route in ["regions", "decisions", f"decisions/{uid}", "workloads", "models", "policy", "moves", "signals", "reports", "budgets"]:
         browser.open(f"{cluster.sobre.status_url}/#/{route}")
         browser.wait("main h1")
         eventually(lambda: not browser.all("main [aria-busy='true']"), f"{route} has loaded")
@@ -97,6 +97,6 @@ def test_answers_are_as_documented(cluster):
     eventually(lambda: get("policy")["gates"], "the pod behind its gate")
     assert get("signals")["servers"][0]["queries"] and get("policy")["namespaces"][0]["entries"]
     uid = next(d["uid"] for d in get("decisions"))
-    for address in ["overview", "decisions", "decisions/{id}", "what-if/{id}", "regions", "ranking", "nodes", "policy", "signals", "budgets"]:
+    for address in ["overview", "decisions", "decisions/{id}", "what-if/{id}", "regions", "ranking", "nodes", "policy", "signals", "budgets", "recommendations"]:
         check(get(address.replace("{id}", uid)), documented(address), address)
     assert {e["key"]: e["enforced"] for e in get("policy")["namespaces"][0]["entries"]}["objective"]
