@@ -149,7 +149,8 @@ bool MoveAdviser::Tick(World& world, bool leads, bool holds, Timestamp now) {
   if (!IsComplete(*state, now)) return false;
   history_.Add(*state->snapshot);
   peaks_.Add(*state->snapshot, state->input.pods);
-  const bool follows = shared_ && !leads;
+  // Before the Lease was asked for every replica would begin the book.
+  const bool follows = shared_ && (!leads || (!holds && !IsDue(start_, kPatience, now)));
   if (open_ && (follows || !loaded_)) {
     const Status status = Load(now);
     Worked(status);

@@ -311,6 +311,52 @@ TEST(Mover, ARestartForgetsNothingThatWasKept) {
   ExpectStays(world, world.config.moves.min_time_between);
 }
 
+TEST(Mover, OfReplicasWithOneDatabaseOneKeepsTheBook) {
+  const TestDatabase place{""};
+  const DatabaseOpener open = [&] { return OpenSqlite(place.Where(), SqliteMode::kReadWrite); };
+  MovesWorld world;
+  world.config.records.postgres = "shared";
+  world.holds = false;
+  world.Reset(open);
+  world.AddPod("web", "west", "");
+  world.Look();
+  EXPECT_TRUE(world.advice().empty()) << "who leads is not known yet";
+  world.holds = true;
+  world.Look();
+  ASSERT_EQ(world.advice().size(), 1U);
+  const std::unique_ptr<MoveAdviser> first = std::move(world.adviser);
+  world.leads = world.holds = false;
+  world.Reset(open);
+  world.now += minutes(10);
+  world.Look();
+  ASSERT_EQ(world.advice().size(), 1U) << "read from the other's";
+  EXPECT_EQ(world.advice()[0].opened, first->status().advice[0].opened);
+  EXPECT_EQ(world.events.size(), 1U);
+  // It takes over, and opens nothing again.
+  world.leads = world.holds = true;
+  world.now += minutes(10);
+  world.Look();
+  ASSERT_EQ(world.advice().size(), 1U);
+  EXPECT_EQ(world.advice()[0].opened, first->status().advice[0].opened);
+  EXPECT_EQ(world.advice()[0].held, world.now);
+  EXPECT_EQ(world.events.size(), 1U);
+}
+
+TEST(Mover, WhatIsAdvisedIsCountedOnceWhereTheBestPlaceChanges) {
+  MovesStatus status;
+  status.tells = true;
+  Advice& old = status.advice.emplace_back();
+  old.pods = 2;
+  old.now_g = 10;
+  old.there_g = 4;
+  old.held = MovesWorld::kStart;
+  status.advice.push_back(old);
+  status.advice.back().there_g = 3;
+  status.advice.back().held = MovesWorld::kStart + minutes(1);
+  EXPECT_THAT(MovesMetrics(status),
+              HasSubstr("sobre_moves_saved_gco2e_per_hour{of=\"advised\"} 14\n"));
+}
+
 TEST(Mover, WithoutADatabaseToOpenAdviceGoesOn) {
   MovesWorld world;
   world.Reset([]() -> Result<std::unique_ptr<Database>> { return Status::Unavailable("no disk"); });

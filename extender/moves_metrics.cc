@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -26,8 +27,12 @@ void AddGains(const MovesStatus& status, MetricFamilies& out) {
   Sums advised;
   Sums followed;
   Sums measured;
+  Timestamp last;
+  for (const Advice& one : status.advice) last = std::max(last, one.held);
   for (const Advice& one : status.advice) {
-    if (one.state == AdviceState::kOpen || one.state == AdviceState::kAccepted) {
+    // A pod has one best place at a time: what held before and not now waits to expire.
+    const bool holds = one.kind == AdviceKind::kRightsizing || one.held == last;
+    if (holds && (one.state == AdviceState::kOpen || one.state == AdviceState::kAccepted)) {
       advised.grams += Saved(one.now_g, one.there_g, one.pods);
       advised.euros += Saved(one.now_eur, one.there_eur, one.pods);
     }
