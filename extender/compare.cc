@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "extender/comparison.h"
+#include "extender/offer_file.h"
 #include "extender/offline.h"
 
 namespace sobre {

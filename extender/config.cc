@@ -6,6 +6,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "extender/command_line.h"
+#include "extender/offer_file.h"
+#include "k8s/quantity.h"
 #include "scoring/place_history.h"
 #include "signals/preset.h"
 #include "signals/yaml_section.h"
@@ -296,6 +298,75 @@ void ReadMoves(Section& section, Config::Moves& moves) {
     section.FailHere("evict: nothing is advised: enabled is false");
 }
 
+bool IsObjectName(const std::string& name) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !name.empty() && name.size() <= 253 && plain(name.front()) && plain(name.back()) &&
+         std::all_of(name.begin(), name.end(),
+                     [&](char c) { return plain(c) || c == '-' || c == '.'; });
+}
+
+// The pod that clusters are scored for; 2 vCPU and 4 GiB where nothing is said.
+void ReadReferenceWorkload(Section& section, Config::Clusters& clusters) {
+  PodFacts& pod = clusters.workload;
+  pod.name = "reference";
+  pod.requests = {2000, std::int64_t{4} << 30, 0, 0};
+  const auto quantity = [&](const char* key, auto parse, std::int64_t& out) {
+    const YAML::Node value = section.Scalar(key);
+    if (!value) return;
+    const std::optional<std::int64_t> number = parse(value.Scalar());
+    if (!number || *number <= 0)
+      Section::Fail(value, section.Path(key) + ": expected a quantity over 0, such as 2 or 4Gi");
+    out = *number;
+  };
+  quantity("cpu", ParseMilliQuantity, pod.requests.millicpu);
+  quantity("memory", ParseQuantity, pod.requests.memory_bytes);
+  section.Read("gpus", 0, 1024, pod.requests.gpus);
+  ReadAnnotations(section, "annotations", clusters.policy);
+  section.Done();
+}
+
+Offer ReadManagedCluster(Section& section) {
+  Offer cluster = ReadOffer(section);
+  const std::string& name = cluster.facts.name;
+  if (!IsObjectName(name) || name.find('.') != std::string::npos || name.size() > 63)
+    section.FailHere("name: expected that of a managed cluster, which is its namespace's too");
+  if (cluster.facts.allocatable.millicpu > 0) return cluster;
+  if (cluster.own) section.FailHere("own: the size of the machine is needed: cpu and memory");
+  const StandardMachine standard;
+  const std::int64_t gpus = cluster.facts.allocatable.gpus;
+  cluster.facts.allocatable = standard.size;
+  cluster.facts.allocatable.gpus = gpus;
+  if (!cluster.host && cluster.facts.instance_type.empty()) cluster.host = standard.host;
+  return cluster;
+}
+
+void ReadClusters(Section& section, Config& config) {
+  Config::Clusters& clusters = config.clusters;
+  clusters.policy = config.policy;
+  section.Read("enabled", clusters.enabled);
+  section.Read("object", clusters.object);
+  section.Read("every", clusters.every);
+  section.Read("valid_for", clusters.valid_for);
+  section.Read("kubeconfig", clusters.kubeconfig);
+  section.Read("context", clusters.context);
+  Section workload = section.Sub("workload");
+  ReadReferenceWorkload(workload, clusters);
+  section.ForEach("managed", [&](Section& entry) {
+    Offer cluster = ReadManagedCluster(entry);
+    for (const Offer& other : clusters.managed) {
+      if (other.facts.name == cluster.facts.name)
+        entry.FailHere("name: '" + cluster.facts.name + "' stands there twice");
+    }
+    clusters.managed.push_back(std::move(cluster));
+  });
+  if (!IsObjectName(clusters.object))
+    section.FailHere("object: expected a name of Kubernetes, such as sobre");
+  if (clusters.valid_for < 2 * clusters.every)
+    section.FailHere("valid_for: expected twice every, or more: one write may fail");
+  if (!clusters.context.empty() && clusters.kubeconfig.empty())
+    section.FailHere("context: also needs kubeconfig");
+}
+
 // A server's `tls`; nothing where it is absent.
 std::optional<ServerTls::Options> ReadServerTls(Section& server) {
   const YAML::Node map = server.Take("tls");
@@ -380,6 +451,9 @@ Config Read(const YAML::Node& root) {
   ReadAnnotations(policy, "annotations", config.policy);
   ReadPolicy(policy, "enforced", "enforced", config.policy);
   policy.Done();
+  Section clusters = top.Sub("clusters");
+  ReadClusters(clusters, config);
+  clusters.Done();
   Section limits = top.Sub("limits");
   limits.Read("trust_node_labels", config.trust_node_labels);
   limits.Done();
@@ -440,7 +514,7 @@ Result<Config> LoadConfig(const std::string& path) {
       if (!file->empty()) *file = (folder / *file).string();
   }
   for (std::string* file : {&config->records.directory, &config->records.signing_key_file,
-                            &config->records.postgres_password_file})
+                            &config->records.postgres_password_file, &config->clusters.kubeconfig})
     if (!file->empty()) *file = (folder / *file).string();
   if (config->catalog.directory.empty()) return config;
   const std::filesystem::path directory = folder / config->catalog.directory;
@@ -459,6 +533,12 @@ Result<ApiAccess> AccessOf(const Config& config) {
   return config.kubernetes.kubeconfig.empty()
              ? InClusterAccess()
              : LoadKubeconfig(config.kubernetes.kubeconfig, config.kubernetes.context);
+}
+
+Result<ApiAccess> HubOf(const Config& config) {
+  const Config::Clusters& clusters = config.clusters;
+  return clusters.kubeconfig.empty() ? AccessOf(config)
+                                     : LoadKubeconfig(clusters.kubeconfig, clusters.context);
 }
 
 SnapshotInput Config::NewInput(Timestamp now) const {

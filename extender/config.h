@@ -10,6 +10,7 @@
 #include "extender/budgets.h"
 #include "k8s/kubeconfig.h"
 #include "net/http_server.h"
+#include "scoring/offers.h"
 #include "scoring/policy.h"
 #include "scoring/snapshot.h"
 #include "signals/collector.h"
@@ -83,6 +84,18 @@ struct Config {
     Duration min_time_between = std::chrono::hours(6);
     Duration replaced_within = std::chrono::minutes(15);
   } moves;
+  // Clusters of an Open Cluster Management hub, which are scored for a reference workload.
+  struct Clusters {
+    bool enabled = false;
+    std::string object = "sobre";  // name of the AddOnPlacementScore in each cluster's namespace
+    Duration every = std::chrono::minutes(1);
+    Duration valid_for = std::chrono::minutes(5);
+    std::string kubeconfig;  // of the hub; empty: the cluster that is watched is the hub
+    std::string context;
+    PodFacts workload;
+    Policy policy;               // the cluster's, under the workload's annotations
+    std::vector<Offer> managed;  // what a machine of each is; the name is the cluster's
+  } clusters;
   struct CatalogSection {
     std::string directory;  // files like scoring/catalog/*.csv, whose rows have precedence
   } catalog;
@@ -125,5 +138,7 @@ class CommandLine;
 Result<Config> ConfigOf(const CommandLine& line);
 // How to reach the cluster that it names, or the one that we run in.
 Result<ApiAccess> AccessOf(const Config& config);
+// How to reach the hub of its clusters.
+Result<ApiAccess> HubOf(const Config& config);
 
 }  // namespace sobre

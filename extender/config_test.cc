@@ -202,6 +202,63 @@ TEST(Config, MovesAreReadStrictly) {
   EXPECT_THAT(error("evict: true, enabled: false"), HasSubstr("nothing is advised"));
 }
 
+TEST(Config, ReadsClusters) {
+  const auto config = ParseConfig(R"(
+policy: {carbon_price_eur_per_tonne: 120}
+clusters:
+  enabled: true
+  object: euros-and-grams
+  every: 30s
+  valid_for: 2m
+  kubeconfig: /etc/hub
+  context: hub
+  workload: {cpu: 500m, memory: 1Gi, annotations: {allowed-countries: EU}}
+  managed:
+    - {name: paris, provider: scaleway, region: fr-par, instance_type: PRO2-M, cpu: 16, memory: 64Gi}
+    - {name: warsaw, provider: scaleway, region: pl-waw, eur_per_hour: 0.2}
+)",
+                                  "sobre.yaml");
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  const Config::Clusters& clusters = config->clusters;
+  EXPECT_TRUE(clusters.enabled);
+  EXPECT_EQ(clusters.object, "euros-and-grams");
+  EXPECT_EQ(clusters.every, std::chrono::seconds(30));
+  EXPECT_EQ(clusters.valid_for, std::chrono::minutes(2));
+  EXPECT_EQ(clusters.kubeconfig + clusters.context, "/etc/hubhub");
+  EXPECT_EQ(clusters.workload.requests.millicpu, 500);
+  EXPECT_EQ(clusters.workload.requests.memory_bytes, 1 << 30);
+  EXPECT_TRUE(clusters.policy.limits.countries.has_value());
+  EXPECT_EQ(clusters.policy.carbon_price, EurosPerTonne(120));
+  ASSERT_EQ(clusters.managed.size(), 2U);
+  EXPECT_EQ(clusters.managed[0].facts.allocatable.millicpu, 16'000);
+  EXPECT_FALSE(clusters.managed[0].host);
+  // Of which nothing is said: as any region's.
+  EXPECT_EQ(clusters.managed[1].facts.allocatable.millicpu, 8000);
+  EXPECT_EQ(clusters.managed[1].host, Vcpus(128));
+  EXPECT_FALSE(ParseConfig("", "sobre.yaml")->clusters.enabled);
+}
+
+TEST(Config, ClustersAreReadStrictly) {
+  const auto error = [](const std::string& clusters) {
+    return ParseConfig("clusters: {" + clusters + "}\n", "sobre.yaml").status().message();
+  };
+  EXPECT_EQ(error("managed: [{name: a, provider: x, region: y}]"), "");
+  EXPECT_THAT(error("managd: []"), HasSubstr("did you mean 'managed'?"));
+  EXPECT_THAT(error("managed: [{name: a, provider: x}]"), HasSubstr("region: is needed"));
+  EXPECT_THAT(error("managed: [{name: a/b, provider: x, region: y}]"),
+              HasSubstr("expected that of a managed cluster"));
+  EXPECT_THAT(error("managed: [{name: a, provider: x, region: y}, {name: a, provider: x, "
+                    "region: y}]"),
+              HasSubstr("'a' stands there twice"));
+  EXPECT_THAT(error("managed: [{name: a, provider: x, region: y, cpu: 4}]"),
+              HasSubstr("cpu and memory"));
+  EXPECT_THAT(error("every: 1m, valid_for: 90s"), HasSubstr("valid_for: expected twice every"));
+  EXPECT_THAT(error("object: Sobre"), HasSubstr("object: expected a name of Kubernetes"));
+  EXPECT_THAT(error("context: x"), HasSubstr("context: also needs kubeconfig"));
+  EXPECT_THAT(error("workload: {cpu: much}"), HasSubstr("clusters.workload.cpu"));
+  EXPECT_THAT(error("workload: {annotations: {objectiv: carbon}}"), HasSubstr("objectiv"));
+}
+
 TEST(Config, ErrorsNameFileLineAndKey) {
   const auto error = [](std::string_view yaml) {
     return ParseConfig(yaml, "sobre.yaml").status().message();

@@ -100,6 +100,18 @@ std::unique_ptr<Mover> OpenMover(World& world, const Config& config) {
       std::move(access));
 }
 
+std::unique_ptr<ClusterScorer> OpenClusters(const World& world, const Config& config) {
+  if (!config.clusters.enabled) return nullptr;
+  std::optional<ApiAccess> hub;
+  if (const Result<ApiAccess> found = HubOf(config); found.ok()) {
+    hub = *found;
+  } else {
+    Log(LogLevel::kWarning, "scores of clusters are not written",
+        {{"error", found.status().message()}});
+  }
+  return std::make_unique<ClusterScorer>(world, config, std::move(hub));
+}
+
 }  // namespace
 
 Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, const Config& config)
@@ -110,6 +122,7 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
       readers_(config_),
       accountant_(OpenAccountant(*world_, *records_, config_)),
       mover_(OpenMover(*world_, config_)),
+      clusters_(OpenClusters(*world_, config_)),
       tls_(config.listen.tls ? std::make_shared<ServerTls>(*config.listen.tls) : nullptr),
       extender_(ExtenderOptions(config, tls_)),
       status_(StatusOptions(config)) {
@@ -124,7 +137,7 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
   });
   if (tls_ != nullptr) metrics_.WatchTls([this] { return tls_->reloads(); });
   AddStatusPages(status_, *world_, config_, metrics_, *records_, readers_, accountant_.get(),
-                 mover_.get(), draining_);
+                 mover_.get(), clusters_.get(), draining_);
 }
 
 Server::~Server() { Stop(Duration(0)); }

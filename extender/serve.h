@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "extender/accountant.h"
+#include "extender/cluster_scorer.h"
 #include "extender/config.h"
 #include "extender/mover.h"
 #include "extender/records.h"
@@ -37,8 +38,9 @@ class Server {
   Metrics metrics_;
   ExtenderService service_;
   RecordReaders readers_;
-  std::unique_ptr<Accountant> accountant_;  // nothing where no database is configured
-  std::unique_ptr<Mover> mover_;            // nothing where moves are switched off
+  std::unique_ptr<Accountant> accountant_;   // nothing where no database is configured
+  std::unique_ptr<Mover> mover_;             // nothing where moves are switched off
+  std::unique_ptr<ClusterScorer> clusters_;  // nothing where no clusters are scored
   std::atomic<bool> draining_ = false;
   std::shared_ptr<ServerTls> tls_;  // nothing: the extender port speaks plain HTTP
   HttpServer extender_;

@@ -53,7 +53,7 @@ std::string NodesJson(const Snapshot& snapshot) {
 
 void AddStatusPages(HttpServer& server, const World& world, const Config& config,
                     const Metrics& metrics, Records& records, RecordReaders& readers,
-                    const Accountant* accountant, const Mover* mover,
+                    const Accountant* accountant, const Mover* mover, const ClusterScorer* clusters,
                     const std::atomic<bool>& draining) {
   server.Handle("GET", "/healthz", [](const HttpRequest&, HttpResponse& response) {
     response.content_type = "text/plain; charset=utf-8";
@@ -68,11 +68,12 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
     response.status = !draining && state->ready ? 200 : 503;
   });
   server.Handle("GET", "/metrics",
-                [&, accountant, mover](const HttpRequest&, HttpResponse& response) {
+                [&, accountant, mover, clusters](const HttpRequest&, HttpResponse& response) {
                   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
                   response.body = metrics.Serialize(*world.Read(), Now(), records.State());
                   if (accountant != nullptr) response.body += accountant->Metrics();
                   if (mover != nullptr) response.body += MovesMetrics(mover->status());
+                  if (clusters != nullptr) response.body += ClusterMetrics(clusters->status());
                 });
   HandleJson(server, "/api/v1/nodes", {}, [&](const HttpRequest&) -> Result<std::string> {
     return NodesJson(*world.Read()->snapshot);

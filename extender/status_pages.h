@@ -4,6 +4,7 @@
 
 #include "extender/accountant.h"
 #include "extender/api_answers.h"
+#include "extender/cluster_scorer.h"
 #include "extender/metrics.h"
 #include "extender/mover.h"
 #include "extender/records.h"
@@ -13,11 +14,11 @@
 namespace sobre {
 
 // Registers what the second port serves: /healthz, /readyz, /metrics, the JSON API (docs/api.md)
-// and the dashboard. `draining` makes /readyz say no; `accountant` and `mover` may be
-// null. All arguments must outlive the server.
+// and the dashboard. `draining` makes /readyz say no; `accountant`, `mover` and `clusters`
+// may be null. All arguments must outlive the server.
 void AddStatusPages(HttpServer& server, const World& world, const Config& config,
                     const Metrics& metrics, Records& records, RecordReaders& readers,
-                    const Accountant* accountant, const Mover* mover,
+                    const Accountant* accountant, const Mover* mover, const ClusterScorer* clusters,
                     const std::atomic<bool>& draining);
 
 }  // namespace sobre

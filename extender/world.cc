@@ -24,7 +24,8 @@ constexpr Duration kBetweenFits = std::chrono::seconds(20);
 GatekeeperOptions OptionsOf(const Config& config) {
   const Config::Deferral& deferral = config.deferral;
   GatekeeperOptions options;
-  options.always_lead = config.AccountsByReplica() || config.moves.enabled;
+  options.always_lead =
+      config.AccountsByReplica() || config.moves.enabled || config.clusters.enabled;
   options.check = deferral.check;
   options.write_affinity = deferral.write_affinity;
   options.lease.duration = deferral.lease_duration;

@@ -51,7 +51,12 @@ COMBINATIONS: dict[str, dict] = {
         "scheduler": {"extraArgs": ["--feature-gates=AllAlpha=false"], "plugins": {"score": {"disabled": [{"name": "ImageLocality"}]}},
                       "extraProfiles": [{"schedulerName": "sobre-batch", "percentageOfNodesToScore": 100}]},
         "networkPolicy": {"apiServerCIDRs": ["10.0.0.1/32"], "statusFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]},
-        "config": {"moves": {"evict": True, "max_evictions_per_hour": 12, "min_eur_per_hour": 0.001}},
+        "config": {"moves": {"evict": True, "max_evictions_per_hour": 12, "min_eur_per_hour": 0.001},
+                   "clusters": {"enabled": True, "valid_for": "10m", "workload": {"cpu": 4, "annotations": {"max-exposure": "contested"}},
+                                "managed": [{"name": "paris", "provider": "scaleway", "region": "fr-par", "cpu": 16, "memory": "64Gi", "eur_per_hour": 0.44},
+                                            {"name": "lyon", "provider": "own", "region": "lyon", "grid_zone": "FR", "cpu": 64, "memory": "256Gi",
+                                             "own": {"purchase_eur": 14000, "lifetime_years": 5, "utilization": 0.4, "pue": 1.5,
+                                                     "electricity_eur_per_kwh": 0.16}}]}},
         "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}}]},
 }
 

@@ -43,6 +43,7 @@ def metrics(tmp_path_factory, sobre_bin) -> str:
     tls = certificate(tmp_path, "client", 30) | {"ca_file": certificate(tmp_path, "ca", 365)["certificate_file"]}
     sobre = Sobre(tmp_path, {"records": {"directory": str(tmp_path / "records")}, "accounting": {"every": "1s", "flush": "1s"},
                              "budgets": [{"namespace": "shop", "eur_per_month": 5, "kg_co2e_per_month": 1}],
+                             "clusters": {"enabled": True, "managed": [{"name": "paris", "provider": "scaleway", "region": "fr-par"}]},
                              "prometheus": {"url": f"https://127.0.0.1:{free_ports(1)[0]}", "timeout": "200ms", "refresh": "500ms", "tls": tls}},
                   "--nodes", tmp_path / "nodes.json")
     try:
@@ -51,7 +52,7 @@ def metrics(tmp_path_factory, sobre_bin) -> str:
 
         def complete():
             text = fetch(sobre.status_url + "/metrics").decode()
-            return text if 'sobre_records_written_total{kind="decision"} 1' in text and "sobre_accounting_holder 1" in text and "sobre_moves{" in text else None
+            return text if 'sobre_records_written_total{kind="decision"} 1' in text and "sobre_accounting_holder 1" in text and "sobre_moves{" in text and "sobre_cluster_score{" in text else None
         yield eventually(complete, "the decision is on record and usage is accounted for")
     finally:
         sobre.stop()
