@@ -51,6 +51,7 @@ class ClusterScorer {
   // Of the thread alone.
   std::optional<PlacementScores> hub_;
   ClusterScoresStatus now_;
+  std::optional<Timestamp> scored_;
   std::map<std::string, std::string> problems_;  // by cluster, as they were logged
   mutable std::mutex mutex_;                     // guards the next two
   std::condition_variable wake_;

@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from tests import world
+from tests.chart import objects, render
 from tests.harness import Exporter, Prometheus, Sobre, eventually, fetch
 from tests.world import INTENSITY, PRICES
 
@@ -175,6 +176,28 @@ def test_a_cluster_that_the_hub_does_not_know_hurts_no_other(hub):
     # It joins the hub: its scores are told without a restart.
     hub.plane.call("POST", "/api/v1/namespaces", {"metadata": {"name": "nowhere"}})
     eventually(lambda: hub.scores("nowhere"), "the new cluster's scores are told")
+
+
+def test_the_rights_that_the_chart_grants_are_enough_and_the_hub_may_be_another_cluster(hub, tmp_path):
+    """The hub is reached by a kubeconfig of its own, as an account that may do in it what the chart grants and no more."""
+    rendered = objects(render({"config": {"clusters": {"enabled": True}}}, tmp_path).stdout)
+    rules = [rule for o in rendered if o["kind"] == "ClusterRole" for rule in o.get("rules", []) if GROUP in rule["apiGroups"]]
+    assert rules and not any(GROUP in rule["apiGroups"] for o in objects(render({}, tmp_path).stdout) if o["kind"] == "ClusterRole"
+                             for rule in o.get("rules", []))
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    hub.plane.call("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "sobre"}})
+    hub.plane.call("POST", f"{rbac}/clusterroles", {"metadata": {"name": "scores"}, "rules": rules})
+    hub.plane.call("POST", f"{rbac}/clusterrolebindings", {
+        "metadata": {"name": "scores"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "scores"},
+        "subjects": [{"kind": "ServiceAccount", "name": "sobre", "namespace": "default"}]})
+    token = hub.plane.call("POST", "/api/v1/namespaces/default/serviceaccounts/sobre/token", {"spec": {}})["status"]["token"]
+    kubeconfig = str(hub.plane.make_kubeconfig("hub", token))
+    hub.start(CLUSTERS, kubeconfig=kubeconfig)
+    eventually(lambda: hub.scores("paris") and hub.scores("warsaw"), "the scores are told")
+    hub.stop()
+    hub.start({"paris": "fr-par"}, kubeconfig=kubeconfig)
+    eventually(lambda: hub.get("warsaw") is None, "what is not wanted is removed")
+    assert hub.metric('sobre_cluster_writes_total{outcome="failed"}') == 0
 
 
 def test_of_two_replicas_one_writes(hub, tmp_path):
