@@ -1,9 +1,12 @@
 """`sobre regions`: every region and machine that is known, ranked for a pod by files alone."""
 import json
 import os
+import re
 import subprocess
 
 import pytest
+
+from tests.harness import ROOT
 
 AT = "2026-11-24T00:00:00Z"
 ROWS = {"certifications.csv": "provider,region,scheme,version,scope,issued,expires,checked,source,year,method,licence\n"
@@ -98,3 +101,15 @@ def test_the_text_has_a_line_for_each_offer(case):
 def test_wrong_usage_is_told(arguments, said):
     done = subprocess.run([os.environ["SOBRE_BIN"], "regions", *arguments], capture_output=True, text=True)
     assert done.returncode == 2 and said in done.stderr and not done.stdout
+
+
+def test_the_documented_clusters_are_a_configuration(case, tmp_path):
+    text = (ROOT / "docs" / "clusters.md").read_text()
+    path = tmp_path / "documented.yaml"
+    path.write_text(re.search(r"```yaml\n(clusters:.*?)```", text, re.S)[1])
+    case.run()
+    arguments = [os.environ["SOBRE_BIN"], "regions", "--at", AT, "--pod", str(tmp_path / "pod.json"), "--config"]
+    assert subprocess.run([*arguments, str(path)], capture_output=True).returncode == 0
+    path.write_text(path.read_text().replace("region: pl-waw", "regio: pl-waw"))
+    refused = subprocess.run([*arguments, str(path)], capture_output=True, text=True)
+    assert refused.returncode == 2 and "clusters.managed[1].regio'; did you mean 'region'" in refused.stderr
