@@ -197,14 +197,17 @@ void DecisionFeed::End(Follower& follower) {
 
 void DecisionFeed::Oversee(const std::string& url) {
   std::map<std::string, Follower> followers;
+  std::chrono::milliseconds pause = kFirstPause;
   do {
     const auto replicas = ReplicasOf(url);
     // Who is followed is kept while names are not to be had.
     if (!replicas.ok()) {
       Log(LogLevel::kWarning, "stream of decisions: trying again",
           {{"url", url}, {"error", replicas.status().message()}});
+      pause = std::min(pause * 2, kBetweenLooks);
       continue;
     }
+    pause = kBetweenLooks;
     for (auto one = followers.begin(); one != followers.end();) {
       const bool is_there =
           std::find(replicas->begin(), replicas->end(), one->first) != replicas->end();
@@ -217,7 +220,7 @@ void DecisionFeed::Oversee(const std::string& url) {
       entry->second.thread =
           std::thread([this, &entry = *entry] { Follow(entry.first, entry.second.stop); });
     }
-  } while (Wait(kBetweenLooks, stop_));
+  } while (Wait(pause, stop_));
   for (auto& [replica, follower] : followers) End(follower);
 }
 

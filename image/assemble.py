@@ -18,6 +18,7 @@ CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
 # Debian's libcurl looks for authorities here.
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 USER_ID = 65532
+PROGRAMS = ("sobre", "sobre-grpc")
 USERS = f"root:x:0:0:root:/:/sbin/nologin\nsobre:x:{USER_ID}:{USER_ID}:Sobre:/var/lib/sobre:/sbin/nologin\n"
 GROUPS = f"root:x:0:\nsobre:x:{USER_ID}:\n"
 
@@ -138,14 +139,14 @@ def page_entries() -> list[dict]:
     return found
 
 
-def sbom(binary: pathlib.Path, version: str, packages: dict[str, Package], edges: set[tuple[str, str]],
+def sbom(programs: list[pathlib.Path], version: str, packages: dict[str, Package], edges: set[tuple[str, str]],
          release: dict[str, str]) -> dict:
     """SPDX 2.3; `edges` are pairs of packages of which the first links the second."""
     architecture = output("dpkg", "--print-architecture").strip()
     sobre = entry("sobre", version, f"pkg:generic/sobre@{version}", licenseConcluded="Apache-2.0", licenseDeclared="Apache-2.0",
                   copyrightText="Copyright the Sobre authors", supplier="Organization: The Sobre authors",
-                  primaryPackagePurpose="APPLICATION", sourceInfo="/usr/bin/sobre; its checksum is this file's",
-                  checksums=[{"algorithm": "SHA256", "checksumValue": hashlib.sha256(binary.read_bytes()).hexdigest()}])
+                  primaryPackagePurpose="APPLICATION",
+                  sourceInfo="; ".join(f"/usr/bin/{p.name} has the SHA-256 {hashlib.sha256(p.read_bytes()).hexdigest()}" for p in programs))
     page = page_entries()
     debian = [entry(p.name, p.version, p.purl(release), supplier="Organization: Debian", summary=p.summary,
                     primaryPackagePurpose="LIBRARY" if p.name.startswith("lib") else "OTHER",
@@ -177,14 +178,16 @@ def assemble(binaries: pathlib.Path, version: str, out: pathlib.Path) -> None:
     root.write("/etc/group", GROUPS)
     root.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
 
-    built, binary = binaries / "sobre", root.path("/usr/bin/sobre")
-    subprocess.run(["strip", "-o", binary, built], check=True)
-    libraries = linked_files(built)
+    programs = {binaries / name: root.path(f"/usr/bin/{name}") for name in PROGRAMS}
+    libraries: dict[str, str] = {}
+    for built, program in programs.items():
+        subprocess.run(["strip", "-o", program, built], check=True)
+        libraries |= linked_files(built)
     for path in libraries.values():
         root.copy(path)
 
     owners = {name: owner(path) for name, path in libraries.items()}
-    edges = {("sobre", owners[name]) for name in needed(built)}
+    edges = {("sobre", owners[name]) for built in programs for name in needed(built)}
     edges |= {(owners[name], owners[other]) for name, path in libraries.items() for other in needed(path)}
     # Trusted authorities, and how scanners tell which Debian it is.
     edges |= {("sobre", "ca-certificates"), ("sobre", "base-files")}
@@ -208,12 +211,13 @@ def assemble(binaries: pathlib.Path, version: str, out: pathlib.Path) -> None:
     # One hash over thousands of decisions: every architecture and distribution has to come to the same.
     root.write("/usr/share/doc/sobre/decisions.digest", output(binaries / "decide_digest"))
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', pathlib.Path("/etc/os-release").read_text(), re.MULTILINE))
-    text = json.dumps(sbom(binary, version, packages, edges, release), indent=1) + "\n"
+    text = json.dumps(sbom(list(programs.values()), version, packages, edges, release), indent=1) + "\n"
     root.write("/usr/share/sbom/sobre.spdx.json", text)
     (out / "sobre.spdx.json").write_text(text)
 
     root.set_modes()
-    binary.chmod(0o755)
+    for program in programs.values():
+        program.chmod(0o755)
     for path in libraries.values():
         if os.access(path, os.X_OK):
             (root.folder / os.path.realpath(path).lstrip("/")).chmod(0o755)

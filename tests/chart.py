@@ -41,6 +41,12 @@ COMBINATIONS: dict[str, dict] = {
                           "currencies": [{"currency": "USD", "eur": 0.92, "date": "2026-11-01"}],
                           "budgets": [{"namespace": "shop", "eur_per_month": 500}]},
                "catalog": {"pue.csv": "provider,region,pue,source,year,method,licence\nown,hall,1.12,meter,2026,measured,own\n"}},
+    "grpc": {"grpc": {"enabled": True}, "catalog": {"pue.csv": "provider,region,pue,source,year,method,licence\nown,hall,1.12,meter,2026,measured,own\n"}},
+    "grpc-cert-manager": {"tls": {"mode": "cert-manager"}, "grpc": {"enabled": True, "clientAuthorities": "grpc-clients", "replicas": 1}},
+    "grpc-own-secrets": {"tls": {"mode": "secret", "mutual": True, "secret": {"server": "sobre-server", "client": "sobre-client"}},
+                         "grpc": {"enabled": True, "tlsSecret": "sobre-grpc", "podDisruptionBudget": {"enabled": False}},
+                         "networkPolicy": {"grpcFrom": [{"podSelector": {"matchLabels": {"app": "cluster-autoscaler"}},
+                                                         "namespaceSelector": {}}]}},
     "everything": {
         "commonLabels": {"cost-center": "42"}, "commonAnnotations": {"contact": "platform"}, "imagePullSecrets": [{"name": "pull"}],
         "image": {"registry": "registry.example.com", "repository": "platform/sobre", "digest": "sha256:" + "0" * 64},

@@ -2,10 +2,12 @@ import contextlib
 import itertools
 import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
-from tests.harness import ControlPlane, Exporter, Postgres, Prometheus
+from tests.harness import ROOT, ControlPlane, Exporter, Postgres, Prometheus
 from tests.minicluster import Image, MiniCluster
 
 
@@ -49,7 +51,7 @@ def make_cluster(tmp_path, sobre_bin, tools, control_planes):
     def make(version: str = "1.36", images=None, **more) -> MiniCluster:
         binaries, folder = control_planes[version], tmp_path / f"cluster-{next(numbers)}"
         folder.mkdir()
-        known = {"sobre": Image(["/usr/bin/sobre"], files={"/usr/bin/sobre": pathlib.Path(sobre_bin)}),
+        known = {"sobre": Image(["/usr/bin/sobre"], files={f"/usr/bin/{p.name}": p for p in map(pathlib.Path, (sobre_bin, f"{sobre_bin}-grpc"))}),
                  "registry.k8s.io/kube-scheduler": Image(files={"/usr/local/bin/kube-scheduler": binaries / "kube-scheduler"})}
         cluster = MiniCluster(folder, binaries, known | (images or {}), tools=tools, **more)
         stack.callback(cluster.stop)
@@ -78,3 +80,19 @@ def postgres(tmp_path_factory):
     postgres = Postgres(tmp_path_factory.mktemp("postgres"))
     yield postgres
     postgres.close()
+
+
+@pytest.fixture(scope="session")
+def stubs(tmp_path_factory):
+    """The messages and the client of proto/sobre/v1, as protoc makes them; their folder."""
+    folder = tmp_path_factory.mktemp("stubs")
+    plugin = subprocess.run(["which", "grpc_python_plugin"], check=True, capture_output=True, text=True).stdout.strip()
+    subprocess.run(["protoc", "-I.", f"--python_out={folder}", f"--grpc_out={folder}", f"--plugin=protoc-gen-grpc={plugin}",
+                    "proto/sobre/v1/decision.proto", "proto/sobre/v1/service.proto"], check=True, cwd=ROOT)
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+
+
+def templates(cpu: int = 8) -> dict[str, dict]:
+    return {region: node(region, region, cpu, cpu * 4) for region in REGIONS}

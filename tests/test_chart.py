@@ -40,6 +40,8 @@ def test_rendering_is_the_recorded_one(name, tmp_path):
     ({"tls": {"mode": "off", "mutual": True}}, "tls.mutual needs certificates"),
     ({"tls": {"mode": "secret"}}, "tls.secret.server"),
     ({"tls": {"mode": "secret", "mutual": True, "secret": {"server": "a"}}}, "tls.secret.client"),
+    ({"grpc": {"enabled": True}, "tls": {"mode": "off"}}, "grpc.enabled needs certificates"),
+    ({"grpc": {"enabled": True}, "tls": {"mode": "secret", "secret": {"server": "a"}}}, "grpc.tlsSecret"),
     ({"monitoring": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}}, "not both"),
     ({"records": {"enabled": False}, "config": {"budgets": [{"namespace": "a", "eur_per_month": 1}]}}, "they need records.enabled"),
     ({"extender": {"terminationGracePeriodSeconds": 20}}, "must be over"),

@@ -13,6 +13,8 @@ import grpc
 import pytest
 import yaml
 
+from tests import autoscaler
+from tests.autoscaler import option
 from tests.certificates import Authority, Mount
 from tests.harness import ROOT, Process, Sobre, eventually, fetch
 
@@ -34,10 +36,6 @@ def pod(name: str, cpu: int = 8, memory_gib: int = 32, **annotations: str) -> di
     said = {f"sobre.dev/{key.replace('_', '-')}": value for key, value in annotations.items()}
     return {"metadata": {"name": name, "namespace": "shop", "uid": f"u-{name}", "annotations": said},
             "spec": {"containers": [{"name": "a", "resources": {"requests": {"cpu": str(cpu), "memory": f"{memory_gib}Gi"}}}]}}
-
-
-def option(group: str, template: dict | None, pods: list[dict], count: int = 1, copies: int = 1) -> dict:
-    return {"group": group, "count": count, "debug": "", "node": template, "pods": pods, "copies": copies}
 
 
 def prices(**by_node: float) -> list[dict]:
@@ -70,13 +68,7 @@ class Grpc:
 
     def grow(self, *questions: dict) -> list[dict]:
         """The answers to {shape, options}, by the Go client."""
-        asked = "".join(json.dumps(q) + "\n" for q in questions)
-        done = subprocess.run([os.environ["SOBRE_EXPANDER_CLIENT"], "--address", f"localhost:{self.port}", "--ca", self.authority.pem],
-                              input=asked, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        answers = [json.loads(line) for line in done.stdout.splitlines()]
-        assert len(answers) == len(questions)
-        return answers
+        return autoscaler.ask(f"localhost:{self.port}", self.authority.pem, questions)
 
     def channel(self, client: tuple[pathlib.Path, pathlib.Path] | None = None) -> grpc.Channel:
         pem, key = (path.read_bytes() for path in client) if client else (None, None)
@@ -116,22 +108,6 @@ def start(tmp_path, authority):
     yield begin
     for one in running:
         one.process.stop(signal.SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def stubs(tmp_path_factory):
-    """The messages and the client of proto/sobre/v1, as protoc makes them; their folder."""
-    folder = tmp_path_factory.mktemp("stubs")
-    plugin = subprocess.run(["which", "grpc_python_plugin"], check=True, capture_output=True, text=True).stdout.strip()
-    subprocess.run(["protoc", "-I.", f"--python_out={folder}", f"--grpc_out={folder}", f"--plugin=protoc-gen-grpc={plugin}",
-                    "proto/sobre/v1/decision.proto", "proto/sobre/v1/service.proto"], check=True, cwd=ROOT)
-    sys.path.insert(0, str(folder))
-    yield folder
-    sys.path.remove(str(folder))
-
-
-def templates(cpu: int = 8) -> dict[str, dict]:
-    return {region: node(region, region, cpu, cpu * 4) for region in REGIONS}
 
 
 SHAPES = ["typed", "both", "bytes"]

@@ -1,11 +1,13 @@
 """The chart installed by real Helm, and what it made really run: sobre and a second kube-scheduler, over TLS, as their service accounts."""
 import itertools
+import json
 import threading
 
+import grpc
 import pytest
 import yaml
 
-from tests import chart
+from tests import autoscaler, chart
 from tests.harness import eventually, fetch
 
 NAMESPACE = "sobre"
@@ -32,6 +34,20 @@ def calls(cluster, outcome: str) -> float:
     """Calls of kube-scheduler to all replicas that ended so: served or refused."""
     lines = [line for pod in replicas(cluster) for line in fetch(cluster.pod_url(NAMESPACE, pod, 8091) + "/metrics").decode().splitlines()]
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("sobre_requests_total{") and f'outcome="{outcome}"' in line)
+
+
+def stop_quietly(stream):
+    """Its events, until it is cancelled."""
+    try:
+        yield from stream
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.CANCELLED, error
+
+
+def ask_replica(cluster, pod: str, arguments: dict) -> list:
+    """One replica's scores, as kube-scheduler asks for them."""
+    reply = fetch(cluster.pod_url(NAMESPACE, pod, 8090, "https") + "/v1/prioritize", "POST", arguments, {"Content-Type": "application/json"})
+    return json.loads(reply)
 
 
 def left_of_release(cluster, before: set) -> set:
@@ -62,6 +78,49 @@ def test_pods_are_placed_over_tls(make_cluster, version, settings):
     cluster.wait_placed(["waits"])
     eventually(lambda: not left_of_release(cluster, before), "all gone")
     assert not left_of_release(cluster, before)
+
+
+def test_the_cluster_autoscaler_is_answered_and_every_replica_s_decisions_are_told(make_cluster, stubs, tmp_path):
+    from proto.sobre.v1 import service_pb2, service_pb2_grpc
+    cluster = make_cluster()
+    install(cluster, "config.limits.trust_node_labels=true", "grpc.enabled=true")
+    cluster.wait_ready("deployment", NAMESPACE, "sobre-grpc")
+    add_regions(cluster)
+    authority = chart.decoded(cluster.call("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets/sobre-grpc-tls"))["ca.crt"]
+    (tmp_path / "ca.crt").write_bytes(authority)
+    address, name = cluster.service_url(NAMESPACE, "sobre-grpc", 8092).removeprefix("http://"), f"sobre-grpc.{NAMESPACE}.svc"
+    groups = {region: {"metadata": {"name": "template", "labels": {"topology.kubernetes.io/region": region}},
+                       "spec": {"providerID": "aws:///x/i-1"}, "status": {"allocatable": {"cpu": "8", "memory": "32Gi"}}}
+              for region in ("eu-central-1", "eu-west-3")}
+    pod = {"metadata": {"name": "p", "namespace": "default", "annotations": {"sobre.dev/objective": "carbon"}},
+           "spec": {"containers": [{"name": "a", "resources": {"requests": {"cpu": "8"}}}]}}
+    question = {"shape": "bytes", "options": [autoscaler.option(region, node, [pod]) for region, node in groups.items()]}
+    (answer,) = autoscaler.ask(address, tmp_path / "ca.crt", [question], name)
+    assert (answer["code"], answer["groups"]) == ("OK", ["eu-west-3"]), answer
+    credentials = grpc.ssl_channel_credentials(authority)
+    with grpc.secure_channel(address, credentials, [("grpc.ssl_target_name_override", name)]) as channel:
+        told = service_pb2_grpc.SobreStub(channel).WatchDecisions(service_pb2.WatchDecisionsRequest())
+        list(told.initial_metadata())
+        told_by: dict[str, set[str]] = {}
+        reader = threading.Thread(target=lambda: [told_by.setdefault(getattr(e, "from"), set()).add(e.decision.pod) for e in stop_quietly(told)])
+        reader.start()
+        numbers = itertools.count()
+
+        def every_replica_is_told_of() -> bool:
+            """Each is asked, whichever kube-scheduler is connected to; again, as streams may begin meanwhile."""
+            number = next(numbers)
+            for replica in replicas(cluster):
+                one = {"metadata": {"name": f"{replica}-{number}", "namespace": "default"}, "spec": pod["spec"]}
+                assert ask_replica(cluster, replica, {"Pod": one, "NodeNames": ["paris", "frankfurt"]})
+            return all(any(replica in name for names in told_by.values() for name in names) for replica in replicas(cluster))
+
+        eventually(every_replica_is_told_of, "decisions of every replica", pause=1)
+        assert len(told_by) == len(replicas(cluster)) == 2
+        told.cancel()
+        reader.join()
+    used = {(e["objectRef"]["resource"], e["verb"]) for e in asked(cluster, account="sobre-grpc") if "objectRef" in e}
+    assert used == {(resource, verb) for resource in ("nodes", "namespaces", "pods") for verb in ("list", "watch")}
+    assert not denied(cluster, account="sobre-grpc")
 
 
 def test_rolling_restart_fails_no_call(make_cluster):
@@ -117,13 +176,13 @@ def ask_for_all(cluster, number: int) -> tuple[str, str]:
     return bad, waits
 
 
-def asked(cluster, begun: int = 0) -> list[dict]:
-    """What the extender asked of the API server, from the audit log; `begun` is where to begin."""
-    return [e for e in cluster.audit()[begun:] if e["user"]["username"] == f"system:serviceaccount:{NAMESPACE}:sobre"]
+def asked(cluster, begun: int = 0, account: str = "sobre") -> list[dict]:
+    """What a service account asked of the API server, from the audit log; `begun` is where to begin."""
+    return [e for e in cluster.audit()[begun:] if e["user"]["username"] == f"system:serviceaccount:{NAMESPACE}:{account}"]
 
 
-def denied(cluster, begun: int = 0) -> list[str]:
-    return [e["requestURI"] for e in asked(cluster, begun) if e.get("responseStatus", {}).get("code") == 403]
+def denied(cluster, begun: int = 0, account: str = "sobre") -> list[str]:
+    return [e["requestURI"] for e in asked(cluster, begun, account) if e.get("responseStatus", {}).get("code") == 403]
 
 
 def have_something_moved(cluster) -> None:

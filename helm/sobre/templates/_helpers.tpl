@@ -178,6 +178,34 @@ topologySpreadConstraints:
 {{- toYaml $config -}}
 {{- end -}}
 
+{{/* The part of it that sobre-grpc reads, with what is its own. */}}
+{{- define "sobre.grpcConfig" -}}
+{{- $config := dict -}}
+{{- range $key := list "policy" "kubernetes" "prometheus" "currencies" "limits" -}}
+{{- with index $.Values.config $key }}{{ $_ := set $config $key . }}{{ end -}}
+{{- end -}}
+{{- if .Values.catalog }}{{ $_ := set $config "catalog" (dict "directory" "catalog") }}{{ end -}}
+{{- $tls := dict "certificate_file" "tls/tls.crt" "key_file" "tls/tls.key" -}}
+{{- if .Values.grpc.clientAuthorities }}{{ $_ := set $tls "client_ca_file" "clients/ca.crt" }}{{ end -}}
+{{- $_ := set $config "grpc" (dict "listen" (printf "%s:8092" .Values.extender.listenAddress) "tls" $tls
+    "max_message_megabytes" .Values.grpc.maxMessageMegabytes
+    "decisions" (list (printf "http://%s-replicas.%s.svc:8091" (include "sobre.fullname" .) .Release.Namespace))) -}}
+{{- $_ := set $config "listen" (dict "shutdown_grace" (printf "%vs" .Values.extender.shutdownGraceSeconds)) -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{/* One's own rows of the catalogue, as a source of a projected volume. */}}
+{{- define "sobre.catalogSource" -}}
+{{- if .Values.catalog -}}
+- configMap:
+    name: {{ include "sobre.fullname" . }}-catalog
+    items:
+      {{- range $file, $_ := .Values.catalog }}
+      - {key: {{ $file }}, path: catalog/{{ $file }}}
+      {{- end }}
+{{- end -}}
+{{- end -}}
+
 {{/* What kube-scheduler is told of Sobre; caData of the authority, or the file where it is mounted. */}}
 {{- define "sobre.extenders" -}}
 {{- $tls := "" -}}
@@ -256,6 +284,8 @@ extenders:
 {{- if and (eq $v.tls.mode "off") $v.tls.mutual -}}tls.mutual needs certificates: set tls.mode to self-signed, cert-manager or secret.
 {{- else if and (eq $v.tls.mode "secret") (not $v.tls.secret.server) -}}tls.mode is secret: say in tls.secret.server which Secret holds tls.crt, tls.key and ca.crt.
 {{- else if and (eq $v.tls.mode "secret") $v.tls.mutual (not $v.tls.secret.client) -}}tls.mutual with tls.mode secret: say in tls.secret.client which Secret holds kube-scheduler's tls.crt, tls.key and ca.crt.
+{{- else if and $v.grpc.enabled (eq $v.tls.mode "off") -}}grpc.enabled needs certificates, as the Cluster Autoscaler does: set tls.mode to self-signed, cert-manager or secret.
+{{- else if and $v.grpc.enabled (eq $v.tls.mode "secret") (not $v.grpc.tlsSecret) -}}grpc.enabled with tls.mode secret: say in grpc.tlsSecret which Secret holds sobre-grpc's tls.crt and tls.key.
 {{- else if and $v.monitoring.serviceMonitor.enabled $v.monitoring.podMonitor.enabled -}}monitoring: serviceMonitor or podMonitor, not both, or all is counted twice.
 {{- else if and $v.records.postgres.url (not $v.records.enabled) -}}records.postgres.url is set, but records.enabled is not.
 {{- else if and $v.config.budgets (not $v.records.enabled) -}}config.budgets are held against what is accounted for: they need records.enabled.

@@ -207,7 +207,7 @@ func ask(connection *grpc.ClientConn, q question) (answer, error) {
 	return a, a.decode(response)
 }
 
-func run(address, authority string) error {
+func run(address, name, authority string) error {
 	pem, err := os.ReadFile(authority)
 	if err != nil {
 		return err
@@ -216,7 +216,7 @@ func run(address, authority string) error {
 	if !roots.AppendCertsFromPEM(pem) {
 		return fmt.Errorf("%s: no certificate in it", authority)
 	}
-	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})))
+	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots, ServerName: name, MinVersion: tls.VersionTLS12})))
 	if err != nil {
 		return err
 	}
@@ -246,8 +246,9 @@ func run(address, authority string) error {
 func main() {
 	address := flag.String("address", "", "HOST:PORT of the expander")
 	authority := flag.String("ca", "", "PEM file of the authorities that may have signed its certificate")
+	name := flag.String("name", "", "that its certificate has; empty: HOST")
 	flag.Parse()
-	if err := run(*address, *authority); err != nil {
+	if err := run(*address, *name, *authority); err != nil {
 		fmt.Fprintln(os.Stderr, "expander client:", err)
 		os.Exit(1)
 	}
