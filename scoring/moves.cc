@@ -76,6 +76,11 @@ struct Amount {
   }
 };
 
+struct Carried {
+  Amount amount;
+  bool euros_known = true;
+};
+
 PodFigures FiguresOf(const PodRates& rates, UnitsPerHour units, bool embodied) {
   PodFigures figures;
   figures.units = units;
@@ -103,9 +108,11 @@ class Adviser {
   [[nodiscard]] bool LetsIn(const NodeRecord& node) const;
   [[nodiscard]] Amount AmountOf(const Candidate& candidate) const;
   [[nodiscard]] std::optional<Amount> AmountOnMean(const Candidate& candidate) const;
+  // What its data take that are carried over once; spread over the horizon.
+  [[nodiscard]] Carried CarryTo(const NodeRecord& from, const NodeRecord& to) const;
   // What is gained in the measure, after the cost; nothing where it is too little.
   [[nodiscard]] std::optional<double> Gain(const Amount& now, const Amount& there,
-                                           Measure measure) const;
+                                           const Amount& carried, Measure measure) const;
   [[nodiscard]] bool KnownIn(const Candidate& candidate, Measure measure) const;
 
   const MoveQuestion& question_;
@@ -192,12 +199,32 @@ std::optional<Amount> Adviser::AmountOnMean(const Candidate& candidate) const {
   return amount;
 }
 
-std::optional<double> Adviser::Gain(const Amount& now, const Amount& there, Measure measure) const {
+Carried Adviser::CarryTo(const NodeRecord& from, const NodeRecord& to) const {
+  Carried carried;
+  const Gigabytes data = request_.policy.move_data;
+  if (data <= Gigabytes(0)) return carried;
+  const GigabytesPerHour rate(data.value() / question_.settings.horizon.value());
+  const auto& intensity =
+      decision_.intensity_basis == IntensityBasis::kLive ? to.live_intensity : to.catalog_intensity;
+  if (intensity)
+    carried.amount.grams =
+        snapshot_.catalog().coefficients().value.network * rate * intensity->value;
+  const auto price = snapshot_.catalog().EgressPrice(from.facts->provider, from.facts->region,
+                                                     to.facts->provider, to.facts->region);
+  const auto euros = price ? snapshot_.EurosFor(price->value.currency) : std::nullopt;
+  carried.euros_known = euros.has_value();
+  if (euros) carried.amount.euros = EurosPerGigabyte(price->value.amount * *euros) * rate;
+  return carried;
+}
+
+std::optional<double> Adviser::Gain(const Amount& now, const Amount& there, const Amount& carried,
+                                    Measure measure) const {
   const MoveSettings& settings = question_.settings;
   const EurosPerTonne price = decision_.policy.carbon_price;
   const double before = now.In(measure, price);
   const double after = there.In(measure, price);
-  const double cost = std::max(after, 0.0) * (settings.restart / settings.horizon);
+  const double cost =
+      std::max(after, 0.0) * (settings.restart / settings.horizon) + carried.In(measure, price);
   const double gain = before - after - cost;
   const double least =
       measure == Measure::kGrams ? settings.min_grams.value() : settings.min_euros.value();
@@ -236,7 +263,9 @@ std::optional<MoveAdvice> Adviser::Judge(const std::shared_ptr<const PodPlacemen
   if (IsTie(here, best, decision_, snapshot_)) return std::nullopt;
   const Amount now = AmountOf(here);
   const Amount there = AmountOf(best);
-  if (!Gain(now, there, measure)) return std::nullopt;
+  const Carried carried = CarryTo(from, to);
+  if (measure != Measure::kGrams && !carried.euros_known) return std::nullopt;
+  if (!Gain(now, there, carried.amount, measure)) return std::nullopt;
 
   MoveAdvice advice;
   advice.pod = pod;
@@ -248,20 +277,21 @@ std::optional<MoveAdvice> Adviser::Judge(const std::shared_ptr<const PodPlacemen
   advice.ranked_by = *decision_.ranked_by;
   const MoveSettings& settings = question_.settings;
   const double spread = settings.restart / settings.horizon;
-  if (here.placement.euros_known && best.placement.euros_known) {
-    advice.cost_euros = there.euros * settings.restart;
-    advice.net_euros = now.euros - there.euros - there.euros * spread;
+  const Hours horizon = settings.horizon;
+  if (here.placement.euros_known && best.placement.euros_known && carried.euros_known) {
+    advice.cost_euros = there.euros * settings.restart + carried.amount.euros * horizon;
+    advice.net_euros = now.euros - there.euros - there.euros * spread - carried.amount.euros;
   }
   if (here.placement.grams_known && best.placement.grams_known) {
-    advice.cost_grams = there.grams * settings.restart;
-    advice.net_grams = now.grams - there.grams - there.grams * spread;
+    advice.cost_grams = there.grams * settings.restart + carried.amount.grams * horizon;
+    advice.net_grams = now.grams - there.grams - there.grams * spread - carried.amount.grams;
   }
   const auto now_on_mean = AmountOnMean(here);
   const auto there_on_mean = AmountOnMean(best);
   if (measure == Measure::kEuros) {
     advice.holds_on_mean = true;
   } else if (now_on_mean && there_on_mean) {
-    advice.holds_on_mean = Gain(*now_on_mean, *there_on_mean, measure).has_value();
+    advice.holds_on_mean = Gain(*now_on_mean, *there_on_mean, carried.amount, measure).has_value();
   }
   const NamespacePolicy& base = question_.policy_of(pod->namespace_name);
   const PodRates rates = attribution_.RatesOf(*pod, base);

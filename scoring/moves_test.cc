@@ -73,6 +73,42 @@ TEST_F(MovesTest, SaysWhereItIsBetterAndByHowMuch) {
   EXPECT_FALSE(advice[0].holds_on_mean) << "without a history nobody knows";
 }
 
+TEST_F(MovesTest, DataThatAreCarriedOverAreInTheCost) {
+  PodPlacement& pod = AddPod("a", "west");
+  const auto before = Advise(World(500, 50));
+  ASSERT_EQ(before.size(), 1U);
+  pod.annotations = {{"move-gb", "20"}};
+  const auto advice = Advise(World(500, 50));
+  ASSERT_EQ(advice.size(), 1U);
+  const double grams =
+      Catalog::Embedded().coefficients().value.network.value() * 20 * 50;  // kWh/GB, g/kWh
+  ASSERT_GT(grams, 0);
+  EXPECT_NEAR(advice[0].cost_grams->value(), before[0].cost_grams->value() + grams, 1e-9);
+  EXPECT_NEAR(advice[0].net_grams->value(), before[0].net_grams->value() - grams / 24, 1e-9);
+  EXPECT_FALSE(advice[0].net_euros) << "nobody says what a gigabyte costs";
+  pod.annotations = {{"move-gb", "1e6"}};
+  EXPECT_TRUE(Advise(World(500, 50)).empty()) << "not worth it";
+  // Where euros rank, what carries data at an unknown price is not advised.
+  base_.policy.objective = Objective::kCost;
+  pod.annotations.clear();
+  TestWorld dear;
+  dear.Node("west", "scaleway", "fr-par").Node("east", "scaleway", "nl-ams");
+  dear.Price("west", 0.8).Price("east", 0.4);
+  dear.Grid("scaleway", "fr-par", 50).Grid("scaleway", "nl-ams", 50);
+  const auto light = Advise(dear);
+  ASSERT_EQ(light.size(), 1U);
+  pod.annotations = {{"move-gb", "3"}};
+  EXPECT_TRUE(Advise(dear).empty());
+  dear.input().catalog = CatalogWith(
+      {{"egress.csv",
+        "provider,from_region,to_provider,to_region,price_per_gb,currency,source,year,method,"
+        "licence\nscaleway,fr-par,scaleway,*,0.02,EUR,test,2026,list,own\n"}});
+  const auto heavy = Advise(dear);
+  ASSERT_EQ(heavy.size(), 1U);
+  EXPECT_NEAR(heavy[0].cost_euros->value(), light[0].cost_euros->value() + 0.06, 1e-9);
+  EXPECT_NEAR(heavy[0].net_euros->value(), light[0].net_euros->value() - 0.06 / 24, 1e-9);
+}
+
 TEST_F(MovesTest, IsSilentInsideTheNoiseAndBelowTheThreshold) {
   AddPod("a", "west");
   EXPECT_TRUE(Advise(World(50, 500)).empty()) << "it is where it is best";

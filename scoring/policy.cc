@@ -80,8 +80,9 @@ constexpr std::array<std::string_view, kPolicyKeyCount> kPolicyKeys = {
     "mode",
 };
 constexpr std::string_view kEnforced = "enforced";
-// Says nothing of a decision, so it is no key of a policy that could be enforced.
+// These say nothing of a decision, so they are no keys of a policy that could be enforced.
 constexpr std::string_view kMove = "move";
+constexpr std::string_view kMoveGb = "move-gb";
 
 constexpr std::array<std::string_view, 27> kEuropeanUnion = {
     "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU",
@@ -406,6 +407,8 @@ void ApplyAnnotations(const Annotations& annotations, Origin origin, std::string
       wrong = MarkEnforced(annotation.value, origin, policy);
     } else if (annotation.key == kMove) {
       wrong = SetName(kMoveWishes, annotation.value, policy.move);
+    } else if (annotation.key == kMoveGb) {
+      wrong = SetNumber(annotation.value, 0, 1e6, 1, policy.move_data);
     } else {
       wrong = "unknown annotation" + DidYouMean(annotation.key, kPolicyKeys);
       // Whoever misspells a limit wants one.

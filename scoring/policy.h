@@ -147,6 +147,7 @@ struct Policy {
   Mode mode = Mode::kEnforce;
   // No part of a decision, nor of its record.
   MoveWish move = MoveWish::kAdvise;
+  Gigabytes move_data;  // that are carried over at a move
   std::array<KeyOrigin, kPolicyKeyCount> origins{};
 
   [[nodiscard]] const KeyOrigin& OriginOf(PolicyKey key) const {
