@@ -259,6 +259,29 @@ TEST(Config, ClustersAreReadStrictly) {
   EXPECT_THAT(error("workload: {annotations: {objectiv: carbon}}"), HasSubstr("objectiv"));
 }
 
+TEST(Config, ReadsWhatGrpcServes) {
+  const auto config = ParseConfig(R"(
+grpc:
+  listen: "[::]:9000"
+  tls: {certificate_file: tls.crt, key_file: tls.key, client_ca_file: ca.crt}
+  max_message_megabytes: 16
+  max_streams: 3
+  decisions: ["http://sobre-replicas:8091/", "http://other:8091"]
+)",
+                                  "sobre.yaml");
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  EXPECT_EQ(config->grpc.listen, "[::]:9000");
+  EXPECT_EQ(config->grpc.tls->client_ca_file, "ca.crt");
+  EXPECT_EQ(config->grpc.max_message_megabytes, 16);
+  EXPECT_EQ(config->grpc.max_streams, 3);
+  EXPECT_THAT(config->grpc.decisions,
+              testing::ElementsAre("http://sobre-replicas:8091", "http://other:8091"));
+  for (const char* wrong : {"max_streams: 0", "max_message_megabytes: 4096", "port: 1",
+                            "tls: {certificate_file: a}", "decisions: [\"ftp://sobre\"]"}) {
+    EXPECT_FALSE(ParseConfig("grpc:\n  " + std::string(wrong) + "\n", "sobre.yaml").ok()) << wrong;
+  }
+}
+
 TEST(Config, ErrorsNameFileLineAndKey) {
   const auto error = [](std::string_view yaml) {
     return ParseConfig(yaml, "sobre.yaml").status().message();

@@ -20,7 +20,7 @@ from tests.test_tls import Authority, ask, connect
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 ENTER = PROJECT / "image" / "enter"
 USER = 65532
-PROGRAM = "/usr/bin/sobre"
+PROGRAM, GRPC = "/usr/bin/sobre", "/usr/bin/sobre-grpc"
 STATUS = "var/lib/dpkg/status.d"
 
 
@@ -123,9 +123,9 @@ def write_world(folder: pathlib.Path, name: str, objective: str) -> list:
 
 # What is in it.
 
-def test_there_is_one_program_and_its_libraries_are_all_there(root):
+def test_there_are_two_programs_and_their_libraries_are_all_there(root):
     executable = {inside(root, p) for p in paths(root) if p.is_file() and not p.is_symlink() and os.access(p, os.X_OK)}
-    assert [path for path in executable if ".so" not in pathlib.Path(path).name] == [PROGRAM.lstrip("/")]
+    assert {path for path in executable if ".so" not in pathlib.Path(path).name} == {p.lstrip("/") for p in (PROGRAM, GRPC)}
     found = program_files(root)
     assert len(found) > 5 and executable <= {inside(root, p) for p in found}, "a script is in the image"
     names = {path.name for path in paths(root) if ".so" in path.name}
@@ -173,7 +173,7 @@ def test_its_libraries_are_debians_and_the_sbom_names_each_ones_package(root):
             digest, path = line.split(maxsplit=1)
             shipped[path] = (digest, name)
     for path in program_files(root):
-        if inside(root, path) != PROGRAM.lstrip("/"):
+        if f"/{inside(root, path)}" not in (PROGRAM, GRPC):
             digest, name = shipped[inside(root, path)]
             assert hashlib.md5(path.read_bytes()).hexdigest() == digest, f"{path} is not what {name} ships"
 
@@ -183,7 +183,8 @@ def test_the_sbom_is_whole(root):
     packages = {package["SPDXID"]: package for package in sbom["packages"]}
     assert len(packages) == len(sbom["packages"])
     sobre, uplot = packages["SPDXRef-Package-sobre"], packages["SPDXRef-Package-uplot"]
-    assert sobre["checksums"][0]["checksumValue"] == hashlib.sha256((root / PROGRAM.lstrip("/")).read_bytes()).hexdigest()
+    for program in (PROGRAM, GRPC):
+        assert f"{program} has the SHA-256 {hashlib.sha256((root / program.lstrip('/')).read_bytes()).hexdigest()}" in sobre["sourceInfo"]
     locked = json.loads((PROJECT / "web/package-lock.json").read_text())["packages"]["node_modules/uplot"]
     assert (uplot["versionInfo"], uplot["licenseDeclared"]) == (locked["version"], "MIT")
     assert "MIT" in (root / "usr/share/doc/sobre/uplot/LICENSE").read_text()
@@ -197,10 +198,11 @@ def test_the_sbom_is_whole(root):
 # What it does.
 
 def test_it_says_who_it_is_and_how_it_is_used(root, tmp_path, sobre_bin):
-    for argument in ("--version", "--help"):
-        host = subprocess.run([sobre_bin, argument], capture_output=True, text=True, check=True)
-        image = run_in(root, tmp_path, PROGRAM, argument)
-        assert (image.returncode, image.stdout) == (0, host.stdout), image.stderr
+    for program, own in ((PROGRAM, sobre_bin), (GRPC, f"{sobre_bin}-grpc")):
+        for argument in ("--version", "--help"):
+            host = subprocess.run([own, argument], capture_output=True, text=True, check=True)
+            image = run_in(root, tmp_path, program, argument)
+            assert (image.returncode, image.stdout) == (0, host.stdout), image.stderr
 
 
 @pytest.mark.parametrize("world", WORLDS)
