@@ -40,8 +40,10 @@ std::optional<double> NumberOf(const auto& unit) {
   return unit ? std::optional(unit->value()) : std::nullopt;
 }
 
-const std::string& NameOf(const Comparison& comparison, std::size_t offer) {
-  return comparison.ranking.offers[offer].facts.name;
+// For a terminal as well.
+std::string NameOf(const Comparison& comparison, std::size_t offer) {
+  constexpr std::size_t kMost = 100;
+  return Printable(comparison.ranking.offers[offer].facts.name, kMost);
 }
 
 std::string PercentText(double share) { return FormatSignificant(share * 100, 3) + " %"; }

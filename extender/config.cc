@@ -397,6 +397,9 @@ void ReadGrpc(Section& section, Config::Grpc& grpc) {
   for (std::string& url : grpc.decisions) {
     if (!url.starts_with("http://") && !url.starts_with("https://"))
       section.FailHere("decisions: expected http:// or https://");
+    if (url.find_first_of("@?#") != std::string::npos)
+      section.FailHere(
+          "decisions: expected HOST:PORT and a path alone; a password would be printed");
     while (url.ends_with('/')) url.pop_back();
   }
 }

@@ -276,8 +276,9 @@ grpc:
   EXPECT_EQ(config->grpc.max_streams, 3);
   EXPECT_THAT(config->grpc.decisions,
               testing::ElementsAre("http://sobre-replicas:8091", "http://other:8091"));
-  for (const char* wrong : {"max_streams: 0", "max_message_megabytes: 4096", "port: 1",
-                            "tls: {certificate_file: a}", "decisions: [\"ftp://sobre\"]"}) {
+  for (const char* wrong :
+       {"max_streams: 0", "max_message_megabytes: 4096", "port: 1", "tls: {certificate_file: a}",
+        "decisions: [\"ftp://sobre\"]", "decisions: [\"http://a:b@sobre\"]"}) {
     EXPECT_FALSE(ParseConfig("grpc:\n  " + std::string(wrong) + "\n", "sobre.yaml").ok()) << wrong;
   }
 }

@@ -175,6 +175,20 @@ void MoveBook::Follow(Advice& advice, MoveWish wish, Timestamp now) {
      now);
 }
 
+namespace {
+
+// One pod that may go is enough to begin; nobody is asked only where all say so.
+MoveWish WishOf(std::span<const MoveAdvice> group) {
+  const auto says = [](MoveWish wish) {
+    return [wish](const MoveAdvice& one) { return one.wish == wish; };
+  };
+  if (std::any_of(group.begin(), group.end(), says(MoveWish::kAuto))) return MoveWish::kAuto;
+  return std::all_of(group.begin(), group.end(), says(MoveWish::kNever)) ? MoveWish::kNever
+                                                                         : MoveWish::kAdvise;
+}
+
+}  // namespace
+
 void MoveBook::HoldMove(std::span<const MoveAdvice> group, Timestamp now) {
   const MoveAdvice& first = group.front();
   bool is_new = false;
@@ -213,7 +227,7 @@ void MoveBook::HoldMove(std::span<const MoveAdvice> group, Timestamp now) {
   advice.holds_on_mean.reset();
   if (mean_known) advice.holds_on_mean = holds ? 1 : 0;
   offered_[advice.id].assign(group.begin(), group.end());
-  Follow(advice, first.wish, now);
+  Follow(advice, WishOf(group), now);
   Mark(advice);
   if (!is_new || advice.state == AdviceState::kDismissed) return;
   events_.push_back({first.pod->namespace_name, first.pod->name, first.pod->uid, "MoveAdvised",
@@ -416,7 +430,9 @@ std::string MoveBook::WhyNot(const Advice& advice, Timestamp now,
   if (offered == offered_.end()) return "waits: it does not hold at this moment";
   std::string why = "waits";
   for (const MoveAdvice& one : offered->second) {
-    if (one.pod->owner != PodOwner::kController) {
+    if (one.wish != MoveWish::kAuto) {
+      why = "waits: its other pods do not say sobre.dev/move: auto";
+    } else if (one.pod->owner != PodOwner::kController) {
       why = "waits: nothing would make its pods anew";
     } else if (now - one.pod->started < options_.min_time_between) {
       why = "waits: its pods have run for less than " + FormatAge(options_.min_time_between);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -81,6 +82,12 @@ class MoveBook {
   [[nodiscard]] const std::vector<Advice>& all() const { return advice_; }
   // What changed since the last call, to be kept elsewhere.
   std::vector<Advice> TakeChanged();
+  // That could not be kept: it is told again.
+  void GiveBack(const std::vector<Advice>& changed) {
+    for (const Advice& advice : changed) Mark(advice);
+  }
+  // Somebody else may have evicted until now: waits as from a start.
+  void BeginEvicting(Timestamp now) { last_eviction_ = std::max(last_eviction_, now); }
   // What owners should hear, each once.
   std::vector<PodEvent> TakeEvents();
   [[nodiscard]] const std::array<std::uint64_t, kEvictionOutcomeCount>& tried() const {

@@ -136,11 +136,11 @@ void MoveAdviser::Keep(Timestamp now) {
   if (!open_) return;
   Status status = Open();
   if (status.ok()) status = AdviceStore(*database_).Save(changed, history_.Steps());
+  if (!status.ok()) book_.GiveBack(changed);
   if (status.ok() && IsDue(forgot_, kBetweenForgetting, now)) {
     forgot_ = now;
     status = AdviceStore(*database_).Forget(now - kRemember, now - 2 * config_.moves.window);
   }
-  // What was not saved now is saved with its next change; figures change with every look.
   Worked(status);
 }
 
@@ -156,6 +156,8 @@ bool MoveAdviser::Tick(World& world, bool leads, bool holds, Timestamp now) {
     Worked(status);
     loaded_ = status.ok() && !follows;
   }
+  if (holds && !held_) book_.BeginEvicting(now);
+  held_ = holds;
   status_.tells = leads;
   if (!follows) {
     const auto policy_of = [&](const std::string& name) -> const NamespacePolicy& {
@@ -167,7 +169,9 @@ bool MoveAdviser::Tick(World& world, bool leads, bool holds, Timestamp now) {
     const std::vector<RightsizingAdvice> reservations =
         AdviseRightsizing(*state->snapshot, state->input.pods, policy_of, peaks_);
     book_.Update(*state, moves, reservations, now);
-    if (leads && holds && evict_) {
+    // What was done before must be known.
+    const bool knows = !open_ || loaded_;
+    if (leads && holds && knows && evict_) {
       if (const auto eviction = book_.NextEviction(now)) {
         std::string problem;
         const EvictionOutcome outcome = evict_(*eviction, problem);

@@ -61,6 +61,7 @@ class MoveAdviser {
   UsePeaks peaks_;
   MoveBook book_;
   bool loaded_ = false;
+  bool held_ = false;  // at the last look
   std::optional<Timestamp> forgot_;
   MovesStatus status_;
 };

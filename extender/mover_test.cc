@@ -151,6 +151,17 @@ TEST(Mover, AllPodsOfAWorkloadGoOneAfterTheOther) {
   EXPECT_EQ(world.advice()[0].evictions, 3);
 }
 
+TEST(Mover, APodsOwnWordIsTheNearest) {
+  MovesWorld world;
+  world.AddPod("web", "west");
+  world.AddPod("web", "west", "never");
+  world.AddPod("web", "west", "advise");
+  world.Run(hours(40));
+  EXPECT_EQ(world.moves.size(), 1U);
+  ASSERT_EQ(world.advice().size(), 1U);
+  EXPECT_EQ(world.advice()[0].evictions, 1);
+}
+
 TEST(Mover, WithoutLeaveNobodyIsEvicted) {
   const auto moves_with = [](const std::function<void(MovesWorld&)>& change) {
     MovesWorld world;
@@ -362,8 +373,23 @@ TEST(Mover, WithoutADatabaseToOpenAdviceGoesOn) {
   world.Reset([]() -> Result<std::unique_ptr<Database>> { return Status::Unavailable("no disk"); });
   world.AddPod("web", "west");
   world.Run(hours(26));
-  EXPECT_EQ(world.moves.size(), 1U);
+  ASSERT_EQ(world.advice().size(), 1U);
   EXPECT_EQ(world.adviser->status().problem, "no disk");
+  // Nobody knows what was moved before.
+  EXPECT_TRUE(world.moves.empty());
+}
+
+TEST(Mover, WhoTakesOverWaitsAsFromAStart) {
+  MovesWorld world;
+  world.holds = false;
+  world.AddPod("web", "west");
+  world.Run(hours(26));
+  EXPECT_TRUE(world.moves.empty());
+  world.holds = true;
+  const Timestamp took_over = world.now;
+  world.Run(hours(1));
+  ASSERT_EQ(world.moves.size(), 1U);
+  EXPECT_GE(world.moves[0].time - took_over, minutes(10));
 }
 
 TEST(Mover, TellsTheApiAndMetrics) {

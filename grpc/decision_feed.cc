@@ -246,12 +246,11 @@ void DecisionFeed::Follow(const std::string& url, const std::atomic<bool>& stop)
     if (stop) return;
     Log(LogLevel::kWarning, "stream of decisions: trying again",
         {{"url", call.url},
-         {"error",
-          reply.ok() ? "HTTP status " + std::to_string(reply->status) : reply.status().message()}});
+         {"error", !reply.ok()            ? reply.status().message()
+                   : reply->status == 200 ? "it ended"
+                                          : "HTTP status " + std::to_string(reply->status)}});
     if (!Wait(pause, stop)) return;
     pause = std::min(pause * 2, kLongestPause);
-    // Another process counts anew.
-    if (!reply.ok()) last_id.clear();
   }
 }
 

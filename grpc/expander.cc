@@ -8,6 +8,7 @@ namespace sobre {
 namespace {
 
 constexpr std::size_t kNameLength = 100;
+constexpr int kMostOptions = 10'000;
 
 void LogAnswer(const GrowthRequest& read, const Growth& growth) {
   for (const std::string& problem : read.problems)
@@ -39,6 +40,13 @@ grpc::Status ExpanderService::BestOptions(grpc::ServerContext* context,
     return {grpc::StatusCode::UNAVAILABLE,
             "not ready: " + state->not_ready_reason + "; all options stand"};
   }
+  if (request->options_size() > kMostOptions) {
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+            "over " + std::to_string(kMostOptions) + " options; all of them stand"};
+  }
+  // One autoscaler asks one question at a time; others wait for their turn, or give up.
+  const std::lock_guard lock(one_at_a_time_);
+  if (context->IsCancelled()) return {grpc::StatusCode::CANCELLED, "nobody waits any more"};
   const GrowthRequest read = ReadGrowthRequest(*request, *state, default_provider_);
   if (context->IsCancelled()) return {grpc::StatusCode::CANCELLED, "nobody waits any more"};
   const Growth growth = JudgeGrowth(read.kinds, read.options, *read.snapshot);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <mutex>
 #include <string>
 
 #include "extender/world.h"
@@ -22,6 +23,7 @@ class ExpanderService final : public grpcplugin::Expander::Service {
  private:
   const World& world_;
   const std::string default_provider_;
+  std::mutex one_at_a_time_;
 };
 
 }  // namespace sobre

@@ -126,6 +126,7 @@ GrowthRequest ReadGrowthRequest(const grpcplugin::BestOptionsRequest& request,
     for (const std::string& pod : pods) {
       const std::size_t kind = kinds.Of(pod);
       if (kind == Kinds::kUnreadable) {
+        ++option.unread;
         tell(group + ": one of its pods is no v1.Pod");
         continue;
       }

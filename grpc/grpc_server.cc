@@ -9,6 +9,8 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include "base/text.h"
+
 namespace sobre {
 namespace {
 
@@ -53,6 +55,15 @@ GrpcServer::GrpcServer(const World& world, const Config& config)
 GrpcServer::~GrpcServer() { Stop(Duration(0)); }
 
 Status GrpcServer::Start() {
+  // gRPC would take another port than what is meant.
+  const std::size_t colon = config_.listen.rfind(':');
+  const auto port = colon == std::string::npos || colon == 0
+                        ? std::nullopt
+                        : ParseInteger(config_.listen.substr(colon + 1));
+  if (!port || *port < 0 || *port > 65535) {
+    return Status::Invalid("grpc.listen: '" + Printable(config_.listen) +
+                           "': expected HOST:PORT, such as 0.0.0.0:8092");
+  }
   std::shared_ptr<grpc::ServerCredentials> credentials;
   if (config_.tls) {
     // Says what is wrong with a file, which gRPC does not.

@@ -1,5 +1,7 @@
 #include "grpc/scoring_service.h"
 
+#include <deque>
+#include <unordered_set>
 #include <vector>
 
 #include "base/text.h"
@@ -13,6 +15,8 @@ namespace {
 
 // How soon a stream sees that its client is gone, or that we stop.
 constexpr Duration kLook = std::chrono::milliseconds(250);
+constexpr int kMostCandidates = 20'000;
+constexpr std::size_t kMostPods = 20'000;
 
 Result<PodFacts> AskedPod(const v1::ScoreRequest& request) {
   if (request.pod_case() == v1::ScoreRequest::kPodJson) {
@@ -28,12 +32,35 @@ Result<PodFacts> AskedPod(const v1::ScoreRequest& request) {
   return PodOf(wire);
 }
 
-bool IsAskedFor(const v1::DecisionEvent& event, const v1::WatchDecisionsRequest& request) {
-  if (!event.has_decision()) return true;
-  const v1::DecisionSummary& decision = event.decision();
-  return (request.namespace_().empty() || request.namespace_() == decision.namespace_()) &&
-         (request.workload().empty() || request.workload() == decision.workload());
-}
+// Which events a client asked for. Outcomes name a pod alone: where not all are asked for, those
+// are told whose decision was.
+class Selection {
+ public:
+  explicit Selection(const v1::WatchDecisionsRequest& request) : request_(request) {}
+
+  bool Takes(const v1::DecisionEvent& event) {
+    if (request_.namespace_().empty() && request_.workload().empty()) return true;
+    if (event.has_outcome()) return pods_.contains(event.outcome().uid());
+    if (!event.has_decision()) return true;
+    const v1::DecisionSummary& decision = event.decision();
+    if (!request_.namespace_().empty() && request_.namespace_() != decision.namespace_())
+      return false;
+    if (!request_.workload().empty() && request_.workload() != decision.workload()) return false;
+    if (pods_.insert(decision.uid()).second) {
+      order_.push_back(decision.uid());
+      if (order_.size() > kMostPods) {
+        pods_.erase(order_.front());
+        order_.pop_front();
+      }
+    }
+    return true;
+  }
+
+ private:
+  const v1::WatchDecisionsRequest& request_;
+  std::unordered_set<std::string> pods_;
+  std::deque<std::string> order_;  // the oldest first
+};
 
 }  // namespace
 
@@ -53,6 +80,10 @@ grpc::Status ScoringService::Score(grpc::ServerContext* context, const v1::Score
     return {grpc::StatusCode::UNAVAILABLE, "not ready: " + state->not_ready_reason};
   Result<PodFacts> pod = AskedPod(*request);
   if (!pod.ok()) return {grpc::StatusCode::INVALID_ARGUMENT, pod.status().message()};
+  if (request->candidates_size() > kMostCandidates) {
+    return {grpc::StatusCode::INVALID_ARGUMENT,
+            "candidates: expected " + std::to_string(kMostCandidates) + " names at most"};
+  }
   const Snapshot& snapshot = *state->snapshot;
   std::vector<std::int32_t> nodes;
   for (const std::string& name : request->candidates()) nodes.push_back(snapshot.Find(name));
@@ -87,6 +118,7 @@ grpc::Status ScoringService::WatchDecisions(grpc::ServerContext* context,
     return {grpc::StatusCode::RESOURCE_EXHAUSTED, "all " + std::to_string(options_.max_streams) +
                                                       " streams are taken (grpc.max_streams)"};
   }
+  Selection selection(*request);
   std::uint64_t position = feed_.Begin(request->with_recent());
   // The client knows from here on that nothing is missed.
   writer->SendInitialMetadata();
@@ -97,7 +129,7 @@ grpc::Status ScoringService::WatchDecisions(grpc::ServerContext* context,
               "read too slowly: decisions were lost; begin again"};
     }
     for (const v1::DecisionEvent& event : *news) {
-      if (IsAskedFor(event, *request) && !writer->Write(event))
+      if (selection.Takes(event) && !writer->Write(event))
         return {grpc::StatusCode::CANCELLED, "the client is gone"};
     }
   }

@@ -1,5 +1,7 @@
 #include "k8s/json_objects.h"
 
+#include <limits>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -49,6 +51,15 @@ TEST(JsonObjects, WhatIsRequestedForTheWholePodCountsInsteadOfItsContainers) {
   ASSERT_TRUE(pod.ok()) << pod.status().message();
   EXPECT_EQ(pod->requests.millicpu, 4010);
   EXPECT_EQ(pod->requests.memory_bytes, 1LL << 30);
+}
+
+TEST(JsonObjects, RequestsBeyondAllMachinesStayThere) {
+  const auto pod = ParsePod(Padded(R"({"metadata":{"name":"p"},"spec":{"containers":[
+      {"resources":{"requests":{"cpu":"9000000000000000","memory":"4Ei"}}},
+      {"resources":{"requests":{"cpu":"9000000000000000","memory":"4Ei"}}}]}})"));
+  ASSERT_TRUE(pod.ok()) << pod.status().message();
+  EXPECT_EQ(pod->requests.millicpu, std::numeric_limits<std::int64_t>::max());
+  EXPECT_EQ(pod->requests.memory_bytes, std::numeric_limits<std::int64_t>::max());
 }
 
 TEST(JsonObjects, ReadsNodesInEveryWrapping) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "base/text.h"
 #include "k8s/quantity.h"
@@ -49,9 +50,15 @@ std::int64_t SlicesOf(std::string_view name) {
   return std::clamp<std::int64_t>(ParseInteger(name.substr(0, end)).value_or(0), 0, 64);
 }
 
+// Amounts are not negative; what is beyond all machines stays there.
+std::int64_t Sum(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<std::int64_t>::max() : sum;
+}
+
 Resources operator+(const Resources& a, const Resources& b) {
-  return {a.millicpu + b.millicpu, a.memory_bytes + b.memory_bytes, a.gpus + b.gpus,
-          a.gpu_slices + b.gpu_slices};
+  return {Sum(a.millicpu, b.millicpu), Sum(a.memory_bytes, b.memory_bytes), Sum(a.gpus, b.gpus),
+          Sum(a.gpu_slices, b.gpu_slices)};
 }
 Resources Max(const Resources& a, const Resources& b) {
   return {std::max(a.millicpu, b.millicpu), std::max(a.memory_bytes, b.memory_bytes),

@@ -41,8 +41,11 @@ std::vector<Side> SidesOf(std::span<const DecisionRequest> kinds,
     const DecisionRequest& request = kinds[kind];
     Decide(request, snapshot, nodes, side.decision);
     for (std::size_t i = 0; i < side.options.size(); ++i) {
+      // Machines of which nothing is known may be as the pod wants them.
+      const bool may_know = options[side.options[i]].node != Snapshot::kUnknownNode ||
+                            !request.policy.limits.unreadable.empty();
       const auto refusal =
-          request.policy.mode == Mode::kEnforce
+          request.policy.mode == Mode::kEnforce && may_know
               ? CheckLimits(request, side.decision, side.decision.candidates[i], snapshot)
               : std::nullopt;
       side.refused.push_back(refusal.has_value());
@@ -99,6 +102,7 @@ Growth JudgeGrowth(std::span<const DecisionRequest> kinds, std::span<const Growt
   growth.verdicts.resize(options.size());
   growth.intensity_basis = CommonBasis(kinds, options, snapshot);
   std::vector<Side> sides = SidesOf(kinds, options, snapshot, growth.verdicts);
+  for (std::size_t o = 0; o < options.size(); ++o) growth.verdicts[o].unread = options[o].unread;
   std::vector<Load> loads(options.size());
   for (const Side& side : sides) {
     for (std::size_t i = 0; i < side.options.size(); ++i) {

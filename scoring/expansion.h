@@ -22,18 +22,20 @@ struct GrowthOption {
     std::size_t kind = 0;  // index into the kinds of pods that wait
     std::int64_t count = 1;
   };
-  std::vector<Pods> pods;  // each kind once
+  std::vector<Pods> pods;   // each kind once
+  std::int64_t unread = 0;  // more pods, of which nothing is known
 };
 
 // How one option was judged.
 struct GrowthVerdict {
   std::int64_t allowed = 0;  // pods that may run there
   std::int64_t refused = 0;  // pods that a hard limit keeps away
+  std::int64_t unread = 0;   // pods of which nothing is known
   std::string first_refusal;
   // All of its machines with the pods that may run there, on the ledger for new capacity: the whole
   // price, idle power and embodied emissions.
   PlacementFigures whole;
-  [[nodiscard]] bool IsRefused() const { return refused > 0 && allowed == 0; }
+  [[nodiscard]] bool IsRefused() const { return refused > 0 && allowed == 0 && unread == 0; }
   // The mean over those pods that are in mode enforce: 0 to 10, each by what its owner wants.
   double score = 0;
   // The mean of the best figure over this one's, which tells options of the same score apart.

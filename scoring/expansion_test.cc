@@ -95,6 +95,14 @@ TEST(Expansion, WhatIsUnknownStandsBehindAndIsKept) {
                                           Option("y", Snapshot::kUnknownNode, {{0, 1}}),
                                           Option("z", Snapshot::kUnknownNode, {})};
   EXPECT_THAT(JudgeGrowth(kinds, none, *world).best, ElementsAre(0, 1, 2));
+  // Nor is what cannot be judged refused for it.
+  const std::vector<GrowthOption> limited = {Option("x", Snapshot::kUnknownNode, {{0, 1}}),
+                                             Option("b", 1, {{0, 1}})};
+  EXPECT_THAT(JudgeGrowth(std::vector{OnlyIn("SE")}, limited, *world).best, ElementsAre(0));
+  GrowthOption unread = Option("b", 1, {{0, 1}});
+  unread.unread = 1;
+  EXPECT_THAT(JudgeGrowth(std::vector{OnlyIn("SE")}, std::vector{unread}, *world).best,
+              ElementsAre(0));
 }
 
 TEST(Expansion, APodThatIsNotSteeredSteersNothing) {

@@ -183,7 +183,7 @@ def test_under_fuzzing_no_answer_is_empty_but_where_every_pod_is_refused(start):
         named = [c.strip() for c in said["sobre.dev/allowed-countries"].split(",")]
         if any(c not in (*REGIONS.values(), "PT", "XX") for c in named):
             return None
-        return REGIONS.get(template["metadata"]["labels"]["topology.kubernetes.io/region"]) in named if template else None
+        return template is None or REGIONS.get(template["metadata"]["labels"]["topology.kubernetes.io/region"]) in named
 
     questions = []
     for _ in range(300):
@@ -353,7 +353,9 @@ def test_a_renewed_certificate_is_taken_without_a_restart(start, authority):
     ({"listen": "0.0.0.0:0"}, "needs grpc.tls"),
     ({"listen": "127.0.0.1:0", "max_streams": 0}, "max_streams"),
     ({"listen": "127.0.0.1:0", "tls": {"certificate_file": "missing.pem", "key_file": "missing.key"}}, "missing.pem"),
-    ({"listen": "nowhere"}, "nowhere"),
+    ({"listen": "nowhere"}, "expected HOST:PORT"),
+    ({"listen": "localhost:99999"}, "expected HOST:PORT"),
+    ({"listen": "127.0.0.1:0", "decisions": ["http://user:secret@sobre"]}, "a password would be printed"),
 ])
 def test_a_wrong_configuration_is_refused_in_words(tmp_path, change, said):
     (tmp_path / "grpc.yaml").write_text(yaml.safe_dump({"grpc": change}))
