@@ -37,7 +37,10 @@ int Primary(int code) { return code & 0xff; }
 
 // What went wrong at `path`, and what to do.
 Status Failure(int code, const std::string& path, std::string_view detail) {
-  const std::string why = " (" + std::string(detail) + ")";
+  // Of a damaged file it has the file's own bytes.
+  constexpr std::size_t kMost = 1000;
+  const std::string said = Printable(detail, kMost);
+  const std::string why = " (" + said + ")";
   switch (Primary(code)) {
     case SQLITE_FULL:
       return Status::Unavailable(
@@ -48,8 +51,7 @@ Status Failure(int code, const std::string& path, std::string_view detail) {
                                  std::to_string(kBusyMs / 1000) + " s" + why);
     case SQLITE_IOERR:
       return Status::Unavailable(path + ": its disk cannot be read or written; look into the " +
-                                 "system's log (" + std::string(detail) + ", " +
-                                 std::to_string(code) + ")");
+                                 "system's log (" + said + ", " + std::to_string(code) + ")");
     case SQLITE_NOMEM:
       return Status::Unavailable(path + ": out of memory");
     case SQLITE_CANTOPEN:
@@ -66,7 +68,7 @@ Status Failure(int code, const std::string& path, std::string_view detail) {
       return Status::Damaged(path + ": the file is damaged, or is no SQLite database; move it " +
                              "away with its -wal and -shm, and put back a copy" + why);
     default:
-      return Status::Invalid(path + ": " + std::string(detail));
+      return Status::Invalid(path + ": " + said);
   }
 }
 

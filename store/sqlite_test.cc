@@ -241,6 +241,22 @@ TEST_F(SqliteFile, DamageIsCalledDamage) {
     EXPECT_EQ(status.code(), ErrorCode::kDamaged);
     EXPECT_THAT(status.message(), HasSubstr("other.db: the file is damaged"));
   }
+  // A name in its schema: what is said stays text.
+  {
+    ExpectOk(Open()->Run("CREATE INDEX by_b ON kept(b)"));
+    fs::copy_file(path_, folder_ + "/named.db");
+    std::ifstream in(folder_ + "/named.db", std::ios::binary);
+    std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    const std::string index = "ON kept(b";
+    const std::size_t name = bytes.find(index);
+    ASSERT_NE(name, std::string::npos);
+    bytes[name + index.size() - 1] = '\xA0';
+    std::ofstream(folder_ + "/named.db", std::ios::binary) << bytes;
+    const std::string said =
+        OpenSqlite(folder_ + "/named.db", SqliteMode::kReadOnly).status().message();
+    EXPECT_THAT(said, HasSubstr("the file is damaged"));
+    EXPECT_EQ(said.find('\xA0'), std::string::npos) << said;
+  }
   // Overwritten in the middle: found when it is read.
   const auto size = static_cast<std::streamoff>(fs::file_size(path_));
   {

@@ -144,7 +144,8 @@ def test_second_release_beside_the_first(control_plane, helm, release):
 
 
 def test_notes_say_what_to_do_next(control_plane, helm, release):
-    notes = helm("install", "sobre", chart.CHART, "--namespace", release, "--set", "scheduler.mode=existing").stdout
+    notes = helm("install", "sobre", chart.CHART, "--namespace", release, "--set", "scheduler.mode=existing,grpc.enabled=true").stdout
     for said in ("helm -n sobre test sobre", "get configmap sobre-scheduler", "extender.service.clusterIP", "No Prometheus is configured",
-                 "Records of decisions last as long as their pod", "docs/image.md"):
+                 "Records of decisions last as long as their pod", "docs/image.md",
+                 "--grpc-expander-url=sobre-grpc.sobre.svc:8092", "the Secret sobre-grpc-tls"):
         assert said in notes, notes

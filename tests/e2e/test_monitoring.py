@@ -8,6 +8,7 @@ import types
 import pytest
 
 from tests import promql, world
+from tests.e2e.test_clusters import CRD, GROUP
 from tests.harness import Prometheus, Sobre, eventually, fetch
 from tests.world import INTENSITY, PRICES, REGIONS
 
@@ -59,12 +60,17 @@ def run(control_plane, exporter, prometheus, postgres, tmp_path_factory, sobre_b
     world.add_nodes(control_plane)
     control_plane.add_namespace("shop")
     exporter.text = world.exporter_text(PRICES, INTENSITY)
+    # It is the hub of one cluster as well.
+    control_plane.add_namespace("paris")
+    control_plane.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", CRD)
+    eventually(lambda: control_plane.call("GET", f"/apis/{GROUP}/v1alpha1/addonplacementscores"), "the API server serves the resource")
     folder = tmp_path_factory.mktemp("sobre")
     (folder / "rows").mkdir()
     (folder / "rows" / "commitments.csv").write_text(COMMITMENTS)
     config = world.sobre_config(control_plane, prometheus) | {
         "records": {"directory": str(folder / "records"), "postgres": postgres.url()}, "accounting": {"every": "1s", "flush": "1s"},
         "budgets": [{"namespace": "shop", "eur_per_month": 500, "kg_co2e_per_month": 20}],
+        "clusters": {"enabled": True, "every": "1s", "valid_for": "1m", "managed": [{"name": "paris", "provider": "scaleway", "region": "fr-par"}]},
         "catalog": {"directory": "rows"}, "limits": {"trust_node_labels": True}}
     sobre = Sobre(folder, config)
     own = Prometheus(tmp_path_factory.mktemp("monitoring"), types.SimpleNamespace(address=f"127.0.0.1:{sobre.status_port}"),
