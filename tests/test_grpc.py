@@ -249,6 +249,12 @@ def test_a_question_over_the_limit_is_refused_in_words(start):
     assert answer["code"] == "ResourceExhausted" and "larger than max" in answer["message"]
 
 
+def test_more_options_than_any_cluster_has_are_refused_in_words(start):
+    sobre = start()
+    answer, = sobre.grow({"shape": "bytes", "options": [option("", None, [])] * 10_001})
+    assert answer["code"] == "ResourceExhausted" and "all of them stand" in answer["message"]
+
+
 def test_clients_without_a_certificate_may_ask_how_to_grow_and_no_more(start, authority, stubs, tmp_path):
     from proto.sobre.v1 import service_pb2, service_pb2_grpc
     sobre = start({"grpc": {"tls": {"client_ca_file": str(authority.pem)}}})
