@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "extender/is_due.h"
+#include "extender/servers_asked.h"
 
 namespace sobre {
 namespace {
@@ -42,10 +43,7 @@ Bookkeeper::Bookkeeper(Options options, std::unique_ptr<UsageSink> sink,
 // Rates seen before the signals would stand for all the time since the last replica stopped.
 bool Bookkeeper::IsComplete(const WorldState& state, Timestamp now) {
   if (!state.ready) return false;
-  const auto told =
-      std::count_if(state.servers.begin(), state.servers.end(),
-                    [](const ServerState& server) { return server.round_ended.has_value(); });
-  if (static_cast<std::size_t>(told) >= options_.servers) return true;
+  if (AllServersAsked(state, options_.servers)) return true;
   if (!incomplete_since_) incomplete_since_ = now;
   return IsDue(incomplete_since_, kPatience, now);
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "extender/is_due.h"
 #include "extender/metric_families.h"
+#include "extender/servers_asked.h"
 
 namespace sobre {
 namespace {
@@ -89,12 +90,8 @@ void ClusterScorer::WriteAll(Timestamp now) {
 
 bool ClusterScorer::Tick(Timestamp now) {
   const auto state = world_.Read();
-  const auto told =
-      std::count_if(state->servers.begin(), state->servers.end(),
-                    [](const ServerState& server) { return server.round_ended.has_value(); });
   // The hub should not follow the catalogue for want of signals that are still on their way.
-  if (!state->ready ||
-      (static_cast<std::size_t>(told) < servers_ && !IsDue(start_, kPatience, now)))
+  if (!state->ready || (!AllServersAsked(*state, servers_) && !IsDue(start_, kPatience, now)))
     return false;
   // Who waits for the Lease looks for it more often than at the world.
   if (IsDue(scored_, config_.every, now)) {

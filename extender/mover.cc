@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "extender/is_due.h"
+#include "extender/servers_asked.h"
 
 namespace sobre {
 namespace {
@@ -97,11 +98,7 @@ MoveAdviser::MoveAdviser(const Config& config, DatabaseOpener open, Evictor evic
 // Advice is not closed for want of signals that are still on their way.
 bool MoveAdviser::IsComplete(const WorldState& state, Timestamp now) const {
   if (!state.ready) return false;
-  const auto told =
-      std::count_if(state.servers.begin(), state.servers.end(),
-                    [](const ServerState& server) { return server.round_ended.has_value(); });
-  return static_cast<std::size_t>(told) >= config_.prometheus.servers.size() ||
-         IsDue(start_, kPatience, now);
+  return AllServersAsked(state, config_.prometheus.servers.size()) || IsDue(start_, kPatience, now);
 }
 
 Status MoveAdviser::Open() {

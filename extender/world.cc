@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "extender/gatekeeper.h"
+#include "extender/servers_asked.h"
 
 namespace sobre {
 namespace {
@@ -136,11 +137,7 @@ bool LiveWorld::WaitUntilRead(Duration most) {
   while (Now() < deadline) {
     {
       const auto state = Read();
-      const bool asked =
-          std::all_of(state->servers.begin(), state->servers.end(),
-                      [](const ServerState& server) { return server.round_ended.has_value(); });
-      if (state->ready && asked && state->servers.size() == config_.prometheus.servers.size())
-        return true;
+      if (state->ready && AllServersAsked(*state, config_.prometheus.servers.size())) return true;
     }
     std::this_thread::sleep_for(kSettle);
   }
