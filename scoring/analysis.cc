@@ -126,7 +126,7 @@ ReportFigures Attribute(const DecisionRequest& request, const Decision& decision
     }
     if (node->market_intensity) report.operational_market = power * node->market_intensity->value;
   }
-  const auto share = DominantShare(decision.demand, *node);
+  const auto share = DominantShare(decision.demand, ProfileOf(*node));
   if (node->server_embodied && share) {
     const double vcpus = static_cast<double>(node->facts->allocatable.millicpu) / 1000.0;
     report.embodied = EmbodiedPerHour(
@@ -135,8 +135,8 @@ ReportFigures Attribute(const DecisionRequest& request, const Decision& decision
     if (decision.demand.requests.UsesGpu()) {
       if (node->gpu_embodied) {
         report.embodied =
-            *report.embodied +
-            EmbodiedPerHour(node->gpu_embodied->value, GpusOn(decision.demand, *node).value());
+            *report.embodied + EmbodiedPerHour(node->gpu_embodied->value,
+                                               GpusOn(decision.demand, ProfileOf(*node)).value());
       } else {
         report.embodied.reset();
       }

@@ -69,7 +69,8 @@ void Attribution::AddFigures(const PodPlacement& pod, const DecisionRequest& req
   const bool load = work.measured_power.has_value();
   const auto processors = snapshot_.PowerOfPod(request.pod.namespace_name, pod.name);
   // In place of what the model says of the processors' load; accelerators are not in it.
-  if (const auto modelled = processors ? MarginalPower(decision_.demand, node) : std::nullopt)
+  if (const auto modelled =
+          processors ? MarginalPower(decision_.demand, ProfileOf(node)) : std::nullopt)
     work.measured_power = *modelled - node.slope * decision_.demand.busy_vcpus + *processors;
   const ReportFigures report =
       Attribute(request, decision_, decision_.candidates.front(), snapshot_);
@@ -107,7 +108,7 @@ const PodRates& Attribution::RatesOf(const PodPlacement& pod, const NamespacePol
   if (MeasuredIn(measured, FunctionalUnit::kRequest)) policy.requests.reset();
   if (MeasuredIn(measured, FunctionalUnit::kThousandTokens)) policy.tokens.reset();
   Decide(request, snapshot_, {&index, 1}, decision_);
-  rates_.gpus = GpusOn(decision_.demand, node);
+  rates_.gpus = GpusOn(decision_.demand, ProfileOf(node));
   AddFigures(pod, request, node);
   if (!rates_.is_run) AddUnits(request, index);
   policy.requests = stated_requests;

@@ -18,6 +18,9 @@ double Ratio(T value, T best, T smallest) {
   return scale / (scale + (value - best));
 }
 
+// Of candidates that the snapshot does not know.
+constexpr std::int32_t kNoProfile = -1;
+
 int Round(double value) { return static_cast<int>(std::floor(value + 0.5)); }
 
 std::optional<UnitsPerHour> RateOf(const Measurement& seen, FunctionalUnit unit) {
@@ -144,13 +147,14 @@ void PrepareWork(const DecisionRequest& request, const Snapshot& snapshot, Decis
 
 // Live intensity serves if it covers every candidate that the catalogue covers: a ranking mixes no
 // sources.
-IntensityBasis ChooseIntensity(const Snapshot& snapshot, std::span<const std::int32_t> nodes) {
+IntensityBasis ChooseIntensity(const NodeProfiles& profiles,
+                               const std::vector<std::int32_t>& profile_of_kind) {
   bool any_live = false;
   bool any_catalog = false;
   bool live_covers = true;
-  for (const std::int32_t index : nodes) {
-    if (index == Snapshot::kUnknownNode) continue;
-    const NodeRecord& node = snapshot.nodes()[static_cast<std::size_t>(index)];
+  for (const std::int32_t profile : profile_of_kind) {
+    if (profile == kNoProfile) continue;
+    const NodeProfile& node = profiles[static_cast<std::size_t>(profile)];
     any_live |= node.live_intensity.has_value();
     any_catalog |= node.catalog_intensity.has_value();
     live_covers &= node.live_intensity.has_value() || !node.catalog_intensity.has_value();
@@ -159,34 +163,53 @@ IntensityBasis ChooseIntensity(const Snapshot& snapshot, std::span<const std::in
   return any_catalog ? IntensityBasis::kCatalog : IntensityBasis::kNone;
 }
 
-Egress EgressTo(const NodeRecord& node, const Policy& policy, const ClassWork& work,
+bool CrossesRegions(const Policy& policy, std::string_view provider, std::string_view region) {
+  if (!policy.data_region || policy.egress <= GigabytesPerUnit(0)) return false;
+  return policy.data_region->provider != provider || policy.data_region->region != region;
+}
+
+std::optional<EurosPerGigabyte> EgressPriceTo(const Policy& policy, std::string_view provider,
+                                              std::string_view region, const Snapshot& snapshot) {
+  const RegionName& from = *policy.data_region;
+  const auto price = snapshot.catalog().EgressPrice(from.provider, from.region, provider, region);
+  const auto euros = price ? snapshot.EurosFor(price->value.currency) : std::nullopt;
+  if (!euros) return std::nullopt;
+  return EurosPerGigabyte(price->value.amount * *euros);
+}
+
+Egress EgressAt(std::optional<EurosPerGigabyte> price, const Policy& policy, const ClassWork& work,
                 const Snapshot& snapshot) {
   Egress egress;
-  if (!policy.data_region || policy.egress <= GigabytesPerUnit(0)) return egress;
-  const RegionName& from = *policy.data_region;
-  if (from.provider == node.facts->provider && from.region == node.facts->region) return egress;
   const GigabytesPerHour rate = policy.egress * work.units;
   egress.power = snapshot.catalog().coefficients().value.network * rate;
-  const auto price = snapshot.catalog().EgressPrice(from.provider, from.region,
-                                                    node.facts->provider, node.facts->region);
-  const auto euros = price ? snapshot.EurosFor(price->value.currency) : std::nullopt;
-  egress.price_unknown = !euros;
-  if (euros) egress.euros = EurosPerGigabyte(price->value.amount * *euros) * rate;
+  egress.price_unknown = !price;
+  if (price) egress.euros = *price * rate;
   return egress;
 }
 
-Candidate Judge(const Snapshot& snapshot, std::int32_t index, Decision& decision) {
-  Candidate candidate;
-  candidate.node = index;
-  if (index == Snapshot::kUnknownNode) {
+// The catalogue is asked once for each place.
+Egress EgressTo(const NodeProfile& node, const ClassWork& work, const Snapshot& snapshot,
+                Decision& decision) {
+  const auto place = static_cast<std::size_t>(node.place);
+  const NodePlace& to = snapshot.profiles().places()[place];
+  if (!CrossesRegions(decision.policy, to.provider, to.region)) return {};
+  auto& price = decision.egress_price_to_place[place];
+  if (!price) price = EgressPriceTo(decision.policy, to.provider, to.region, snapshot);
+  return EgressAt(*price, decision.policy, work, snapshot);
+}
+
+// The first of its kind.
+void Judge(const Snapshot& snapshot, std::int32_t profile, Decision& decision,
+           Candidate& candidate) {
+  if (profile == kNoProfile) {
     candidate.units = decision.units;
-    return candidate;
+    return;
   }
-  const NodeRecord& node = snapshot.nodes()[static_cast<std::size_t>(index)];
+  const NodeProfile& node = snapshot.profiles()[static_cast<std::size_t>(profile)];
   const ClassWork& work = decision.work[static_cast<std::size_t>(node.hardware_class)];
   candidate.units = work.units;
   PlacementFigures& figures = candidate.placement;
-  const Egress egress = EgressTo(node, decision.policy, work, snapshot);
+  const Egress egress = EgressTo(node, work, snapshot, decision);
   decision.egress_price_unknown |= egress.price_unknown;
   const std::optional<Watts> power =
       work.measured_power ? work.measured_power : MarginalPower(decision.demand, node);
@@ -197,19 +220,41 @@ Candidate Judge(const Snapshot& snapshot, std::int32_t index, Decision& decision
                                 ? node.live_intensity
                                 : node.catalog_intensity;
     if (intensity) {
-      figures.grams = figures.added_power * intensity->value;
+      figures.grams = figures.added_power * *intensity;
       figures.grams_known = true;
     }
   }
   const auto share = node.price ? DominantShare(decision.demand, node) : std::nullopt;
   // Where electricity is paid apart, a price without it is half a price.
   if (share && (power || !node.electricity)) {
-    figures.euros = node.price->value * *share + egress.euros;
-    if (node.electricity)
-      figures.euros = figures.euros + *power * node.pue * node.electricity->value;
+    figures.euros = *node.price * *share + egress.euros;
+    if (node.electricity) figures.euros = figures.euros + *power * node.pue * *node.electricity;
     figures.euros_known = true;
   }
-  return candidate;
+}
+
+// Fills in `placed`, and `kinds` as far as it says which there are.
+void FindKinds(const NodeProfiles& profiles, std::span<const std::int32_t> nodes,
+               Decision& decision) {
+  decision.kinds.clear();
+  decision.profile_of_kind.clear();
+  // What a profile's entry says holds if the kind says so as well: none need be wiped.
+  if (decision.kind_of_profile.size() < profiles.size() + 1)
+    decision.kind_of_profile.resize(profiles.size() + 1);
+  decision.placed.resize(nodes.size());
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const std::int32_t node = nodes[i];
+    const std::int32_t profile =
+        node == Snapshot::kUnknownNode ? kNoProfile : profiles.OfNode(node);
+    std::int32_t& kind = decision.kind_of_profile[static_cast<std::size_t>(profile + 1)];
+    const auto at = static_cast<std::size_t>(kind);
+    if (at >= decision.kinds.size() || decision.profile_of_kind[at] != profile) {
+      kind = static_cast<std::int32_t>(decision.kinds.size());
+      decision.kinds.emplace_back().node = node;
+      decision.profile_of_kind.push_back(profile);
+    }
+    decision.placed[i] = {node, kind};
+  }
 }
 
 // What the candidates can be ranked on. A figure that nobody has cannot decide anything.
@@ -231,62 +276,96 @@ struct Best {
 
 bool BothKnown(const Candidate& c) { return c.placement.grams_known && c.placement.euros_known; }
 
-void ScoreCarbon(Decision& decision) {
-  Best<GramsPerHour> best;
-  for (const Candidate& c : decision.candidates) {
-    if (c.placement.grams_known) best.Offer(RankedGrams(c, decision));
+// Scores `all` by the figures that they have.
+class Ranking {
+ public:
+  Ranking(std::vector<Candidate>& all, Decision& decision) : all_(all), decision_(decision) {}
+
+  void Score() {
+    bool any_grams = false;
+    bool any_euros = false;
+    bool any_both = false;
+    decision_.ranked.resize(all_.size());
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+      Candidate& c = all_[i];
+      c.score = 0;
+      c.within_tolerance = false;
+      any_grams |= c.placement.grams_known;
+      any_euros |= c.placement.euros_known;
+      any_both |= BothKnown(c);
+      RankedFigures& figures = decision_.ranked[i];
+      figures.grams = RankedGrams(c, decision_);
+      figures.euros = RankedEuros(c, decision_);
+      figures.priced = figures.euros + figures.grams * decision_.policy.carbon_price;
+    }
+    decision_.ranked_by = ChooseRanking(decision_.policy.objective, any_grams, any_euros, any_both);
+    if (!decision_.ranked_by) return;
+    switch (*decision_.ranked_by) {
+      case Objective::kBalanced:
+        return ScoreBalanced();
+      case Objective::kCarbon:
+        return ScoreBy(&RankedFigures::grams, kSmallestGrams,
+                       [](const Candidate& c) { return c.placement.grams_known; });
+      case Objective::kCost:
+        return ScoreBy(&RankedFigures::euros, kSmallestEuros,
+                       [](const Candidate& c) { return c.placement.euros_known; });
+      case Objective::kPriced:
+        return ScoreBy(&RankedFigures::priced, kSmallestEuros, BothKnown);
+    }
   }
-  for (Candidate& c : decision.candidates) {
-    if (c.placement.grams_known)
-      c.score = Round(kMaxScore * Ratio(RankedGrams(c, decision), best.value, kSmallestGrams));
+
+ private:
+  template <class T, class Known>
+  void ScoreBy(T RankedFigures::*figure, T smallest, const Known& known) {
+    Best<T> best;
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+      if (known(all_[i])) best.Offer(decision_.ranked[i].*figure);
+    }
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+      if (known(all_[i]))
+        all_[i].score = Round(kMaxScore * Ratio(decision_.ranked[i].*figure, best.value, smallest));
+    }
   }
+
+  // Within the tolerance 4 to 10 by grams, beyond it 0 to 3 by euros and priced grams together.
+  void ScoreBalanced() {
+    Best<EurosPerHour> cheapest;
+    Best<EurosPerHour> best_priced;
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+      if (!BothKnown(all_[i])) continue;
+      cheapest.Offer(decision_.ranked[i].euros);
+      best_priced.Offer(decision_.ranked[i].priced);
+    }
+    const EurosPerHour limit = ToleranceLimit(cheapest.value, decision_.policy.cost_tolerance);
+    Best<GramsPerHour> cleanest;
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+      if (!BothKnown(all_[i]) || decision_.ranked[i].euros > limit) continue;
+      all_[i].within_tolerance = true;
+      cleanest.Offer(decision_.ranked[i].grams);
+    }
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+      if (!BothKnown(all_[i])) continue;
+      const RankedFigures& figures = decision_.ranked[i];
+      all_[i].score = all_[i].within_tolerance
+                          ? 4 + Round(6 * Ratio(figures.grams, cleanest.value, kSmallestGrams))
+                          : Round(3 * Ratio(figures.priced, best_priced.value, kSmallestEuros));
+    }
+  }
+
+  std::vector<Candidate>& all_;
+  Decision& decision_;
+};
+
+// The first of the highest score.
+std::optional<std::size_t> FirstBest(const std::vector<Candidate>& all) {
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!best || all[i].score > all[*best].score) best = i;
+  }
+  return best;
 }
 
-void ScoreCost(Decision& decision) {
-  Best<EurosPerHour> best;
-  for (const Candidate& c : decision.candidates) {
-    if (c.placement.euros_known) best.Offer(RankedEuros(c, decision));
-  }
-  for (Candidate& c : decision.candidates) {
-    if (c.placement.euros_known)
-      c.score = Round(kMaxScore * Ratio(RankedEuros(c, decision), best.value, kSmallestEuros));
-  }
-}
-
-void ScorePriced(Decision& decision) {
-  Best<EurosPerHour> best;
-  for (const Candidate& c : decision.candidates) {
-    if (BothKnown(c)) best.Offer(RankedPriced(c, decision));
-  }
-  for (Candidate& c : decision.candidates) {
-    if (BothKnown(c))
-      c.score = Round(kMaxScore * Ratio(RankedPriced(c, decision), best.value, kSmallestEuros));
-  }
-}
-
-// Within the tolerance 4 to 10 by grams, beyond it 0 to 3 by euros and priced grams together.
-void ScoreBalanced(Decision& decision) {
-  Best<EurosPerHour> cheapest;
-  Best<EurosPerHour> best_priced;
-  for (const Candidate& c : decision.candidates) {
-    if (!BothKnown(c)) continue;
-    cheapest.Offer(RankedEuros(c, decision));
-    best_priced.Offer(RankedPriced(c, decision));
-  }
-  const EurosPerHour limit = ToleranceLimit(cheapest.value, decision.policy.cost_tolerance);
-  Best<GramsPerHour> cleanest;
-  for (Candidate& c : decision.candidates) {
-    if (!BothKnown(c) || RankedEuros(c, decision) > limit) continue;
-    c.within_tolerance = true;
-    cleanest.Offer(RankedGrams(c, decision));
-  }
-  for (Candidate& c : decision.candidates) {
-    if (!BothKnown(c)) continue;
-    c.score = c.within_tolerance
-                  ? 4 + Round(6 * Ratio(RankedGrams(c, decision), cleanest.value, kSmallestGrams))
-                  : Round(3 * Ratio(RankedPriced(c, decision), best_priced.value, kSmallestEuros));
-  }
-}
+bool IsUnknown(const Candidate& c) { return !c.placement.grams_known && !c.placement.euros_known; }
 
 }  // namespace
 
@@ -350,63 +429,58 @@ DecisionRequest MakeRequest(PodFacts pod, const NamespacePolicy& base) {
 Egress EgressOf(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot) {
   if (candidate.node == Snapshot::kUnknownNode) return {};
   const NodeRecord& node = snapshot.nodes()[static_cast<std::size_t>(candidate.node)];
-  return EgressTo(node, decision.policy,
-                  decision.work[static_cast<std::size_t>(node.hardware_class)], snapshot);
+  const NodeFacts& facts = *node.facts;
+  if (!CrossesRegions(decision.policy, facts.provider, facts.region)) return {};
+  return EgressAt(EgressPriceTo(decision.policy, facts.provider, facts.region, snapshot),
+                  decision.policy, decision.work[static_cast<std::size_t>(node.hardware_class)],
+                  snapshot);
 }
 
-void Decide(const DecisionRequest& request, const Snapshot& snapshot,
-            std::span<const std::int32_t> nodes, Decision& decision) {
+void JudgeKinds(const DecisionRequest& request, const Snapshot& snapshot,
+                std::span<const std::int32_t> nodes, Decision& decision) {
   decision.time = snapshot.time();
   decision.ledger = RankedLedger::kPlacement;
   decision.policy = request.policy;
   decision.demand = DemandOf(request.pod.requests, request.policy.expected_utilization);
   decision.egress_price_unknown = false;
-  PrepareWork(request, snapshot, decision);
-  decision.intensity_basis = ChooseIntensity(snapshot, nodes);
+  decision.egress_price_to_place.assign(snapshot.profiles().places().size(), std::nullopt);
   decision.candidates.clear();
-  decision.candidates.reserve(nodes.size());
-  for (const std::int32_t index : nodes)
-    decision.candidates.push_back(Judge(snapshot, index, decision));
-  Rank(decision);
+  PrepareWork(request, snapshot, decision);
+  FindKinds(snapshot.profiles(), nodes, decision);
+  decision.intensity_basis = ChooseIntensity(snapshot.profiles(), decision.profile_of_kind);
+  for (std::size_t i = 0; i < decision.kinds.size(); ++i)
+    Judge(snapshot, decision.profile_of_kind[i], decision, decision.kinds[i]);
+  Ranking(decision.kinds, decision).Score();
+  // Kinds stand in the order of their first candidates, so the first best kind has the first best.
+  const auto best = FirstBest(decision.kinds);
+  decision.best.reset();
+  decision.unknown_candidates = 0;
+  for (std::size_t i = 0; i < decision.placed.size(); ++i) {
+    const auto kind = static_cast<std::size_t>(decision.placed[i].kind);
+    if (!decision.best && kind == best) decision.best = i;
+    if (IsUnknown(decision.kinds[kind])) ++decision.unknown_candidates;
+  }
+}
+
+void WriteOut(const Decision& decision, std::vector<Candidate>& candidates) {
+  candidates.resize(decision.placed.size());
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    candidates[i] = decision.kinds[static_cast<std::size_t>(decision.placed[i].kind)];
+    candidates[i].node = decision.placed[i].node;
+  }
+}
+
+void Decide(const DecisionRequest& request, const Snapshot& snapshot,
+            std::span<const std::int32_t> nodes, Decision& decision) {
+  JudgeKinds(request, snapshot, nodes, decision);
+  WriteOut(decision, decision.candidates);
 }
 
 void Rank(Decision& decision) {
-  decision.unknown_candidates = 0;
-  decision.best.reset();
-  bool any_grams = false;
-  bool any_euros = false;
-  bool any_both = false;
-  for (Candidate& c : decision.candidates) {
-    c.score = 0;
-    c.within_tolerance = false;
-    any_grams |= c.placement.grams_known;
-    any_euros |= c.placement.euros_known;
-    any_both |= BothKnown(c);
-    if (!c.placement.grams_known && !c.placement.euros_known) ++decision.unknown_candidates;
-  }
-  decision.ranked_by = ChooseRanking(decision.policy.objective, any_grams, any_euros, any_both);
-  if (decision.ranked_by) {
-    switch (*decision.ranked_by) {
-      case Objective::kBalanced:
-        ScoreBalanced(decision);
-        break;
-      case Objective::kCarbon:
-        ScoreCarbon(decision);
-        break;
-      case Objective::kCost:
-        ScoreCost(decision);
-        break;
-      case Objective::kPriced:
-        ScorePriced(decision);
-        break;
-    }
-  }
-  for (std::size_t i = 0; i < decision.candidates.size(); ++i) {
-    if (!decision.best ||
-        decision.candidates[i].score > decision.candidates[*decision.best].score) {
-      decision.best = i;
-    }
-  }
+  Ranking(decision.candidates, decision).Score();
+  decision.best = FirstBest(decision.candidates);
+  decision.unknown_candidates =
+      std::count_if(decision.candidates.begin(), decision.candidates.end(), IsUnknown);
 }
 
 }  // namespace sobre

@@ -71,6 +71,19 @@ struct Candidate {
   PlacementFigures placement;
 };
 
+// A candidate as JudgeKinds() leaves it: what it is like is in its kind.
+struct Placed {
+  std::int32_t node = Snapshot::kUnknownNode;
+  std::int32_t kind = 0;  // index into Decision::kinds
+};
+
+// What kinds are compared by, over as much work as the reference serves in an hour.
+struct RankedFigures {
+  GramsPerHour grams;
+  EurosPerHour euros;
+  EurosPerHour priced;
+};
+
 // The answer for one pod. Candidates stand in the order in which they were asked about.
 struct Decision {
   Timestamp time;
@@ -91,9 +104,19 @@ struct Decision {
   // Data would cross regions, but the price of that is unknown for some candidate.
   bool egress_price_unknown = false;
   std::vector<Candidate> candidates;
+  // Candidates of one profile get the same figures and score: each kind is judged once, as the
+  // first of its candidates. As Decide() or JudgeKinds() left them.
+  std::vector<Candidate> kinds;
+  std::vector<Placed> placed;
   std::int64_t unknown_candidates = 0;
   // The first candidate of the highest score; no value for an empty list.
   std::optional<std::size_t> best;
+
+  // Room to work in.
+  std::vector<std::int32_t> kind_of_profile;
+  std::vector<std::int32_t> profile_of_kind;
+  std::vector<std::optional<std::optional<EurosPerGigabyte>>> egress_price_to_place;
+  std::vector<RankedFigures> ranked;
 };
 
 // A candidate's figures over as much work as the reference serves in an hour: what is ranked, so
@@ -121,6 +144,12 @@ Egress EgressOf(const Candidate& candidate, const Decision& decision, const Snap
 // depends on the best alone, so that a node worse in both figures changes no other score.
 void Decide(const DecisionRequest& request, const Snapshot& snapshot,
             std::span<const std::int32_t> nodes, Decision& decision);
+
+// As Decide(), but leaves `candidates` empty: what they share is not written out for each.
+void JudgeKinds(const DecisionRequest& request, const Snapshot& snapshot,
+                std::span<const std::int32_t> nodes, Decision& decision);
+// Writes them out. Decide() is both.
+void WriteOut(const Decision& decision, std::vector<Candidate>& candidates);
 
 // The second half of it: scores the candidates by the figures that they have, and says which is
 // best.

@@ -117,7 +117,7 @@ Growth JudgeGrowth(std::span<const DecisionRequest> kinds, std::span<const Growt
                    (candidate.placement.added_power - egress.power) * (count / node->pue.value());
       load.egress = load.egress + egress.power * count;
       load.egress_euros = load.egress_euros + egress.euros * count;
-      const auto share = DominantShare(side.decision.demand, *node);
+      const auto share = DominantShare(side.decision.demand, ProfileOf(*node));
       load.known &= share.has_value();
       if (share) load.shares += share->value() * count;
     }
@@ -146,7 +146,7 @@ Growth JudgeGrowth(std::span<const DecisionRequest> kinds, std::span<const Growt
       candidate.placement = {};
       const NodeRecord* node = RecordOf(candidate.node, snapshot);
       if (side.refused[i] || node == nullptr || loads[o].shares <= 0) continue;
-      const auto share = DominantShare(decision.demand, *node);
+      const auto share = DominantShare(decision.demand, ProfileOf(*node));
       if (!share) continue;
       const double part = share->value() / loads[o].shares;
       PlacementFigures& figures = candidate.placement;

@@ -8,8 +8,6 @@ namespace {
 // What kube-scheduler itself assumes of a container that requests nothing.
 constexpr std::int64_t kDefaultMillicpu = 100;
 constexpr std::int64_t kDefaultMemoryBytes = 200LL * 1024 * 1024;
-// Where the model is unknown, partitions are taken for sevenths, as on most cards.
-constexpr std::int64_t kUsualSlices = 7;
 
 double Ratio(std::int64_t part, std::int64_t whole) {
   return static_cast<double>(part) / static_cast<double>(whole);
@@ -31,15 +29,14 @@ Demand DemandOf(const Resources& requests, Fraction expected_utilization) {
   return demand;
 }
 
-Gpus GpusOn(const Demand& demand, const NodeRecord& node) {
+Gpus GpusOn(const Demand& demand, const NodeProfile& node) {
   if (!demand.requests.UsesGpu()) return Gpus(0);
-  const std::int64_t slices = node.gpu ? node.gpu->slices : kUsualSlices;
-  return Gpus(Ratio(demand.requests.gpus, std::max<std::int64_t>(node.facts->gpu_replicas, 1)) +
-              Ratio(demand.requests.gpu_slices, slices));
+  return Gpus(Ratio(demand.requests.gpus, std::max<std::int64_t>(node.gpu_replicas, 1)) +
+              Ratio(demand.requests.gpu_slices, node.gpu_slices));
 }
 
-std::optional<Fraction> DominantShare(const Demand& demand, const NodeRecord& node) {
-  const Resources& size = node.facts->allocatable;
+std::optional<Fraction> DominantShare(const Demand& demand, const NodeProfile& node) {
+  const Resources& size = node.allocatable;
   if (size.millicpu <= 0 || size.memory_bytes <= 0) return std::nullopt;
   double share = std::max(Ratio(demand.requests.millicpu, size.millicpu),
                           Ratio(demand.requests.memory_bytes, size.memory_bytes));
@@ -58,25 +55,26 @@ std::optional<Fraction> PriceShare(const Demand& demand, const NodeRecord& node)
       node.memory_price_share.value() * Ratio(demand.requests.memory_bytes, size.memory_bytes);
   if (demand.requests.UsesGpu()) {
     if (node.gpus <= Gpus(0)) return std::nullopt;
-    share += node.gpu_price_share.value() * (GpusOn(demand, node) / node.gpus);
+    share += node.gpu_price_share.value() * (GpusOn(demand, ProfileOf(node)) / node.gpus);
   }
   return Fraction(std::min(share, 1.0));
 }
 
-std::optional<Watts> MarginalPower(const Demand& demand, const NodeRecord& node) {
+std::optional<Watts> MarginalPower(const Demand& demand, const NodeProfile& node) {
   const Watts processor = node.slope * demand.busy_vcpus;
   if (!demand.requests.UsesGpu()) return processor;
-  if (!node.gpu) return std::nullopt;
-  return processor + (node.gpu->full - node.gpu->idle) * GpusOn(demand, node) * demand.utilization;
+  if (!node.gpu_active) return std::nullopt;
+  return processor + *node.gpu_active * GpusOn(demand, node) * demand.utilization;
 }
 
 std::optional<SplitPower> AttributedPower(const Demand& demand, const NodeRecord& node,
                                           const Coefficients& coefficients) {
-  const std::optional<Watts> active = MarginalPower(demand, node);
+  const NodeProfile profile = ProfileOf(node);
+  const std::optional<Watts> active = MarginalPower(demand, profile);
   if (!active) return std::nullopt;
   Watts idle = node.idle * demand.vcpus +
                Watts(coefficients.memory.value() * demand.memory.value() * 1000.0);
-  if (node.gpu) idle = idle + node.gpu->idle * GpusOn(demand, node);
+  if (node.gpu) idle = idle + node.gpu->idle * GpusOn(demand, profile);
   return SplitPower{*active, idle};
 }
 

@@ -29,17 +29,17 @@ Demand DemandOf(const Resources& requests, Fraction expected_utilization);
 
 // Whole accelerators that the demand takes on this node: time-sliced shares and partitions count by
 // their fraction.
-Gpus GpusOn(const Demand& demand, const NodeRecord& node);
+Gpus GpusOn(const Demand& demand, const NodeProfile& node);
 
 // The share of the node that the pod takes from everybody else: that of its scarcest resource. No
 // value where the node has not what is asked for.
-std::optional<Fraction> DominantShare(const Demand& demand, const NodeRecord& node);
+std::optional<Fraction> DominantShare(const Demand& demand, const NodeProfile& node);
 // The pod's part of the node's price by resource; over all pods of a full node it adds up to 1.
 std::optional<Fraction> PriceShare(const Demand& demand, const NodeRecord& node);
 
 // Placement: watts that the load adds to a node that is on already, without PUE. No value for an
 // accelerator of unknown model.
-std::optional<Watts> MarginalPower(const Demand& demand, const NodeRecord& node);
+std::optional<Watts> MarginalPower(const Demand& demand, const NodeProfile& node);
 // Report: that, and the idle watts of what is reserved (vCPUs, memory, accelerators).
 std::optional<SplitPower> AttributedPower(const Demand& demand, const NodeRecord& node,
                                           const Coefficients& coefficients);

@@ -32,9 +32,9 @@ TEST(Ledger, SharesOfAcceleratorsCountByTheirFraction) {
   EXPECT_DOUBLE_EQ(record("sliced").gpus.value(), 2);
   EXPECT_DOUBLE_EQ(record("shared").gpus.value(), 1);
   EXPECT_DOUBLE_EQ(record("quarter").gpus.value(), 1);
-  EXPECT_DOUBLE_EQ(GpusOn(DemandFor({0, 0, 0, 3}), record("sliced")).value(), 3.0 / 7.0);
-  EXPECT_DOUBLE_EQ(GpusOn(DemandFor({0, 0, 1, 0}), record("shared")).value(), 0.25);
-  EXPECT_DOUBLE_EQ(GpusOn(DemandFor({0, 0, 0, 1}), record("quarter")).value(), 0.25);
+  EXPECT_DOUBLE_EQ(GpusOn(DemandFor({0, 0, 0, 3}), ProfileOf(record("sliced"))).value(), 3.0 / 7.0);
+  EXPECT_DOUBLE_EQ(GpusOn(DemandFor({0, 0, 1, 0}), ProfileOf(record("shared"))).value(), 0.25);
+  EXPECT_DOUBLE_EQ(GpusOn(DemandFor({0, 0, 0, 1}), ProfileOf(record("quarter"))).value(), 0.25);
   EXPECT_EQ(record("shared").gpu->model, "T4") << "as the device plugin names a shared one";
 }
 
@@ -42,7 +42,7 @@ TEST(Ledger, PlacementLeavesIdleOutAndTheReportCountsIt) {
   const auto snapshot = TestWorld().Node("n", "aws", "eu-west-3").Snapshot();
   const NodeRecord& node = snapshot->nodes()[0];
   const Demand demand = DemandFor({2000, 4'000'000'000, 0, 0});
-  EXPECT_DOUBLE_EQ(MarginalPower(demand, node)->value(), (3.5 - 0.74) * 1);
+  EXPECT_DOUBLE_EQ(MarginalPower(demand, ProfileOf(node))->value(), (3.5 - 0.74) * 1);
   const auto split = AttributedPower(demand, node, Catalog::Embedded().coefficients().value);
   EXPECT_DOUBLE_EQ(split->active.value(), (3.5 - 0.74) * 1);
   EXPECT_DOUBLE_EQ(split->idle.value(), 0.74 * 2 + 0.392 * 4);
@@ -56,7 +56,7 @@ TEST(Ledger, PriceSharesOfAFullNodeAddUpToOne) {
                      PriceShare(DemandFor({1000, 12'000'000'000, 1, 0}), node)->value() +
                      PriceShare(DemandFor({1000, 12'000'000'000, 1, 0}), node)->value();
   EXPECT_NEAR(sum, 1, 1e-12);
-  EXPECT_DOUBLE_EQ(DominantShare(DemandFor({1000, 1, 1, 0}), node)->value(), 0.5);
+  EXPECT_DOUBLE_EQ(DominantShare(DemandFor({1000, 1, 1, 0}), ProfileOf(node))->value(), 0.5);
 }
 
 TEST(Ledger, EmbodiedIsTheShareOfTheMachineOverItsLife) {

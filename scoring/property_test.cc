@@ -41,6 +41,83 @@ TEST(DecideProperty, HoldsInManyRandomWorlds) {
   }
 }
 
+// A node like `facts` but for one thing, or in all.
+NodeFacts AlmostLike(NodeFacts facts, RandomWorld& random) {
+  switch (random.Below(8)) {
+    case 0:
+      facts.allocatable.millicpu *= 2;
+      break;
+    case 1:
+      facts.allocatable.memory_bytes /= 2;
+      break;
+    case 2:
+      facts.allocatable.gpus = 4;
+      break;
+    case 3:
+      facts.allocatable.gpu_slices = 14;
+      break;
+    case 4:
+      facts.gpu_replicas = 4;
+      break;
+    case 5:
+      facts.gpu_model = random.Below(2) == 0 ? "NVIDIA-L4" : "NVIDIA-H100-80GB-HBM3";
+      break;
+    case 6:
+      facts.instance_type = "m5.large";
+      break;
+    default:
+      break;
+  }
+  return facts;
+}
+
+// Nodes of one profile are judged once: each must get what it would in a world of its own.
+TEST(DecideProperty, ACandidateGetsTheFiguresThatItWouldAlone) {
+  std::size_t shared = 0;
+  for (unsigned seed = 0; seed < 1000; ++seed) {
+    RandomWorld random(seed);
+    if (random.Below(2) == 0) {
+      random.policy.data_region = RegionName{"aws", "eu-west-3"};
+      random.policy.egress = GigabytesPerUnit(0.001);
+    }
+    const Resources requests =
+        random.Below(2) == 0 ? Resources{2000, 4LL << 30, 0, 0} : Resources{2000, 4LL << 30, 1, 1};
+    for (int twin = 0; twin < 20; ++twin) {
+      const auto& nodes = random.world.input().nodes;
+      const NodeFacts& like = *nodes[random.Below(nodes.size())];
+      const std::string original = like.name;
+      NodeFacts facts = AlmostLike(like, random);
+      facts.name = "twin-" + std::to_string(twin);
+      random.names.push_back(facts.name);
+      for (const Observation& seen : random.world.input().observations) {
+        if (seen.node != original) continue;
+        random.world.Price(facts.name, seen.value);
+        break;
+      }
+      random.world.Node(std::move(facts));
+    }
+    const auto snapshot = random.world.Snapshot();
+    const Decision all = DecideFor(*snapshot, random.names, random.policy, requests);
+    shared += all.candidates.size() - all.kinds.size();
+    for (std::size_t i = 0; i < all.candidates.size(); ++i) {
+      const PlacementFigures& among = all.candidates[i].placement;
+      SnapshotInput own = random.world.input();
+      own.nodes = {snapshot->nodes()[static_cast<std::size_t>(all.candidates[i].node)].facts};
+      const auto itself = Snapshot::Build(std::move(own));
+      const Decision alone = DecideFor(*itself, {random.names[i]}, random.policy, requests);
+      const PlacementFigures& by_itself = alone.candidates[0].placement;
+      ASSERT_EQ(among.power_known, by_itself.power_known) << "seed " << seed;
+      ASSERT_EQ(among.added_power, by_itself.added_power) << "seed " << seed;
+      ASSERT_EQ(among.euros_known, by_itself.euros_known) << "seed " << seed;
+      ASSERT_EQ(among.euros, by_itself.euros) << "seed " << seed;
+      if (all.intensity_basis != alone.intensity_basis) continue;
+      ASSERT_EQ(among.grams_known, by_itself.grams_known) << "seed " << seed;
+      ASSERT_EQ(among.grams, by_itself.grams) << "seed " << seed;
+    }
+  }
+  EXPECT_GT(shared, 1000U);
+}
+
 TEST(DecideProperty, ANodeWorseInBothChangesNoOtherScore) {
   for (unsigned seed = 0; seed < 3000; ++seed) {
     RandomWorld random(seed);

@@ -55,6 +55,7 @@ class SnapshotBuilder {
     snapshot_->tallies_ = evidence.tallies();
     UseCommitments();
     DescribeSignals();
+    snapshot_->profiles_ = NodeProfiles(snapshot_->nodes_);
     return snapshot_;
   }
 
@@ -505,29 +506,13 @@ std::shared_ptr<const Snapshot> Snapshot::Restore(Parts parts) {
   snapshot->catalog_ = std::move(parts.catalog);
   snapshot->catalog_version_ = snapshot->catalog_->version();
   snapshot->IndexNames();
+  snapshot->profiles_ = NodeProfiles(snapshot->nodes_);
   return snapshot;
 }
 
 void Snapshot::IndexNames() {
-  std::size_t size = 16;
-  while (size < nodes_.size() * 2) size *= 2;
-  slots_.assign(size, kUnknownNode);
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    std::size_t slot = std::hash<std::string_view>()(nodes_[i].facts->name) & (size - 1);
-    while (slots_[slot] != kUnknownNode) slot = (slot + 1) & (size - 1);
-    slots_[slot] = static_cast<std::int32_t>(i);
-  }
-}
-
-std::int32_t Snapshot::Find(std::string_view name) const {
-  if (slots_.empty()) return kUnknownNode;
-  const std::size_t mask = slots_.size() - 1;
-  std::size_t slot = std::hash<std::string_view>()(name) & mask;
-  while (slots_[slot] != kUnknownNode) {
-    if (nodes_[static_cast<std::size_t>(slots_[slot])].facts->name == name) return slots_[slot];
-    slot = (slot + 1) & mask;
-  }
-  return kUnknownNode;
+  names_.Reset(nodes_.size());
+  for (const NodeRecord& node : nodes_) names_.Add(node.facts->name);
 }
 
 }  // namespace sobre

@@ -14,6 +14,8 @@
 #include "base/time.h"
 #include "scoring/catalog.h"
 #include "scoring/cluster.h"
+#include "scoring/name_index.h"
+#include "scoring/node_profile.h"
 #include "scoring/power_fit.h"
 #include "scoring/signal.h"
 #include "scoring/units.h"
@@ -199,10 +201,12 @@ class Snapshot {
   struct Parts;
   static std::shared_ptr<const Snapshot> Restore(Parts parts);
 
-  static constexpr std::int32_t kUnknownNode = -1;
+  static constexpr std::int32_t kUnknownNode = NameIndex::kNone;
   // The node's index, or kUnknownNode. O(1), does not allocate.
-  [[nodiscard]] std::int32_t Find(std::string_view name) const;
+  [[nodiscard]] std::int32_t Find(std::string_view name) const { return names_.Find(name); }
   [[nodiscard]] const std::vector<NodeRecord>& nodes() const { return nodes_; }
+  // What their scores are made of.
+  [[nodiscard]] const NodeProfiles& profiles() const { return profiles_; }
   [[nodiscard]] Timestamp time() const { return time_; }
   [[nodiscard]] const std::string& catalog_version() const { return catalog_version_; }
   [[nodiscard]] const Catalog& catalog() const { return *catalog_; }
@@ -242,8 +246,8 @@ class Snapshot {
 
   Timestamp time_;
   std::vector<NodeRecord> nodes_;
-  // Open addressing over indices into nodes_; its size is a power of two.
-  std::vector<std::int32_t> slots_;
+  NameIndex names_;
+  NodeProfiles profiles_;
   std::shared_ptr<const Catalog> catalog_;
   std::string catalog_version_;
   std::vector<std::string> hardware_classes_;

@@ -108,13 +108,13 @@ def test_another_takes_over_when_the_leader_is_killed(cluster):
 
 
 def test_a_restart_forgets_nothing(cluster):
-    cluster.add("remembered", {"sobre.dev/deadline": deadline(6)})
+    cluster.add("remembered", {"sobre.dev/deadline": deadline(20)})
     for replica in cluster.replicas:
         replica.stop()
         replica.start()
     cluster.wait_heard(80)
     assert cluster.waits("remembered")
-    eventually(lambda: not cluster.waits("remembered"), "opened by its deadline", 15)
+    eventually(lambda: not cluster.waits("remembered"), "opened by its deadline", 40)
 
 
 def test_open_gates_lets_everybody_go(cluster):

@@ -21,9 +21,15 @@ def install(cluster, *settings: str, release: str = "sobre") -> None:
 
 
 def add_regions(cluster) -> None:
-    """Beside the nodes that run Sobre: one in a clean grid and one in a dirty one."""
-    for name, region in (("paris", "eu-west-3"), ("frankfurt", "eu-central-1")):
+    """Beside the nodes that run Sobre: one in a clean grid and one in a dirty one; until every replica knows both."""
+    regions = {"paris": "eu-west-3", "frankfurt": "eu-central-1"}
+    for name, region in regions.items():
         cluster.add_node(name, "aws:///x/i-", region, cpu=16)
+
+    def known(pod: str) -> dict:
+        return {n["node"]: n["region"] for n in json.loads(fetch(cluster.pod_url(NAMESPACE, pod, 8091) + "/api/v1/nodes")) if n["node"] in regions}
+
+    eventually(lambda: all(known(pod) == regions for pod in replicas(cluster)), "every replica knows both nodes")
 
 
 def replicas(cluster) -> list[str]:
@@ -59,7 +65,8 @@ def left_of_release(cluster, before: set) -> set:
 def test_pods_are_placed_over_tls(make_cluster, version, settings):
     cluster = make_cluster(version)
     before = cluster.objects()
-    install(cluster, "config.limits.trust_node_labels=true", *settings)
+    # A scheduler that waits long: with the default of 2 s a machine that stands still for so long has the pod placed without Sobre.
+    install(cluster, "config.limits.trust_node_labels=true", "scheduler.httpTimeout=30s", *settings)
     add_regions(cluster)
     config = yaml.safe_load(cluster.call("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/sobre-scheduler")["data"]["scheduler.yaml"])
     assert all(e["urlPrefix"].startswith("https://") and e["tlsConfig"]["caData"] for e in config["extenders"])
