@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -35,8 +36,16 @@ std::optional<int> DigitOf(char c) {
 
 }  // namespace
 
+// Gathers small pieces: each call of the library costs more than hashing some bytes.
 struct Sha256Stream::State {
   std::unique_ptr<EVP_MD_CTX, FreeContext> context{EVP_MD_CTX_new()};
+  std::array<char, 4096> gathered;
+  std::size_t size = 0;
+
+  void Flush() {
+    EVP_DigestUpdate(context.get(), gathered.data(), size);
+    size = 0;
+  }
 };
 
 Sha256Stream::Sha256Stream() : state_(std::make_unique<State>()) {
@@ -45,7 +54,14 @@ Sha256Stream::Sha256Stream() : state_(std::make_unique<State>()) {
 Sha256Stream::~Sha256Stream() = default;
 
 void Sha256Stream::Add(std::string_view bytes) {
-  EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size());
+  State& state = *state_;
+  if (bytes.size() > state.gathered.size() - state.size) state.Flush();
+  if (bytes.size() > state.gathered.size()) {
+    EVP_DigestUpdate(state.context.get(), bytes.data(), bytes.size());
+    return;
+  }
+  std::memcpy(state.gathered.data() + state.size, bytes.data(), bytes.size());
+  state.size += bytes.size();
 }
 
 void Sha256Stream::Add(std::uint64_t number) {
@@ -64,6 +80,7 @@ void Sha256Stream::AddText(std::string_view text) {
 
 std::string Sha256Stream::Finish() {
   std::string hash(kHashBytes, '\0');
+  state_->Flush();
   EVP_DigestFinal_ex(state_->context.get(), Raw(hash), nullptr);
   return hash;
 }

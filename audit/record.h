@@ -19,6 +19,7 @@ struct DecisionCase {
   std::string_view verb;  // "filter", "prioritize" or "score"; lives as long as the program
   Timestamp answered;
   DecisionRequest request;
+  // On its way to the recorder with the kinds alone: WriteOut() makes the candidates of them.
   Decision decision;
   // Of filter: what refuses each candidate.
   std::vector<std::optional<Refusal>> refusals;

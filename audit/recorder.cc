@@ -1,11 +1,13 @@
 #include "audit/recorder.h"
 
+#include "base/background.h"
+
 namespace sobre {
 namespace {
 
 constexpr Duration kPause = std::chrono::milliseconds(5);
-// Some 30 MB of candidates.
-constexpr std::int64_t kMostQueuedCandidates = 500'000;
+// Some 16 MB of them.
+constexpr std::int64_t kMostQueuedCandidates = 2'000'000;
 
 constexpr Duration kBetweenAgings = std::chrono::seconds(1);
 
@@ -49,7 +51,7 @@ Recorder::Case Recorder::Take() {
 }
 
 void Recorder::Offer(Case made) {
-  const auto candidates = static_cast<std::int64_t>(made->decision.candidates.size());
+  const auto candidates = static_cast<std::int64_t>(made->decision.placed.size());
   if (queued_candidates_.fetch_add(candidates) <= kMostQueuedCandidates &&
       queue_.Push(std::move(made)))
     return;
@@ -111,6 +113,7 @@ bool Recorder::WaitUntilWritten(Duration most) {
 }
 
 void Recorder::Run() {
+  StepBack();
   while (!stop_) {
     if (!RunOnce()) std::this_thread::sleep_for(kPause);
   }
@@ -134,8 +137,12 @@ bool Recorder::RunOnce() {
   Case made;
   while (taken_ < until && queue_.Pop(made)) {
     any = true;
-    queued_candidates_ -= static_cast<std::int64_t>(made->decision.candidates.size());
+    queued_candidates_ -= static_cast<std::int64_t>(made->decision.placed.size());
+    // Into a buffer of this thread: cases that go round stay small.
+    made->decision.candidates.swap(candidates_);
+    WriteOut(made->decision, made->decision.candidates);
     TakeCase(*made);
+    made->decision.candidates.swap(candidates_);
     made.reset();
     ++taken_;
   }

@@ -125,6 +125,7 @@ class Recorder {
   std::unordered_map<std::string, MeanOfCandidates> means_;
 
   // Of the recording thread alone.
+  std::vector<Candidate> candidates_;
   OutcomeBook book_;
   bool pods_listed_ = false;
   bool restored_ = false;

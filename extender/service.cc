@@ -1,6 +1,7 @@
 #include "extender/service.h"
 
 #include <chrono>
+#include <cstring>
 
 #include "base/json_writer.h"
 #include "base/text.h"
@@ -99,18 +100,36 @@ void WriteFilterError(const std::string& message, std::string& out) {
   out += '}';
 }
 
-// Neutral: all the same, so that only other scores count.
+// Names stand in the answer as in the request. Neutral: all the same, so that only other scores
+// count.
 void WriteHostPriorities(const ExtenderArgs& args, const Decision& decision, bool neutral,
                          std::string& out) {
-  out += '[';
-  for (std::size_t i = 0; i < args.names.size(); ++i) {
-    out += i > 0 ? R"(,{"Host":)" : R"({"Host":)";
-    AppendJsonString(out, args.names[i]);
-    out += R"(,"Score":)";
-    out += std::to_string(neutral ? 0 : decision.candidates[i].score);
-    out += '}';
+  static_assert(kMaxScore == 10);
+  constexpr std::string_view kHost = R"(,{"Host":)";
+  constexpr std::string_view kScore = R"(,"Score":)";
+  std::size_t size = 2;
+  for (const std::string_view name : args.quoted_names)
+    size += kHost.size() + name.size() + kScore.size() + 3;
+  out.resize(size);
+  char* to = out.data();
+  const auto put = [&to](std::string_view text) {
+    std::memcpy(to, text.data(), text.size());
+    to += text.size();
+  };
+  for (std::size_t i = 0; i < args.quoted_names.size(); ++i) {
+    const Candidate& kind = decision.kinds[static_cast<std::size_t>(decision.placed[i].kind)];
+    const std::int32_t score = neutral ? 0 : kind.score;
+    put(kHost);
+    put(args.quoted_names[i]);
+    put(kScore);
+    if (score == kMaxScore) *to++ = '1';
+    *to++ = static_cast<char>('0' + score % 10);
+    *to++ = '}';
   }
-  out += ']';
+  if (to == out.data()) ++to;  // no name, no comma
+  out.front() = '[';
+  *to++ = ']';
+  out.resize(static_cast<std::size_t>(to - out.data()));
 }
 
 // Where every node is refused, one that kube-scheduler saw before Sobre did: it may be the one that
@@ -183,10 +202,11 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
     }
   }
   snapshot = made->snapshot.get();
-  Decide(request, *snapshot, scratch.nodes, made->decision);
+  JudgeKinds(request, *snapshot, scratch.nodes, made->decision);
   const bool neutral = request.policy.mode != Mode::kEnforce;
   if (verb == Verb::kFilter) {
     std::vector<std::optional<Refusal>>& refusals = made->refusals;
+    WriteOut(made->decision, made->decision.candidates);
     for (const Candidate& candidate : made->decision.candidates)
       refusals.push_back(CheckLimits(request, made->decision, candidate, *snapshot));
     if (const auto stranger = NewcomerThatDecides(made->decision, refusals); stranger && !neutral) {
@@ -201,7 +221,6 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
     metrics_.CountRefusals(static_cast<std::size_t>(std::count_if(
         refusals.begin(), refusals.end(), [](const auto& r) { return r.has_value(); })));
   } else {
-    out.reserve(args.names.size() * 48);
     WriteHostPriorities(args, made->decision, neutral, out);
     metrics_.CountDecision(args.names.size(), made->decision.ranked_by,
                            made->decision.intensity_basis);

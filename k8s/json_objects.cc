@@ -49,6 +49,21 @@ std::string_view TextOf(od::value value) {
   return value.get_string();
 }
 
+// Adds a name; only one with an escape is copied.
+void AddName(od::value value, ExtenderArgs& args) {
+  std::string_view quoted = value.raw_json_token();
+  if (quoted.front() != '"') throw simdjson::simdjson_error(simdjson::INCORRECT_TYPE);
+  while (quoted.back() != '"') quoted.remove_suffix(1);  // white space
+  args.quoted_names.push_back(quoted);
+  if (quoted.find('\\') != std::string_view::npos) {
+    args.names.push_back(value.get_string());
+    return;
+  }
+  // Consumes it.
+  value.get_raw_json_string().value();
+  args.names.push_back(quoted.substr(1, quoted.size() - 2));
+}
+
 // A quantity is a string, or a number where somebody wrote one.
 std::string QuantityOf(od::value value) {
   if (value.type() == od::json_type::string)
@@ -247,16 +262,15 @@ void ReadWholeNodes(od::value list, ExtenderArgs& args) {
       const std::string_view text = object.raw_json();
       object.reset();
       args.node_texts.push_back(text);
-      std::string_view name;
       for (od::field field : object) {
         if (std::string_view(field.unescaped_key()) != "metadata") continue;
         ForEachField(field.value(), [&](std::string_view inner, od::value meta) {
-          if (inner == "name") name = TextOf(meta);
+          if (inner == "name" && !IsNull(meta)) AddName(meta, args);
         });
         break;
       }
-      if (name.empty()) throw Malformed{"Nodes: a node without metadata.name"};
-      args.names.push_back(name);
+      if (args.names.size() != args.node_texts.size() || args.names.back().empty())
+        throw Malformed{"Nodes: a node without metadata.name, or with two"};
     });
   });
 }
@@ -273,6 +287,7 @@ Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
   args.pod = {};
   args.whole_nodes = false;
   args.names.clear();
+  args.quoted_names.clear();
   args.node_texts.clear();
   bool has_pod = false;
   bool has_names = false;
@@ -284,7 +299,7 @@ Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
         has_pod = true;
       } else if (EqualsIgnoreCase(key, "NodeNames")) {
         has_names = true;
-        ForEachElement(field, [&](od::value name) { args.names.push_back(TextOf(name)); });
+        ForEachElement(field, [&](od::value name) { AddName(name, args); });
       } else if (EqualsIgnoreCase(key, "Nodes")) {
         args.whole_nodes = true;
         ReadWholeNodes(field, args);
