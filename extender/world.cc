@@ -146,7 +146,8 @@ bool LiveWorld::WaitUntilRead(Duration most) {
 
 void LiveWorld::Build() {
   while (WaitForChange(kTick)) {
-    std::this_thread::sleep_for(kSettle);
+    // Who is not ready is waited for.
+    if (Read()->ready) std::this_thread::sleep_for(kSettle);
     BuildOnce();
   }
 }

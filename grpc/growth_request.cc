@@ -60,13 +60,12 @@ class Kinds {
     // The autoscaler repeats a pod in every option that would take it.
     const auto [seen, is_new] = by_bytes_.try_emplace(bytes, kUnreadable);
     if (!is_new) return seen->second;
-    k8s::wire::Pod wire;
-    if (!ParseWire(bytes, wire)) return kUnreadable;
-    PodFacts pod = PodOf(wire);
-    const auto [kind, fresh] = by_key_.try_emplace(KeyOf(pod), kinds_.size());
+    std::optional<PodFacts> pod = PodOf(bytes);
+    if (!pod) return kUnreadable;
+    const auto [kind, fresh] = by_key_.try_emplace(KeyOf(*pod), kinds_.size());
     if (fresh) {
-      const NamespacePolicy& base = PolicyOf(pod.namespace_name, state_);
-      kinds_.push_back(MakeRequest(std::move(pod), base));
+      const NamespacePolicy& base = PolicyOf(pod->namespace_name, state_);
+      kinds_.push_back(MakeRequest(*std::move(pod), base));
     }
     return seen->second = kind->second;
   }
@@ -106,14 +105,13 @@ GrowthRequest ReadGrowthRequest(const grpcplugin::BestOptionsRequest& request,
     option.group = wire.nodegroupid();
     option.machines = std::max(wire.nodecount(), 1);
     const std::string* bytes = TemplateOf(wire.nodegroupid(), request);
-    k8s::wire::Node node;
     names.emplace_back();
     if (bytes == nullptr) {
       tell(group + ": no template of its nodes");
-    } else if (!ParseWire(*bytes, node)) {
+    } else if (std::optional<NodeFacts> node = NodeOf(*bytes, default_provider); !node) {
       tell(group + ": the template of its nodes is no v1.Node");
     } else {
-      auto facts = std::make_shared<NodeFacts>(NodeOf(node, default_provider));
+      auto facts = std::make_shared<NodeFacts>(*std::move(node));
       // No name that a node of the cluster could have.
       facts->name = "growth/" + std::to_string(read.options.size()) + "/" + facts->name;
       names.back() = facts->name;

@@ -26,10 +26,9 @@ Result<PodFacts> AskedPod(const v1::ScoreRequest& request) {
   }
   if (request.pod_case() != v1::ScoreRequest::kPodProtobuf)
     return Status::Invalid("no pod: set pod_json or pod_protobuf");
-  k8s::wire::Pod wire;
-  if (!ParseWire(request.pod_protobuf(), wire))
-    return Status::Invalid("pod_protobuf: no v1.Pod in Kubernetes' protobuf");
-  return PodOf(wire);
+  std::optional<PodFacts> pod = PodOf(request.pod_protobuf());
+  if (!pod) return Status::Invalid("pod_protobuf: no v1.Pod in Kubernetes' protobuf");
+  return *std::move(pod);
 }
 
 // Which events a client asked for. Outcomes name a pod alone: where not all are asked for, those

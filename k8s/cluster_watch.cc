@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "base/log.h"
 #include "k8s/objects.h"
@@ -13,9 +14,10 @@ namespace {
 enum Collections { kNodes, kNamespaces, kPods };
 constexpr const char* kPaths[] = {"/api/v1/nodes", "/api/v1/namespaces", "/api/v1/pods"};
 
+// What no list since `generation` told of is gone.
 template <class Map>
-void KeepSeen(Map& map, const std::unordered_set<std::string>& seen) {
-  std::erase_if(map, [&](const auto& entry) { return !seen.contains(entry.first); });
+void KeepSeen(Map& map, std::uint32_t generation) {
+  std::erase_if(map, [&](const auto& entry) { return entry.second.generation != generation; });
 }
 
 }  // namespace
@@ -39,13 +41,15 @@ ClusterView ClusterWatch::View() const {
   ClusterView view;
   view.listed = true;
   view.nodes.reserve(nodes_.size());
-  for (const auto& [name, node] : nodes_) view.nodes.push_back(node);
-  view.namespaces = namespaces_;
-  view.teams = teams_;
+  for (const auto& [name, node] : nodes_) view.nodes.push_back(node.facts);
+  for (const auto& [name, space] : namespaces_) {
+    if (!space.annotations.empty()) view.namespaces.emplace(name, space.annotations);
+    if (!space.team.empty()) view.teams.emplace(name, space.team);
+  }
   for (const auto& [uid, pod] : gated_) view.gated.push_back(pod);
   view.pods.reserve(pods_.size());
   for (const auto& [uid, pod] : pods_)
-    if (pod) view.pods.push_back(pod);
+    if (!pod.placement->node.empty()) view.pods.push_back(pod.placement);
   view.watched_pods = static_cast<std::int64_t>(pods_.size());
   view.bindings = bindings_;
   view.bindings_by_scheduler = bindings_by_scheduler_;
@@ -62,10 +66,9 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
   callbacks.on_list = [this, &progress] {
     const std::lock_guard lock(mutex_);
     progress.listing = true;
-    progress.seen.clear();
+    ++progress.generation;
   };
   callbacks.on_object = [this, collection](std::string_view raw) {
-    const std::lock_guard lock(mutex_);
     switch (collection) {
       case kNodes:
         TakeNode(raw);
@@ -76,24 +79,22 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
       default:
         TakePod(raw);
     }
-    if (collection != kPods && !progress_[collection].listing) on_change_();
   };
   callbacks.on_deleted = [this, collection](std::string_view raw) {
-    k8s::wire::Namespace object;  // metadata stands first in every kind
-    if (!ParseWire(raw, object)) return;
+    const std::optional<WireMeta> meta = MetaOf(raw);
+    if (!meta) return;
     const std::lock_guard lock(mutex_);
     switch (collection) {
       case kNodes:
-        nodes_.erase(object.metadata().name());
+        nodes_.erase(std::string(meta->name));
         break;
       case kNamespaces:
-        namespaces_.erase(object.metadata().name());
-        teams_.erase(object.metadata().name());
+        namespaces_.erase(std::string(meta->name));
         break;
       default:
-        pods_.erase(object.metadata().uid());
-        if (options_.pods != nullptr) options_.pods->PodGone(object.metadata().uid());
-        gated_.erase(object.metadata().uid());
+        pods_.erase(meta->uid);
+        if (options_.pods != nullptr) options_.pods->PodGone(std::string(meta->uid));
+        gated_.erase(std::string(meta->uid));
     }
     if (collection != kPods) on_change_();
   };
@@ -101,18 +102,16 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
     const std::lock_guard lock(mutex_);
     switch (collection) {
       case kNodes:
-        KeepSeen(nodes_, progress.seen);
+        KeepSeen(nodes_, progress.generation);
         break;
       case kNamespaces:
-        KeepSeen(namespaces_, progress.seen);
-        KeepSeen(teams_, progress.seen);
+        KeepSeen(namespaces_, progress.generation);
         break;
       default:
-        TellGone(progress.seen);
-        KeepSeen(pods_, progress.seen);
-        KeepSeen(gated_, progress.seen);
+        TellGone(progress.generation);
+        KeepSeen(pods_, progress.generation);
+        std::erase_if(gated_, [this](const auto& pod) { return !pods_.contains(pod.first); });
     }
-    progress.seen.clear();
     progress.listing = false;
     progress.listed = true;
     on_change_();
@@ -132,39 +131,41 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
 }
 
 void ClusterWatch::TakeNode(std::string_view raw) {
-  k8s::wire::Node wire;
-  if (!ParseWire(raw, wire)) return;
-  auto node = std::make_shared<NodeFacts>(NodeOf(wire, options_.default_provider));
-  if (progress_[kNodes].listing) progress_[kNodes].seen.insert(node->name);
-  nodes_[node->name] = std::move(node);
+  std::optional<NodeFacts> facts = NodeOf(raw, options_.default_provider);
+  if (!facts) return;
+  auto node = std::make_shared<const NodeFacts>(*std::move(facts));
+  const std::lock_guard lock(mutex_);
+  const Progress& progress = progress_[kNodes];
+  WatchedNode& known = nodes_[node->name];
+  known.generation = progress.generation;
+  // A kubelet tells of itself every few minutes; mostly nothing changed that is kept here.
+  if (known.facts && *known.facts == *node) return;
+  known.facts = std::move(node);
+  if (!progress.listing) on_change_();
 }
 
 void ClusterWatch::TakeNamespace(std::string_view raw) {
-  k8s::wire::Namespace wire;
-  if (!ParseWire(raw, wire)) return;
-  Annotations annotations;
-  for (const auto& [key, value] : wire.metadata().annotations())
-    ApplyAnnotation(key, value, annotations);
-  const std::string& name = wire.metadata().name();
-  if (progress_[kNamespaces].listing) progress_[kNamespaces].seen.insert(name);
-  std::string team =
-      options_.team_label.empty() ? "" : ValueOf(wire.metadata().labels(), options_.team_label);
-  if (team.empty()) {
-    teams_.erase(name);
-  } else {
-    teams_[name] = std::move(team);
-  }
-  if (annotations.empty()) {
+  const std::optional<WireMeta> meta = MetaOf(raw);
+  if (!meta) return;
+  WatchedNamespace space;
+  for (const auto& [key, value] : meta->annotations) ApplyAnnotation(key, value, space.annotations);
+  if (!options_.team_label.empty()) space.team = LabelOf(*meta, options_.team_label);
+  const std::lock_guard lock(mutex_);
+  const Progress& progress = progress_[kNamespaces];
+  space.generation = progress.generation;
+  const std::string name(meta->name);
+  if (space.annotations.empty() && space.team.empty()) {
     namespaces_.erase(name);
   } else {
-    namespaces_[name] = std::move(annotations);
+    namespaces_[name] = std::move(space);
   }
+  if (!progress.listing) on_change_();
 }
 
-void ClusterWatch::TellGone(const std::unordered_set<std::string>& seen) {
+void ClusterWatch::TellGone(std::uint32_t generation) {
   if (options_.pods == nullptr) return;
   for (const auto& [uid, pod] : pods_)
-    if (!seen.contains(uid)) options_.pods->PodGone(uid);
+    if (pod.generation != generation) options_.pods->PodGone(std::string(uid));
   options_.pods->PodsListed();
 }
 
@@ -176,33 +177,39 @@ void ClusterWatch::CountBinding(const std::string& scheduler) {
 }
 
 void ClusterWatch::TakePod(std::string_view raw) {
-  k8s::wire::Pod wire;
-  if (!ParseWire(raw, wire)) return;
-  const std::string& uid = wire.metadata().uid();
-  const bool bound = !wire.spec().node_name().empty();
-  const auto [entry, added] = pods_.try_emplace(uid);
-  if (options_.pods != nullptr && (added || (bound && !entry->second)))
-    options_.pods->PodSeen(uid, wire.spec().node_name());
-  if (bound && progress_[kPods].listed && !entry->second)
-    CountBinding(wire.spec().scheduler_name());
-  if (bound) entry->second = std::make_shared<PodPlacement>(PlacementOf(wire, options_.team_label));
-  if (progress_[kPods].listing) progress_[kPods].seen.insert(uid);
-  const auto& gates = wire.spec().scheduling_gates();
-  const bool gated = std::any_of(gates.begin(), gates.end(),
-                                 [](const auto& gate) { return gate.name() == kCarbonGate; });
-  if (!gated) {
-    if (gated_.erase(uid) > 0) on_change_();
+  std::optional<WatchedPod> seen = WatchedPodOf(raw, options_.team_label);
+  if (!seen) return;
+  const auto pod = std::make_shared<const PodPlacement>(std::move(seen->placement));
+  const bool bound = !pod->node.empty();
+  const std::lock_guard lock(mutex_);
+  const Progress& progress = progress_[kPods];
+  const auto known = pods_.find(pod->uid);
+  const bool added = known == pods_.end();
+  const bool was_bound = !added && !known->second.placement->node.empty();
+  if (options_.pods != nullptr && (added || (bound && !was_bound)))
+    options_.pods->PodSeen(pod->uid, pod->node);
+  if (bound && progress.listed && !was_bound) CountBinding(seen->scheduler);
+  if (added) {
+    pods_.emplace(pod->uid, KnownPod{pod, progress.generation});
+  } else {
+    // The key is a view of the placement that it names.
+    auto entry = pods_.extract(known);
+    entry.key() = pod->uid;
+    entry.mapped() = {pod, progress.generation};
+    pods_.insert(std::move(entry));
+  }
+  if (!seen->carbon_gated) {
+    if (gated_.erase(pod->uid) > 0) on_change_();
     return;
   }
-  auto pod = std::make_shared<GatedPod>();
-  pod->namespace_name = wire.metadata().namespace_();
-  pod->name = wire.metadata().name();
-  pod->uid = uid;
-  pod->created = TimeOf(wire.metadata().creation_timestamp());
-  for (const auto& [key, value] : wire.metadata().annotations())
-    ApplyAnnotation(key, value, pod->annotations);
-  gated_[uid] = std::move(pod);
-  if (!progress_[kPods].listing) on_change_();
+  auto gated = std::make_shared<GatedPod>();
+  gated->namespace_name = pod->namespace_name;
+  gated->name = pod->name;
+  gated->uid = pod->uid;
+  gated->created = seen->created;
+  gated->annotations = pod->annotations;
+  gated_[pod->uid] = std::move(gated);
+  if (!progress.listing) on_change_();
 }
 
 }  // namespace sobre

@@ -6,8 +6,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "base/time.h"
@@ -80,23 +80,36 @@ class ClusterWatch {
   void TakeNamespace(std::string_view raw);
   void TakePod(std::string_view raw);
   void CountBinding(const std::string& scheduler);
-  void TellGone(const std::unordered_set<std::string>& seen);
+  void TellGone(std::uint32_t generation);
+
+  // Each with the list that told of it last.
+  struct WatchedNode {
+    std::shared_ptr<const NodeFacts> facts;
+    std::uint32_t generation = 0;
+  };
+  struct WatchedNamespace {
+    Annotations annotations;
+    std::string team;
+    std::uint32_t generation = 0;
+  };
+  struct KnownPod {
+    std::shared_ptr<const PodPlacement> placement;  // its node is empty while it has none
+    std::uint32_t generation = 0;
+  };
 
   const Options options_;
   const std::function<void()> on_change_;
   mutable std::mutex mutex_;  // guards all below but the reflectors
-  std::map<std::string, std::shared_ptr<const NodeFacts>, std::less<>> nodes_;
-  std::map<std::string, Annotations, std::less<>> namespaces_;
-  std::map<std::string, std::string, std::less<>> teams_;  // by namespace
-  // By uid; nothing while the pod has no node.
-  std::unordered_map<std::string, std::shared_ptr<const PodPlacement>> pods_;
+  std::map<std::string, WatchedNode, std::less<>> nodes_;
+  std::map<std::string, WatchedNamespace, std::less<>> namespaces_;  // that say something
+  std::unordered_map<std::string_view, KnownPod> pods_;  // by uid, a view of the placement's own
   std::map<std::string, std::shared_ptr<const GatedPod>, std::less<>> gated_;  // by uid
   std::int64_t bindings_ = 0;
   std::map<std::string, std::int64_t> bindings_by_scheduler_;
   struct Progress {
     bool listing = false;
     bool listed = false;
-    std::unordered_set<std::string> seen;  // during a list: what is still there
+    std::uint32_t generation = 0;  // of lists
     std::string problem;
   };
   Progress progress_[3];

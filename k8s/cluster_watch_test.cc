@@ -1,12 +1,14 @@
 #include "k8s/cluster_watch.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
 
 #include <gtest/gtest.h>
 
+#include "k8s/wire_objects.h"
 #include "net/http_server.h"
 #include "proto/k8s/objects.pb.h"
 
@@ -256,6 +258,51 @@ TEST(ClusterWatch, PodsThatFinishLeaveAndOthersAreBroughtUpToDate) {
   ASSERT_EQ(view.pods.size(), 1U);
   EXPECT_EQ(view.pods.front()->name, "web-1");
   EXPECT_EQ(view.bindings, 0) << "both had a node when they were listed";
+}
+
+TEST(ClusterWatch, HeartbeatsOfNodesAreNoChange) {
+  k8s::wire::Node node;
+  node.mutable_metadata()->set_name("n1");
+  const std::string listed = node.SerializeAsString();
+  node.mutable_metadata()->set_resource_version("2");
+  const std::string heartbeat = node.SerializeAsString();
+  node.mutable_spec()->set_unschedulable(true);
+  ApiServer server;
+  server.items["/api/v1/nodes"] = {listed};
+  server.events["/api/v1/nodes"] = Frame("MODIFIED", heartbeat) + Frame("MODIFIED", heartbeat) +
+                                   Frame("MODIFIED", node.SerializeAsString());
+  const ApiAccess access = server.Start();
+  std::atomic<int> changes = 0;
+  const ClusterWatch watch(access, {}, [&] { ++changes; });
+  const ClusterView view =
+      WaitFor(watch, [](const ClusterView& v) { return v.nodes.front()->gates.unschedulable; });
+  server.End();
+  ASSERT_EQ(view.nodes.size(), 1U);
+  EXPECT_EQ(changes, 4) << "three lists and the node that nobody should go to";
+}
+
+// Whatever the bytes are, reading them ends, and stays within them.
+TEST(WireObjects, AreReadFromAnyBytes) {
+  k8s::wire::Pod pod = PodNamed("web-1");
+  (*pod.mutable_spec()->mutable_node_selector())["disk"] = "ssd";
+  Request(*pod.mutable_spec()->add_containers(), "1", "1Gi");
+  pod.mutable_status()->add_conditions()->set_type("Ready");
+  const std::string whole = pod.SerializeAsString();
+  EXPECT_TRUE(WatchedPodOf(whole, "team"));
+  int unread = 0;
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    const std::string_view cut = std::string_view(whole).substr(0, i);
+    if (!WatchedPodOf(std::string(cut), "team")) ++unread;
+    for (const char byte : {'\0', '\x7f', '\xff'}) {
+      std::string broken = whole;
+      broken[i] = byte;
+      WatchedPodOf(broken, "team");
+      PodOf(broken);
+      NodeOf(broken, "own");
+      MetaOf(broken);
+    }
+  }
+  EXPECT_GT(unread, static_cast<int>(whole.size()) / 2);
 }
 
 TEST(ClusterWatch, BindingsAreCountedByAFewSchedulers) {

@@ -1,16 +1,21 @@
 #include "k8s/reflector.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/text.h"
 #include "k8s/watch_frames.h"
+#include "k8s/wire_fields.h"
+#include "k8s/wire_objects.h"
 #include "net/http_client.h"
-#include "proto/k8s/objects.pb.h"
 
 namespace sobre {
 namespace {
 
 constexpr const char* kAccept = "Accept: application/vnd.kubernetes.protobuf";
+// The API server would spend seconds on compressing a large list, and we on undoing it.
+constexpr const char* kPlain = "Accept-Encoding: identity";
+constexpr Duration kListSilence = std::chrono::seconds(60);
 // The server ends a watch after this and we begin the next: old connections do not pile up.
 constexpr int kWatchSeconds = 300;
 // Bookmarks come about once a minute; a connection silent for longer than the watch is dead.
@@ -24,11 +29,24 @@ std::uint64_t NextRandom(std::uint64_t& state) {
   return z ^ (z >> 31);
 }
 
+struct ErrorSaid {
+  std::string message;
+  std::uint64_t code = 0;
+};
+// Of a metav1.Status.
+bool ReadError(std::string_view raw, ErrorSaid& said) {
+  return EachField(raw, [&said](const WireField& field) {
+    if (field.tag == BytesTag(3)) said.message = Printable(field.bytes, 300);
+    if (field.tag == NumberTag(6)) said.code = field.number;
+    return true;
+  });
+}
+
 Status FromReply(const HttpReply& reply, const std::string& url) {
   std::string message = url + ": status " + std::to_string(reply.status);
-  if (const Result<std::string> raw = Unwrap(reply.body); raw.ok()) {
-    k8s::wire::Status status;
-    if (status.ParseFromString(*raw)) message += ", " + Printable(status.message(), 300);
+  if (const Result<std::string_view> raw = Unwrap(reply.body); raw.ok()) {
+    ErrorSaid said;
+    if (ReadError(*raw, said)) message += ", " + said.message;
   }
   if (reply.status == 410) return Status::Gone(message);
   if (reply.status == 401 || reply.status == 403) return Status::Denied(message);
@@ -86,24 +104,29 @@ Status Reflector::List() {
   HttpCall call;
   call.headers = *headers;
   call.headers.emplace_back(kAccept);
-  call.timeout = std::chrono::seconds(60);
+  call.headers.emplace_back(kPlain);
+  call.timeout = Duration(0);
   std::string next;
   callbacks_.on_list();
   do {
     call.url = access_.server + options_.path + "?limit=" + std::to_string(options_.page_size);
     if (!options_.query.empty()) call.url += "&" + options_.query;
     if (!next.empty()) call.url += "&continue=" + PercentEncode(next);
-    const Result<HttpReply> reply = client.Fetch(call);
+    ListFrames frames;
+    Status status;
+    const Result<HttpReply> reply =
+        client.Stream(call, kListSilence, stop_, [&](std::string_view bytes) {
+          status = frames.Feed(bytes, callbacks_.on_object);
+          return status.ok();
+        });
+    if (stop_) return Status::Ok();
     if (!reply.ok()) return reply.status();
     if (reply->status != 200) return FromReply(*reply, access_.server + options_.path);
-    const Result<std::string> raw = Unwrap(reply->body);
-    if (!raw.ok()) return raw.status().WithContext(access_.server + options_.path);
-    k8s::wire::List list;
-    if (!list.ParseFromString(*raw)) return Status::Invalid(call.url + ": broken list");
-    for (const std::string& item : list.items()) callbacks_.on_object(item);
-    next = list.metadata().continue_();
-    if (next.empty()) resource_version_ = list.metadata().resource_version();
-  } while (!next.empty() && !stop_);
+    if (status.ok()) status = frames.End();
+    if (!status.ok()) return status.WithContext(access_.server + options_.path);
+    next = frames.next();
+    if (next.empty()) resource_version_ = frames.resource_version();
+  } while (!next.empty());
   if (resource_version_.empty())
     return Status::Invalid(options_.path + ": a list without resourceVersion");
   callbacks_.on_listed();
@@ -126,22 +149,19 @@ Status Reflector::Watch() {
   Status status;
   const auto on_event = [this](std::string_view type, std::string_view raw) {
     if (type == "ERROR") {
-      k8s::wire::Status error;
-      if (!error.ParseFromArray(raw.data(), static_cast<int>(raw.size())))
-        return Status::Invalid("broken watch error");
-      const std::string message = options_.path + ": watch: " + Printable(error.message(), 300);
-      return error.code() == 410 ? Status::Gone(message) : Status::Unavailable(message);
+      ErrorSaid said;
+      if (!ReadError(raw, said)) return Status::Invalid("broken watch error");
+      const std::string message = options_.path + ": watch: " + said.message;
+      return said.code == 410 ? Status::Gone(message) : Status::Unavailable(message);
     }
-    // Every object begins with its metadata, whatever its kind.
-    k8s::wire::Namespace object;
-    if (!object.ParseFromArray(raw.data(), static_cast<int>(raw.size())))
-      return Status::Invalid("broken watch object");
+    const std::optional<std::string_view> version = VersionOf(raw);
+    if (!version) return Status::Invalid("broken watch object");
     if (type == "DELETED") {
       callbacks_.on_deleted(raw);
     } else if (type != "BOOKMARK") {
       callbacks_.on_object(raw);
     }
-    resource_version_ = object.metadata().resource_version();
+    resource_version_ = *version;
     callbacks_.on_problem(Status::Ok());
     return Status::Ok();
   };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -26,7 +27,36 @@ class WatchFrames {
   std::string pending_;
 };
 
-// What stands behind "k8s\0" and runtime.Unknown, the envelope of every protobuf answer.
-Result<std::string> Unwrap(std::string_view envelope);
+// Takes a page of a list apart as its bytes come: "k8s\0", the envelope, and in it the list. Holds
+// at most one object. Not thread-safe.
+class ListFrames {
+ public:
+  using OnItem = std::function<void(std::string_view raw)>;
+
+  // Hands on every object that `bytes` completes. After an error the page cannot be trusted.
+  Status Feed(std::string_view bytes, const OnItem& on_item);
+  // An error where the page is not complete.
+  [[nodiscard]] Status End() const;
+
+  // The token of the next page, empty after the last one; known once the page is complete.
+  [[nodiscard]] const std::string& next() const { return next_; }
+  [[nodiscard]] const std::string& resource_version() const { return resource_version_; }
+
+ private:
+  Status Read(std::string_view& in, const OnItem& on_item);
+  bool ReadMeta(std::string_view raw);
+
+  std::string pending_;
+  bool began_ = false;
+  bool inside_ = false;     // the list, not the envelope around it
+  std::uint64_t left_ = 0;  // bytes of the list
+  bool ended_ = false;      // the list was read
+  std::string next_;
+  std::string resource_version_;
+};
+
+// What stands behind "k8s\0" and runtime.Unknown, the envelope of every protobuf answer: a view of
+// its bytes.
+Result<std::string_view> Unwrap(std::string_view envelope);
 
 }  // namespace sobre

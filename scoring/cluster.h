@@ -25,6 +25,7 @@ struct Resources {
   std::int64_t gpu_slices = 0;
 
   [[nodiscard]] bool UsesGpu() const { return gpus > 0 || gpu_slices > 0; }
+  friend bool operator==(const Resources&, const Resources&) = default;
 };
 
 // What somebody who may says of a node by labels under node-restriction.kubernetes.io/, which a
@@ -36,6 +37,7 @@ struct AttestedFacts {
   std::string operator_name;
   std::string exposure;
   std::vector<std::string> certifications;
+  friend bool operator==(const AttestedFacts&, const AttestedFacts&) = default;
 };
 
 struct NodeFacts {
@@ -59,6 +61,7 @@ struct NodeFacts {
   AttestedFacts attested;
   // What keeps pods away; of nodes that are watched.
   NodeGates gates;
+  friend bool operator==(const NodeFacts&, const NodeFacts&) = default;
 };
 
 struct PodFacts {

@@ -20,6 +20,7 @@ struct NodeGates {
   std::map<std::string, std::string, std::less<>> labels;
   std::vector<Taint> taints;  // NoSchedule and NoExecute alone
   bool unschedulable = false;
+  friend bool operator==(const NodeGates&, const NodeGates&) = default;
 };
 
 // One expression of a node selector.

@@ -64,6 +64,8 @@ class SnapshotBuilder {
     std::sort(input_.nodes.begin(), input_.nodes.end(),
               [](const auto& a, const auto& b) { return a->name < b->name; });
     std::vector<std::string> classes;
+    classes.reserve(input_.nodes.size());
+    snapshot_->nodes_.reserve(input_.nodes.size());
     for (std::shared_ptr<const NodeFacts>& facts : input_.nodes) {
       NodeRecord& node = snapshot_->nodes_.emplace_back();
       node.facts = std::move(facts);

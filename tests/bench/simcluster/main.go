@@ -4,7 +4,8 @@
 //	simcluster --nodes 5000 --pods 50000 --pod-rate 10
 //
 // GET /sim/state tells what was sent, POST /sim/rates?pods=N&heartbeats=N changes the pace, POST /sim/flood?pods=N makes
-// so many pods begin, be bound, run and others end at once.
+// so many pods begin, be bound, run and others end at once. POST /sim/schedule plays schedulers that ask an extender; see
+// schedule.go.
 package main
 
 import (
@@ -276,6 +277,13 @@ func (s *server) ServeHTTP(out http.ResponseWriter, request *http.Request) {
 		s.heartbeat.Store(number("heartbeats"))
 	case path == "/sim/flood":
 		s.flood(int(number("pods")))
+	case path == "/sim/schedule":
+		var want scheduling
+		if err := json.NewDecoder(request.Body).Decode(&want); err != nil || want.Names < 1 {
+			fail(out, 400, metav1.StatusReasonBadRequest, "give url, names, pods, seconds, clients, rate")
+			return
+		}
+		json.NewEncoder(out).Encode(s.schedule(want))
 	case strings.HasSuffix(path, "/events") || strings.Contains(path, "/leases"):
 		s.keep(out, request)
 	case path == "/readyz" || path == "/livez":
@@ -291,6 +299,7 @@ func main() {
 	spaceCount := flag.Int("namespaces", 200, "how many namespaces")
 	podRate := flag.Int64("pod-rate", 0, "pods that begin each second, and that end")
 	heartbeats := flag.Int64("heartbeats", -1, "node statuses a second; -1: each node's every five minutes, as kubelets do")
+	encode := flag.Bool("encode", false, "encode each object that is asked for, as kube-apiserver does, instead of handing out ready bytes")
 	seed := flag.Uint64("seed", 1, "which cluster of that size")
 	address := flag.String("listen", "127.0.0.1:0", "where")
 	flag.Parse()
@@ -298,6 +307,7 @@ func main() {
 		log.Fatal("simcluster: 1 to 999999 nodes, 1 to 9999 namespaces, pods from 0")
 	}
 	w := newWorld(*nodeCount, *podCount, *spaceCount, *seed)
+	w.encode = *encode
 	w.podRate.Store(*podRate)
 	if *heartbeats < 0 {
 		*heartbeats = int64(*nodeCount) / 300

@@ -33,18 +33,23 @@ var marks = []string{markSeq, markHash, markUID, markOwnerUID, markVersion, mark
 type patch struct{ mark, at int }
 
 type template struct {
+	object  marshaler
 	bytes   []byte
 	patches []patch
 }
 
-type marshaler interface{ Marshal() ([]byte, error) }
+type marshaler interface {
+	Marshal() ([]byte, error)
+	Size() int
+	MarshalToSizedBuffer([]byte) (int, error)
+}
 
 func newTemplate(object marshaler) template {
 	raw, err := object.Marshal()
 	if err != nil {
 		panic(err)
 	}
-	t := template{bytes: raw}
+	t := template{object: object, bytes: raw}
 	for m, mark := range marks {
 		for from := 0; ; {
 			found := bytes.Index(raw[from:], []byte(mark))
@@ -61,9 +66,15 @@ func newTemplate(object marshaler) template {
 // values are an object's own, by mark.
 type values [9]string
 
-func (t *template) appendTo(out []byte, v *values) []byte {
+// encode does again for each object what kube-apiserver does: it encodes it.
+func (t *template) appendTo(out []byte, v *values, encode bool) []byte {
 	start := len(out)
 	out = append(out, t.bytes...)
+	if encode {
+		if n, err := t.object.MarshalToSizedBuffer(out[start : start+t.object.Size()]); err != nil || n != len(t.bytes) {
+			panic("an object's size changed")
+		}
+	}
 	for _, p := range t.patches {
 		copy(out[start+p.at:], v[p.mark])
 	}
@@ -219,8 +230,10 @@ const (
 // What kinds of pods there are: of a Deployment, with a sidecar, of a Job, of a DaemonSet.
 const podKinds = 8
 
+var workloads = [podKinds]string{"frontend", "checkout-api", "search-indexer", "batch-transform", "node-agent", "cart-cache", "ml-inference", "report-writer"}
+
 func podTemplate(kind int, state podState) *corev1.Pod {
-	workload := []string{"frontend", "checkout-api", "search-indexer", "batch-transform", "node-agent", "cart-cache", "ml-inference", "report-writer"}[kind]
+	workload := workloads[kind]
 	owner, controller := "ReplicaSet", true
 	name, ownerName := workload+"-"+markHash+"-"+markSeq, workload+"-"+markHash
 	switch kind {

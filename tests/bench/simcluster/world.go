@@ -47,6 +47,7 @@ const (
 type world struct {
 	nodeCount, spaceCount int
 	seed                  uint64
+	encode                bool
 	nodeTemplates         []template
 	podTemplates          [podKinds][podStates]template
 	spaceTemplates        [2]template
@@ -92,17 +93,22 @@ func (w *world) append(out []byte, k kind, number uint64, state podState, versio
 	switch k {
 	case nodes:
 		v[2], v[5], v[8] = uid(own), decimal(number, 6), ip("192", number)
-		return w.nodeTemplates[number%uint64(len(w.nodeTemplates))].appendTo(out, &v)
+		return w.nodeTemplates[number%uint64(len(w.nodeTemplates))].appendTo(out, &v, w.encode)
 	case namespaces:
 		v[2], v[6] = uid(own), decimal(number, 4)
-		return w.spaceTemplates[boolToInt(number%10 == 0)].appendTo(out, &v)
+		return w.spaceTemplates[boolToInt(number%10 == 0)].appendTo(out, &v, w.encode)
 	}
+	v = w.podValues(number, version)
+	return w.podTemplates[w.podKind(number)][state].appendTo(out, &v, w.encode)
+}
+
+func (w *world) podValues(number uint64, version string) values {
+	own := mix(w.seed ^ uint64(pods)<<56 ^ number)
 	node := own % uint64(w.nodeCount)
 	// Some tens of pods share a workload and its namespace.
 	group := mix(w.seed ^ number/24)
-	v = values{base36(number, 7), base36(group, 9), uid(own), uid(group), version, decimal(node, 6),
+	return values{base36(number, 7), base36(group, 9), uid(own), uid(group), version, decimal(node, 6),
 		decimal(group%uint64(w.spaceCount), 4), ip("172", own>>8), ip("192", node)}
-	return w.podTemplates[w.podKind(number)][state].appendTo(out, &v)
 }
 
 func boolToInt(b bool) int {
