@@ -11,7 +11,8 @@ import tempfile
 import time
 import urllib.parse
 
-from tests.bench import page
+from tests.bench import page, scale
+from tests.bench.rows import print_rows
 from tests.harness import ROOT, ControlPlane, Exporter, Process, Prometheus, Sobre, eventually, fetch, free_ports
 
 WRITTEN = 'sobre_records_written_total{kind="decision"}'
@@ -209,7 +210,7 @@ def records(folder: pathlib.Path, programs: pathlib.Path) -> None:
 
 def main() -> None:
     """`./run bench` does all; `./run bench refresh` one part."""
-    wanted = sys.argv[1:] or ["latency", "records", "refresh", "page", "pods"]
+    wanted = sys.argv[1:] or ["latency", "records", "refresh", "page", "pods", "memory", "start", "scale"]
     programs = ROOT / "build" / "release" / "tests"
     with tempfile.TemporaryDirectory() as text:
         folder = pathlib.Path(text)
@@ -225,6 +226,9 @@ def main() -> None:
             page.page(folder, programs, [node(i) for i in range(SIZES[-1])], POD, memory_mib)
         if "pods" in wanted:
             pods_per_second(folder, go_server)
+        for part in (scale.memory, scale.start, scale.scale):
+            if part.__name__ in wanted:
+                print_rows(part(folder, programs))
 
 
 if __name__ == "__main__":
