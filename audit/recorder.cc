@@ -15,6 +15,7 @@ constexpr Duration kBetweenAgings = std::chrono::seconds(1);
 
 Recorder::Recorder(RecorderOptions options, Listener listener)
     : listener_(std::move(listener)),
+      recording_(options.journal.has_value()),
       book_(options.extender_weight, [this](Closed closed) { Put(std::move(closed)); }) {
   if (options.journal) journal_ = std::make_unique<JournalWriter>(*std::move(options.journal));
   thread_ = std::thread([this] { Run(); });
@@ -60,16 +61,19 @@ void Recorder::Offer(Case made) {
 }
 
 void Recorder::PodSeen(const std::string& uid, const std::string& node) {
+  if (!recording_) return;
   const std::lock_guard lock(mutex_);
   events_.push_back({PodEvent::What::kSeen, uid, node});
 }
 
 void Recorder::PodGone(const std::string& uid) {
+  if (!recording_) return;
   const std::lock_guard lock(mutex_);
   events_.push_back({PodEvent::What::kGone, uid, ""});
 }
 
 void Recorder::PodsListed() {
+  if (!recording_) return;
   const std::lock_guard lock(mutex_);
   events_.push_back({PodEvent::What::kListed, "", ""});
 }

@@ -109,6 +109,7 @@ class Recorder {
   static constexpr std::size_t kSpare = 16;
 
   const Listener listener_;
+  const bool recording_;  // else what becomes of pods is of no interest
   std::array<std::atomic<DecisionCase*>, kSpare> spare_{};
   BoundedQueue<Case, kQueue> queue_;  // after spare_, where what it holds goes
   std::atomic<std::int64_t> queued_candidates_ = 0;

@@ -236,24 +236,37 @@ Status UsageStore::TakeOver(const std::optional<Accounted>& seen, const std::str
 
 Status UsageStore::Add(const std::vector<UsageRow>& rows, const std::string& holder, Timestamp from,
                        Timestamp to) {
-  const std::vector<UsageRow> merged = Merged(rows);
+  const UsageRows each = [&rows](const TakeUsage& take) {
+    for (const UsageRow& row : rows) take(row);
+  };
+  return Add(each, holder, from, to);
+}
+
+Status UsageStore::Add(const UsageRows& rows, const std::string& holder, Timestamp from,
+                       Timestamp to) {
   return database_.Transact([&]() -> Status {
     const std::array<SqlValue, 3> step = {Millis(to), holder, Millis(from)};
-    if (Status status = ChangeOne(database_,
-                                  "UPDATE accounting SET through_ms = $1 WHERE id = 1 AND "
-                                  "holder = $2 AND through_ms = $3 RETURNING id",
-                                  step);
-        !status.ok())
-      return status;
+    Status status = ChangeOne(database_,
+                              "UPDATE accounting SET through_ms = $1 WHERE id = 1 AND "
+                              "holder = $2 AND through_ms = $3 RETURNING id",
+                              step);
+    if (!status.ok()) return status;
+    std::vector<UsageRow> some;
     std::vector<SqlValue> parameters;
-    for (std::size_t at = 0; at < merged.size(); at += kRowsAtOnce) {
-      const std::size_t count = std::min(kRowsAtOnce, merged.size() - at);
+    const auto write = [&] {
+      const std::vector<UsageRow> merged = Merged(some);
+      some.clear();
       parameters.clear();
-      for (const UsageRow& row : std::span(merged).subspan(at, count))
-        AppendParameters(row, parameters);
-      if (Status status = database_.Run(InsertSql(count), parameters); !status.ok()) return status;
-    }
-    return Status::Ok();
+      for (const UsageRow& row : merged) AppendParameters(row, parameters);
+      if (status.ok() && !merged.empty())
+        status = database_.Run(InsertSql(merged.size()), parameters);
+    };
+    rows([&](const UsageRow& row) {
+      some.push_back(row);
+      if (some.size() == kRowsAtOnce) write();
+    });
+    write();
+    return status;
   });
 }
 

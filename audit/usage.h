@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,24 +11,8 @@
 
 namespace sobre {
 
-// What one pod took on one node in one period: an hour, or a day once it is folded (then also
-// without the pod's name, after some weeks). Energy includes the data centre's overhead.
-struct UsageRow {
-  Timestamp begin;
-  Duration length = std::chrono::hours(1);
-  std::string namespace_name;
-  std::string pod;
-  std::string pod_uid;
-  std::string workload;
-  std::string team;     // by the label that the configuration names; empty: none
-  std::string model;    // of AI
-  bool is_run = false;  // a batch job's: counted by run, apart from requests
-  std::string node;
-  std::string provider;
-  std::string region;
-  std::string country;
-  std::string hardware_class;
-
+// What pods took, added up.
+struct UsageFigures {
   double pod_hours = 0;
   double vcpu_hours = 0;  // as requested, like the next two
   double memory_gb_hours = 0;
@@ -60,6 +45,29 @@ struct UsageRow {
   double compared_eur = 0;
 };
 
+// What one pod took on one node in one period: an hour, or a day once it is folded (then also
+// without the pod's name, after some weeks). Energy includes the data centre's overhead.
+struct UsageRow : UsageFigures {
+  Timestamp begin;
+  Duration length = std::chrono::hours(1);
+  std::string namespace_name;
+  std::string pod;
+  std::string pod_uid;
+  std::string workload;
+  std::string team;     // by the label that the configuration names; empty: none
+  std::string model;    // of AI
+  bool is_run = false;  // a batch job's: counted by run, apart from requests
+  std::string node;
+  std::string provider;
+  std::string region;
+  std::string country;
+  std::string hardware_class;
+};
+
+// Many rows, told one after the other: nobody need hold them all.
+using TakeUsage = std::function<void(const UsageRow&)>;
+using UsageRows = std::function<void(const TakeUsage&)>;
+
 // Adds the figures of `from`, that is all but what names it, to those of `to`.
 void AddFigures(const UsageRow& from, UsageRow& to);
 
@@ -80,6 +88,7 @@ class UsageStore {
   // Adds to what is there and moves the end of what is accounted for from `from` to `to`, all or
   // nothing. kGone where another replica accounts, or `from` is not where accounting stands: then
   // it was added before, or LastAccounted() says what to go on from.
+  Status Add(const UsageRows& rows, const std::string& holder, Timestamp from, Timestamp to);
   Status Add(const std::vector<UsageRow>& rows, const std::string& holder, Timestamp from,
              Timestamp to);
   // Rows whose period begins in [from, to), by time.

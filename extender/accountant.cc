@@ -17,19 +17,20 @@ constexpr Duration kBetweenFolds = std::chrono::hours(1);
 constexpr Duration kBetweenBudgets = std::chrono::minutes(5);
 
 // A decision is on the record of the replica that made it: no other can compare.
-std::vector<UsageRow> ComparedOnly(const std::vector<UsageRow>& rows) {
-  std::vector<UsageRow> compared;
-  for (const UsageRow& row : rows) {
-    if (row.compared_g == 0 && row.compared_eur == 0) continue;
-    UsageRow& one = compared.emplace_back();
-    one.namespace_name = row.namespace_name;
-    one.pod_hours = row.pod_hours;
-    one.compared_g = row.compared_g;
-    one.compared_eur = row.compared_eur;
-    one.mean_candidate_g = row.mean_candidate_g;
-    one.mean_candidate_eur = row.mean_candidate_eur;
-  }
-  return compared;
+UsageRows ComparedOnly(const UsageRows& rows) {
+  return [&rows](const TakeUsage& take) {
+    UsageRow one;
+    rows([&](const UsageRow& row) {
+      if (row.compared_g == 0 && row.compared_eur == 0) return;
+      one.namespace_name = row.namespace_name;
+      one.pod_hours = row.pod_hours;
+      one.compared_g = row.compared_g;
+      one.compared_eur = row.compared_eur;
+      one.mean_candidate_g = row.mean_candidate_g;
+      one.mean_candidate_eur = row.mean_candidate_eur;
+      take(one);
+    });
+  };
 }
 
 }  // namespace
@@ -118,17 +119,17 @@ bool Bookkeeper::Flush(Timestamp now) {
 
 bool Bookkeeper::SendUnsent() {
   Status status;
-  if (unsent_->from != unsent_->to || !unsent_->rows.empty())
-    status = sink_->Add(unsent_->rows, options_.holder, unsent_->from, unsent_->to);
+  if (unsent_->from() != unsent_->to() || !unsent_->empty())
+    status = sink_->Add(unsent_->Rows(), options_.holder, unsent_->from(), unsent_->to());
   if (status.code() == ErrorCode::kGone) {
     // Another replica accounts, or what was thought to have failed has not.
     const Result<std::optional<UsageSink::Accounted>> last = sink_->LastAccounted();
     if (!Worked(last.status())) return false;
     const bool added =
-        *last && (*last)->holder == options_.holder && (*last)->through == unsent_->to;
+        *last && (*last)->holder == options_.holder && (*last)->through == unsent_->to();
     if (!added) {
       status_.holds = false;
-      accumulator_.Start(unsent_->to);
+      accumulator_.Start(unsent_->to());
       unsent_.reset();
       Log(LogLevel::kWarning, "another replica accounts for usage now");
       return false;
@@ -137,24 +138,25 @@ bool Bookkeeper::SendUnsent() {
     return false;
   }
   Count(*unsent_);
-  status_.through = unsent_->to;
+  status_.through = unsent_->to();
   unsent_.reset();
   return true;
 }
 
 void Bookkeeper::Count(const UsageAccumulator::Batch& batch) {
+  const UsageRows rows = batch.Rows();
   if (!status_.tells) {
     status_.by_namespace.Add(
-        ComparedOnly(batch.rows), [](const UsageRow& row) { return row.namespace_name; }, batch.to);
+        ComparedOnly(rows), [](const UsageRow& row) { return row.namespace_name; }, batch.to());
     return;
   }
   status_.by_namespace.Add(
-      batch.rows, [](const UsageRow& row) { return row.namespace_name; }, batch.to);
+      rows, [](const UsageRow& row) { return row.namespace_name; }, batch.to());
   status_.by_workload.Add(
-      batch.rows, [](const UsageRow& row) { return row.namespace_name + "/" + row.workload; },
-      batch.to);
+      rows, [](const UsageRow& row) { return row.namespace_name + "/" + row.workload; },
+      batch.to());
   status_.by_model.Add(
-      batch.rows, [](const UsageRow& row) { return row.model; }, batch.to);
+      rows, [](const UsageRow& row) { return row.model; }, batch.to());
 }
 
 // What was accounted for before the last reading stays as it is.

@@ -50,14 +50,14 @@ class TableSink final : public UsageSink {
     table_.accounted = Accounted{holder, seen ? seen->through : now};
     return Answer();
   }
-  Status Add(const std::vector<UsageRow>& rows, const std::string& holder, Timestamp from,
+  Status Add(const UsageRows& rows, const std::string& holder, Timestamp from,
              Timestamp to) override {
     if (table_.down) return Lost();
     if (!table_.accounted || table_.accounted->holder != holder ||
         table_.accounted->through != from)
       return Status::Gone("moved on");
     table_.accounted->through = to;
-    table_.rows.insert(table_.rows.end(), rows.begin(), rows.end());
+    rows([this](const UsageRow& row) { table_.rows.push_back(row); });
     return Answer();
   }
   Status Fold(Timestamp) override {

@@ -29,25 +29,11 @@ void AddRange(const std::optional<Range<GramsPerHour>>& per_hour, double hours, 
   Add(per_hour->high.value(), hours, high);
 }
 
-// Names of what the pod runs on.
-void NamePlace(const Snapshot& snapshot, const std::string& name, UsageRow& row) {
-  row.node = name;
-  const std::int32_t index = snapshot.Find(name);
-  if (index == Snapshot::kUnknownNode) return;
-  const NodeRecord& node = snapshot.nodes()[static_cast<std::size_t>(index)];
-  row.provider = node.facts->provider;
-  row.region = node.facts->region;
-  // A bidding zone begins with its country.
-  row.country = !node.facts->attested.country.empty() ? node.facts->attested.country
-                                                      : node.grid_zone.substr(0, 2);
-  row.hardware_class = snapshot.hardware_classes()[static_cast<std::size_t>(node.hardware_class)];
-}
-
 }  // namespace
 
 struct UsageAccumulator::Piece {
   const Snapshot& snapshot;
-  const PodPlacement& pod;
+  const std::shared_ptr<const PodPlacement>& pod;
   const std::string& team;
   const PodRates& rates;
   const std::optional<MeanOfCandidates>& mean;
@@ -59,7 +45,7 @@ UsageAccumulator::UsageAccumulator(Options options, Counterfactuals counterfactu
     : options_(options), counterfactuals_(std::move(counterfactuals)) {}
 
 void UsageAccumulator::Start(Timestamp through) {
-  rows_.clear();
+  sums_ = {};
   last_ = through;
   from_ = through;
 }
@@ -90,7 +76,7 @@ void UsageAccumulator::Tick(const WorldState& state, Timestamp now) {
     while (at < now) {
       const Timestamp hour = std::chrono::floor<std::chrono::hours>(at);
       const Timestamp end = std::min(now, hour + kHour);
-      Add({*state.snapshot, *pod,
+      Add({*state.snapshot, pod,
            !pod->team.empty()          ? pod->team
            : team == state.teams.end() ? kNoTeam
                                        : team->second,
@@ -108,40 +94,57 @@ void UsageAccumulator::AddToRunning(const PodRates& rates) {
   sobre::Add(rates.euros, 1, running_.eur_per_hour);
 }
 
-UsageRow* UsageAccumulator::RowFor(const Piece& piece) {
-  const PodPlacement& pod = piece.pod;
-  key_.clear();
-  for (const std::string& part :
-       {std::cref(pod.uid), std::cref(pod.namespace_name), std::cref(pod.node),
-        std::cref(pod.workload), std::cref(piece.team), std::cref(piece.rates.model)})
-    (key_ += part) += '\0';
-  key_ += std::to_string(piece.hour.time_since_epoch().count());
-  key_ += piece.rates.is_run ? 'r' : ' ';
-  const auto found = rows_.find(key_);
-  if (found != rows_.end()) return &found->second;
-  if (rows_.size() >= options_.most_rows) return nullptr;
-  UsageRow& row = rows_[key_];
-  row.begin = piece.hour;
-  row.length = kHour;
-  row.namespace_name = pod.namespace_name;
-  row.pod = pod.name;
-  row.pod_uid = pod.uid;
-  row.workload = pod.workload;
-  row.team = piece.team;
-  // An annotation may hold what no database takes.
-  row.model = Printable(piece.rates.model);
-  row.is_run = piece.rates.is_run;
-  NamePlace(piece.snapshot, pod.node, row);
-  return &row;
+// Of what the pod runs on.
+UsageAccumulator::Place UsageAccumulator::PlaceOf(const Snapshot& snapshot,
+                                                  const std::string& name) {
+  Place place;
+  place.node = name;
+  const std::int32_t index = snapshot.Find(name);
+  if (index == Snapshot::kUnknownNode) return place;
+  const NodeRecord& node = snapshot.nodes()[static_cast<std::size_t>(index)];
+  place.provider = node.facts->provider;
+  place.region = node.facts->region;
+  // A bidding zone begins with its country.
+  place.country = !node.facts->attested.country.empty() ? node.facts->attested.country
+                                                        : node.grid_zone.substr(0, 2);
+  place.hardware_class = snapshot.hardware_classes()[static_cast<std::size_t>(node.hardware_class)];
+  return place;
+}
+
+UsageFigures* UsageAccumulator::FiguresFor(const Piece& piece) {
+  const PodPlacement& pod = *piece.pod;
+  const std::string& model = piece.rates.model;
+  const auto same = [&](const Kept& kept) {
+    return kept.hour == piece.hour && kept.is_run == piece.rates.is_run &&
+           kept.pod->uid == pod.uid && kept.pod->namespace_name == pod.namespace_name &&
+           kept.pod->node == pod.node && kept.pod->workload == pod.workload &&
+           *kept.team == piece.team && *kept.model == model;
+  };
+  const std::hash<std::string> hash;
+  const std::size_t key = hash(pod.uid) ^ hash(pod.node) * 31 ^ hash(model) * 7 ^
+                          static_cast<std::size_t>(piece.hour.time_since_epoch().count());
+  const auto [first, last] = sums_.kept.equal_range(key);
+  const auto found =
+      std::find_if(first, last, [&](const auto& entry) { return same(entry.second); });
+  if (found != last) return &found->second.figures;
+  if (sums_.kept.size() >= options_.most_rows) return nullptr;
+  Kept kept;
+  kept.hour = piece.hour;
+  kept.pod = piece.pod;
+  kept.team = &*sums_.texts.insert(piece.team).first;
+  kept.model = &*sums_.texts.insert(model).first;
+  kept.place = &*sums_.places.insert(PlaceOf(piece.snapshot, pod.node)).first;
+  kept.is_run = piece.rates.is_run;
+  return &sums_.kept.emplace(key, std::move(kept))->second.figures;
 }
 
 void UsageAccumulator::Add(const Piece& piece) {
-  UsageRow* found = RowFor(piece);
+  UsageFigures* found = FiguresFor(piece);
   if (found == nullptr) {
     ++dropped_;
     return;
   }
-  UsageRow& row = *found;
+  UsageFigures& row = *found;
   const PodRates& rates = piece.rates;
   const double hours = InHours(piece.length);
   row.pod_hours += hours;
@@ -180,12 +183,36 @@ void UsageAccumulator::Add(const Piece& piece) {
 UsageAccumulator::Batch UsageAccumulator::Take() {
   Batch batch;
   const Timestamp to = last_.value_or(from_);
-  batch.from = std::exchange(from_, to);
-  batch.to = to;
-  batch.rows.reserve(rows_.size());
-  for (auto& [key, row] : rows_) batch.rows.push_back(std::move(row));
-  rows_.clear();
+  batch.from_ = std::exchange(from_, to);
+  batch.to_ = to;
+  // Nodes of sets and maps stay where they are as these are moved.
+  batch.sums_ = std::exchange(sums_, {});
   return batch;
+}
+
+UsageRows UsageAccumulator::Batch::Rows() const {
+  return [this](const TakeUsage& take) {
+    UsageRow row;
+    row.length = kHour;
+    for (const auto& [key, kept] : sums_.kept) {
+      static_cast<UsageFigures&>(row) = kept.figures;
+      row.begin = kept.hour;
+      row.namespace_name = kept.pod->namespace_name;
+      row.pod = kept.pod->name;
+      row.pod_uid = kept.pod->uid;
+      row.workload = kept.pod->workload;
+      row.team = *kept.team;
+      // An annotation may hold what no database takes.
+      row.model = Printable(*kept.model);
+      row.is_run = kept.is_run;
+      row.node = kept.place->node;
+      row.provider = kept.place->provider;
+      row.region = kept.place->region;
+      row.country = kept.place->country;
+      row.hardware_class = kept.place->hardware_class;
+      take(row);
+    }
+  };
 }
 
 }  // namespace sobre

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -37,11 +39,7 @@ class UsageAccumulator {
   // where that is later. A pod that is gone is not counted after the last tick that saw it.
   void Tick(const WorldState& state, Timestamp now);
 
-  struct Batch {
-    Timestamp from;
-    Timestamp to;  // earlier than `from` only where the clock was set back
-    std::vector<UsageRow> rows;
-  };
+  class Batch;
   // All since the last Take(), or since Start().
   Batch Take();
 
@@ -63,17 +61,59 @@ class UsageAccumulator {
   struct Piece;  // of one pod's time, within one hour
   void Add(const Piece& piece);
   void AddToRunning(const PodRates& rates);
-  UsageRow* RowFor(const Piece& piece);
+  UsageFigures* FiguresFor(const Piece& piece);
+
+  // Many pods are added up between two batches: what names them is shared, with the watch and
+  // between them.
+  struct Place {
+    std::string node;
+    std::string provider;
+    std::string region;
+    std::string country;
+    std::string hardware_class;
+    auto operator<=>(const Place&) const = default;
+  };
+  static Place PlaceOf(const Snapshot& snapshot, const std::string& name);
+  struct Kept {
+    Timestamp hour;
+    std::shared_ptr<const PodPlacement> pod;
+    const std::string* team = nullptr;
+    const std::string* model = nullptr;
+    const Place* place = nullptr;
+    bool is_run = false;
+    UsageFigures figures;
+  };
+  struct Sums {
+    std::unordered_multimap<std::size_t, Kept> kept;  // by a hash of what names a row
+    std::set<std::string, std::less<>> texts;
+    std::set<Place> places;
+  };
 
   const Options options_;
   const Counterfactuals counterfactuals_;
   std::optional<Timestamp> last_;  // the last tick
   Timestamp from_;                 // where the next batch begins
-  std::unordered_map<std::string, UsageRow> rows_;
-  std::string key_;
+  Sums sums_;
   Running running_;
   Duration gap_{0};
   std::uint64_t dropped_ = 0;
+};
+
+// What was added up from one moment to another. It must not outlive a use of Rows().
+class UsageAccumulator::Batch {
+ public:
+  [[nodiscard]] Timestamp from() const { return from_; }
+  // Earlier than `from` only where the clock was set back.
+  [[nodiscard]] Timestamp to() const { return to_; }
+  [[nodiscard]] bool empty() const { return sums_.kept.empty(); }
+  // Makes one row after the other.
+  [[nodiscard]] UsageRows Rows() const;
+
+ private:
+  friend class UsageAccumulator;
+  Timestamp from_;
+  Timestamp to_;
+  Sums sums_;
 };
 
 }  // namespace sobre

@@ -14,6 +14,17 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
+struct ToldBatch {
+  Timestamp from;
+  Timestamp to;
+  std::vector<UsageRow> rows;
+};
+ToldBatch Told(const UsageAccumulator::Batch& batch) {
+  ToldBatch told{batch.from(), batch.to(), {}};
+  batch.Rows()([&told](const UsageRow& row) { told.rows.push_back(row); });
+  return told;
+}
+
 class UsageAccumulatorTest : public ::testing::Test, protected AccountingWorld {
  protected:
   // Every 15 s from the last tick, to `until`.
@@ -25,7 +36,7 @@ class UsageAccumulatorTest : public ::testing::Test, protected AccountingWorld {
   }
   std::map<std::string, UsageRow> RowsByPodAndHour() {
     std::map<std::string, UsageRow> rows;
-    for (UsageRow& row : usage_.Take().rows)
+    for (UsageRow& row : Told(usage_.Take()).rows)
       rows[row.pod + " " + FormatTime(row.begin).substr(11, 2)] = std::move(row);
     return rows;
   }
@@ -84,12 +95,12 @@ TEST_F(UsageAccumulatorTest, APodThatEndedCountsUpToTheLastTickThatSawIt) {
   usage_.Tick(State(), kStart + seconds(15));
   pods_.clear();
   usage_.Tick(State(), kStart + seconds(30));
-  const auto batch = usage_.Take();
+  const auto batch = Told(usage_.Take());
   ASSERT_EQ(batch.rows.size(), 1U);
   EXPECT_NEAR(batch.rows[0].pod_hours, 15.0 / 3600, 1e-12);
   EXPECT_EQ(batch.from, kStart);
   EXPECT_EQ(batch.to, kStart + seconds(30));
-  EXPECT_TRUE(usage_.Take().rows.empty());
+  EXPECT_TRUE(Told(usage_.Take()).rows.empty());
 }
 
 TEST_F(UsageAccumulatorTest, AShortGapIsBridgedForPodsFromBeforeAndALongOneCounted) {
@@ -101,7 +112,7 @@ TEST_F(UsageAccumulatorTest, AShortGapIsBridgedForPodsFromBeforeAndALongOneCount
   EXPECT_NEAR(rows.at("old 10").pod_hours, 14.0 / 60, 1e-12);
   EXPECT_NEAR(rows.at("new 10").pod_hours, 4.0 / 60, 1e-12);
   usage_.Tick(State(), kStart + minutes(14) + minutes(16));
-  const auto batch = usage_.Take();
+  const auto batch = Told(usage_.Take());
   EXPECT_TRUE(batch.rows.empty());
   EXPECT_EQ(batch.from, kStart + minutes(14));
   EXPECT_EQ(batch.to, kStart + minutes(30));
@@ -121,7 +132,7 @@ TEST_F(UsageAccumulatorTest, NoTimeCountsTwiceWhenTheClockIsSetBack) {
   // A clock that was a day ahead.
   usage_.Tick(State(), kStart + minutes(12) - hours(24));
   usage_.Tick(State(), kStart + minutes(13) - hours(24));
-  const auto batch = usage_.Take();
+  const auto batch = Told(usage_.Take());
   EXPECT_EQ(batch.to, kStart + minutes(13) - hours(24));
   EXPECT_TRUE(batch.rows.empty()) << "the pod had not begun then";
   EXPECT_EQ(usage_.gap(), Duration(0));
@@ -134,7 +145,7 @@ TEST_F(UsageAccumulatorTest, APodThatMovesIsCountedOnEachNodeForItsTime) {
   pods_.clear();
   AddPod("a", kSmall, "cloud", kStart + minutes(12), "uid-a2");
   usage_.Tick(State(), kStart + minutes(20));
-  const auto batch = usage_.Take();
+  const auto batch = Told(usage_.Take());
   ASSERT_EQ(batch.rows.size(), 2U);
   for (const UsageRow& row : batch.rows) {
     EXPECT_EQ(row.pod_uid, row.node == "box" ? "uid-a" : "uid-a2");
@@ -149,7 +160,7 @@ TEST_F(UsageAccumulatorTest, ATeamIsThePodsOwnElseItsNamespaces) {
   teams_["shop"] = "retail";
   usage_.Start(kStart);
   usage_.Tick(State(), kStart + minutes(1));
-  for (const UsageRow& row : usage_.Take().rows)
+  for (const UsageRow& row : Told(usage_.Take()).rows)
     EXPECT_EQ(row.team, row.pod == "a" ? "retail" : "search");
 }
 
@@ -177,7 +188,7 @@ TEST_F(UsageAccumulatorTest, WhatTheMeanCandidateWouldHaveTakenStandsBesideWhatT
   AddPod("b", kSmall, "box", kStart);
   usage.Start(kStart);
   usage.Tick(State(), kStart + minutes(10));
-  for (const UsageRow& row : usage.Take().rows) {
+  for (const UsageRow& row : Told(usage.Take()).rows) {
     EXPECT_NEAR(row.mean_candidate_g, row.pod == "a" ? 1 : 0, 1e-12);
     EXPECT_NEAR(row.mean_candidate_eur, row.pod == "a" ? 0.2 : 0, 1e-12);
     EXPECT_NEAR(row.compared_g, row.pod == "a" ? row.operational_g + row.embodied_g : 0, 1e-12);
@@ -193,7 +204,7 @@ TEST_F(UsageAccumulatorTest, WhereThereIsNoRoomUsageIsDroppedAndCounted) {
   usage.Tick(State(), kStart + minutes(1));
   usage.Tick(State(), kStart + minutes(2));
   EXPECT_EQ(usage.dropped(), 2U);
-  const auto batch = usage.Take();
+  const auto batch = Told(usage.Take());
   ASSERT_EQ(batch.rows.size(), 1U);
   EXPECT_NEAR(batch.rows[0].pod_hours, 2.0 / 60, 1e-12);
 }
@@ -231,10 +242,10 @@ TEST_F(UsageAccumulatorTest, SumsByPodAndByNodeAreRateTimesTime) {
       now += Duration(1 + random() % 800'000);
       usage.Tick(State(), now);
       if (random() % 5 > 0) continue;
-      const auto batch = usage.Take();
+      const auto batch = Told(usage.Take());
       rows.insert(rows.end(), batch.rows.begin(), batch.rows.end());
     }
-    const auto batch = usage.Take();
+    const auto batch = Told(usage.Take());
     rows.insert(rows.end(), batch.rows.begin(), batch.rows.end());
     std::map<std::string, double> kwh_by_pod;
     std::map<std::string, double> kwh_by_node;

@@ -22,7 +22,7 @@ class DatabaseSink final : public UsageSink {
     const Status status = Open();
     return status.ok() ? UsageStore(*database_).TakeOver(seen, holder, now) : status;
   }
-  Status Add(const std::vector<UsageRow>& rows, const std::string& holder, Timestamp from,
+  Status Add(const UsageRows& rows, const std::string& holder, Timestamp from,
              Timestamp to) override {
     const Status status = Open();
     return status.ok() ? UsageStore(*database_).Add(rows, holder, from, to) : status;

@@ -25,7 +25,7 @@ class UsageSink {
   virtual Result<std::optional<Accounted>> LastAccounted() = 0;
   virtual Status TakeOver(const std::optional<Accounted>& seen, const std::string& holder,
                           Timestamp now) = 0;
-  virtual Status Add(const std::vector<UsageRow>& rows, const std::string& holder, Timestamp from,
+  virtual Status Add(const UsageRows& rows, const std::string& holder, Timestamp from,
                      Timestamp to) = 0;
   virtual Status Fold(Timestamp now) = 0;
   // Of rows that begin in [from, to).

@@ -85,7 +85,10 @@ TEST_F(UsageSinkTest, SumsByDayAreThoseOfTheRows) {
     row.embodied_g = 0.5 * i;
   }
   ASSERT_TRUE(sink->TakeOver({}, "one", midnight).ok());
-  ASSERT_TRUE(sink->Add(rows, "one", midnight, midnight + hours(40)).ok());
+  const UsageRows each = [&rows](const TakeUsage& take) {
+    for (const UsageRow& row : rows) take(row);
+  };
+  ASSERT_TRUE(sink->Add(each, "one", midnight, midnight + hours(40)).ok());
   const auto use = sink->UseByDay(midnight, midnight + hours(40));
   ASSERT_TRUE(use.ok()) << use.status().message();
   const auto expected = UseByDay(rows);

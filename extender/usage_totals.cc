@@ -58,20 +58,28 @@ void TotalsByName::MakeRoom(const std::map<std::string, double>& hours, Timestam
 }
 
 void TotalsByName::Add(const std::vector<UsageRow>& rows, const NameOf& name_of, Timestamp until) {
+  const UsageRows each = [&rows](const TakeUsage& take) {
+    for (const UsageRow& row : rows) take(row);
+  };
+  Add(each, name_of, until);
+}
+
+void TotalsByName::Add(const UsageRows& rows, const NameOf& name_of, Timestamp until) {
   std::map<std::string, double> hours;
-  for (const UsageRow& row : rows)
+  rows([&](const UsageRow& row) {
     if (std::string name = name_of(row); !name.empty()) hours[std::move(name)] += row.pod_hours;
+  });
   MakeRoom(hours, until);
   for (const auto& [name, sum] : hours) {
     const auto own = totals_.find(name);
     Fade(own != totals_.end() ? own->second : totals_[kOther], until);
   }
-  for (const UsageRow& row : rows) {
+  rows([&](const UsageRow& row) {
     const std::string name = name_of(row);
-    if (name.empty()) continue;
+    if (name.empty()) return;
     const auto own = totals_.find(name);
     Count(row, own != totals_.end() ? own->second : totals_[kOther]);
-  }
+  });
 }
 
 }  // namespace sobre

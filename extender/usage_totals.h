@@ -46,6 +46,7 @@ class TotalsByName {
   // An empty name leaves the row out.
   using NameOf = std::function<std::string(const UsageRow&)>;
   // `until` is the end of what the rows account for. Newcomers with the most pod-hours come first.
+  void Add(const UsageRows& rows, const NameOf& name_of, Timestamp until);
   void Add(const std::vector<UsageRow>& rows, const NameOf& name_of, Timestamp until);
   [[nodiscard]] const std::map<std::string, UsageTotals>& totals() const { return totals_; }
 

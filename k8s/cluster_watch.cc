@@ -40,6 +40,12 @@ ClusterView ClusterWatch::View() const {
   const std::lock_guard lock(mutex_);
   ClusterView view;
   view.listed = true;
+  for (const Progress& progress : progress_) {
+    view.listed &= progress.listed;
+    if (!progress.problem.empty()) view.problems.push_back("kubernetes: " + progress.problem);
+  }
+  // A part tells nothing, and copying it would hold up the lists.
+  if (!view.listed) return view;
   view.nodes.reserve(nodes_.size());
   for (const auto& [name, node] : nodes_) view.nodes.push_back(node.facts);
   for (const auto& [name, space] : namespaces_) {
@@ -53,10 +59,6 @@ ClusterView ClusterWatch::View() const {
   view.watched_pods = static_cast<std::int64_t>(pods_.size());
   view.bindings = bindings_;
   view.bindings_by_scheduler = bindings_by_scheduler_;
-  for (const Progress& progress : progress_) {
-    view.listed &= progress.listed;
-    if (!progress.problem.empty()) view.problems.push_back("kubernetes: " + progress.problem);
-  }
   return view;
 }
 

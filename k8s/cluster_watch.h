@@ -39,7 +39,7 @@ struct ClusterView {
   // Pods that have a node.
   std::vector<std::shared_ptr<const PodPlacement>> pods;
   std::vector<std::string> problems;
-  bool listed = false;  // all collections were read once
+  bool listed = false;  // all collections were read once; until then there are only problems
   std::int64_t watched_pods = 0;
   std::int64_t bindings = 0;  // pods seen to get a node since the start
   // The same by the scheduler that each names: the first kOwnSchedulers, all others as "other".

@@ -38,6 +38,8 @@ bool ReadMeta(std::string_view raw, WireMeta& meta, Owner* owner) {
   const auto add = [](std::string_view bytes, auto& pairs) {
     WireEntry entry;
     if (!ReadEntry(bytes, entry)) return false;
+    constexpr std::size_t kMostHaveFewer = 16;
+    if (pairs.empty()) pairs.reserve(kMostHaveFewer);
     pairs.emplace_back(entry.key, entry.value);
     return true;
   };

@@ -69,7 +69,7 @@ def first_answer(folder: pathlib.Path, kubeconfig: pathlib.Path, body: bytes, se
     extender, status = free_ports(2)
     config = folder / "start.yaml"
     config.write_text(yaml.safe_dump({"kubernetes": {"kubeconfig": str(kubeconfig)}, "listen": {
-        "extender": f"127.0.0.1:{extender}", "status": f"127.0.0.1:{status}", "shutdown_grace": "0s"}}))
+        "extender": f"127.0.0.1:{extender}", "status": f"127.0.0.1:{status}", "shutdown_grace": "1ms"}}))
     begin = time.monotonic()
     process = Process(folder / "start.log", os.environ["SOBRE_BIN"], "serve", "--config", config)
     try:
