@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/background.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -100,6 +101,7 @@ bool JournalWriter::WaitUntilWritten(Duration most) {
 }
 
 void JournalWriter::Run() {
+  StepBack();
   int tries = kLastTries;
   bool failed = false;
   while (true) {

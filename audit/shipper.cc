@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "audit/read_back.h"
+#include "base/background.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -47,6 +48,7 @@ void Shipper::Detach() {
 }
 
 void Shipper::Run() {
+  StepBack();
   bool stopping = false;
   while (!stopping) {
     {

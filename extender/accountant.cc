@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/background.h"
 #include "base/log.h"
 #include "extender/is_due.h"
 #include "extender/servers_asked.h"
@@ -210,6 +211,7 @@ Accountant::~Accountant() {
 }
 
 void Accountant::Run() {
+  StepBack();
   std::unique_lock lock(mutex_);
   while (!stop_) {
     lock.unlock();

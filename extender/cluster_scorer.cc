@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/background.h"
 #include "base/log.h"
 #include "extender/is_due.h"
 #include "extender/metric_families.h"
@@ -105,6 +106,7 @@ bool ClusterScorer::Tick(Timestamp now) {
 }
 
 void ClusterScorer::Run() {
+  StepBack();
   while (true) {
     const bool done = Tick(Now());
     std::unique_lock lock(mutex_);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "audit/schema.h"
+#include "base/background.h"
 #include "base/json_writer.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -210,6 +211,7 @@ Mover::~Mover() {
 }
 
 void Mover::Run() {
+  StepBack();
   while (true) {
     const Timestamp now = Now();
     const bool looked = adviser_.Tick(world_, world_.Leads(), world_.HoldsLease(now), now);

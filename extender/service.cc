@@ -171,9 +171,9 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   if (Status status = Resolve(*snapshot, args.names, scratch); !status.ok()) return status;
   const auto in_namespace = state->namespaces.find(args.pod.namespace_name);
   Recorder::Case made = recorder_.Take();
-  made->request = MakeRequest(std::move(args.pod), in_namespace == state->namespaces.end()
-                                                       ? state->cluster_policy
-                                                       : in_namespace->second);
+  std::swap(made->request.pod, args.pod);
+  SetPolicy(in_namespace == state->namespaces.end() ? state->cluster_policy : in_namespace->second,
+            made->request);
   made->verb = ToString(verb);
   made->snapshot = state->snapshot;
   made->refusals.clear();

@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "base/background.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -145,6 +146,7 @@ bool LiveWorld::WaitUntilRead(Duration most) {
 }
 
 void LiveWorld::Build() {
+  StepBack();
   while (WaitForChange(kTick)) {
     // Who is not ready is waited for.
     if (Read()->ready) std::this_thread::sleep_for(kSettle);

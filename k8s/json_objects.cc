@@ -128,9 +128,10 @@ void ReadPodSpec(od::value spec, PodFacts& pod) {
   pod.requests = requests.Total();
 }
 
+// Its texts live until the next document is parsed.
 struct Owner {
-  std::string kind;
-  std::string name;
+  std::string_view kind;
+  std::string_view name;
 };
 
 Owner ReadController(od::value references) {
@@ -147,7 +148,7 @@ Owner ReadController(od::value references) {
         is_controller = !IsNull(field) && bool(field.get_bool());
       }
     });
-    if (is_controller) controller = std::move(owner);
+    if (is_controller) controller = owner;
   });
   return controller;
 }
@@ -155,15 +156,27 @@ Owner ReadController(od::value references) {
 void ReadAnnotations(od::value all, Annotations& annotations) {
   ForEachField(all, [&](std::string_view key, od::value text) {
     if (!key.starts_with(kAnnotationPrefix)) return;
-    const std::string annotation_key(key);
-    ApplyAnnotation(annotation_key, TextOf(text), annotations);
+    ApplyAnnotation(key, TextOf(text), annotations);
   });
 }
 
-PodFacts ReadPod(od::object object) {
-  PodFacts pod;
+// A new pod in the buffers of the one that was there.
+void Renew(PodFacts& pod) {
+  PodFacts fresh;
+  for (std::string PodFacts::*text :
+       {&PodFacts::namespace_name, &PodFacts::name, &PodFacts::uid, &PodFacts::workload}) {
+    (fresh.*text).swap(pod.*text);
+    (fresh.*text).clear();
+  }
+  fresh.annotations.swap(pod.annotations);
+  fresh.annotations.clear();
+  pod = std::move(fresh);
+}
+
+void ReadPod(od::object object, PodFacts& pod) {
+  Renew(pod);
   Owner owner;
-  std::string template_hash;
+  std::string_view template_hash;
   ForEachField(object, [&](std::string_view key, od::value field) {
     if (key == "metadata") {
       ForEachField(field, [&](std::string_view name, od::value meta) {
@@ -189,7 +202,6 @@ PodFacts ReadPod(od::object object) {
   });
   pod.is_batch_job = owner.kind == "Job";
   pod.workload = WorkloadOf(pod.name, owner.kind, owner.name, template_hash);
-  return pod;
 }
 
 NodeFacts ReadNode(od::object object) {
@@ -284,7 +296,6 @@ std::string Padded(std::string_view text) {
 }
 
 Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
-  args.pod = {};
   args.whole_nodes = false;
   args.names.clear();
   args.quoted_names.clear();
@@ -295,7 +306,7 @@ Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
     ForEachField(od::object(root.get_object()), [&](std::string_view key, od::value field) {
       if (IsNull(field)) return;
       if (EqualsIgnoreCase(key, "Pod")) {
-        args.pod = ReadPod(field.get_object());
+        ReadPod(field.get_object(), args.pod);
         has_pod = true;
       } else if (EqualsIgnoreCase(key, "NodeNames")) {
         has_names = true;
@@ -318,7 +329,7 @@ Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
 Result<PodFacts> ParsePod(std::string_view json) {
   PodFacts pod;
   if (const Status status =
-          WithDocument(json, [&](od::document& root) { pod = ReadPod(root.get_object()); });
+          WithDocument(json, [&](od::document& root) { ReadPod(root.get_object(), pod); });
       !status.ok())
     return status;
   if (pod.name.empty()) return Status::Invalid("a pod without metadata.name");

@@ -138,13 +138,14 @@ Resources PodRequests::Total() const {
   return total + overhead_;
 }
 
-std::string WorkloadOf(std::string_view pod, std::string_view controller_kind,
-                       std::string_view controller_name, std::string_view template_hash) {
-  if (controller_name.empty()) return std::string(pod);
-  if (controller_kind == "ReplicaSet" && !template_hash.empty() &&
-      controller_name.ends_with("-" + std::string(template_hash)))
-    controller_name.remove_suffix(template_hash.size() + 1);
-  return std::string(controller_name);
+std::string_view WorkloadOf(std::string_view pod, std::string_view controller_kind,
+                            std::string_view controller_name, std::string_view template_hash) {
+  if (controller_name.empty()) return pod;
+  if (controller_kind != "ReplicaSet" || template_hash.empty()) return controller_name;
+  std::string_view name = controller_name;
+  if (!name.ends_with(template_hash)) return controller_name;
+  name.remove_suffix(template_hash.size());
+  return name.ends_with('-') ? name.substr(0, name.size() - 1) : controller_name;
 }
 
 void ApplyProviderId(std::string_view provider_id, NodeFacts& node) {

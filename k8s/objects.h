@@ -42,9 +42,10 @@ class PodRequests {
   Resources whole_pod_;
 };
 // The workload that a pod belongs to: its controller; behind a Deployment's ReplicaSet, the
-// Deployment, whose name lacks the template's hash; without a controller, the pod itself.
-std::string WorkloadOf(std::string_view pod, std::string_view controller_kind,
-                       std::string_view controller_name, std::string_view template_hash);
+// Deployment, whose name lacks the template's hash; without a controller, the pod itself. A part of
+// what was handed in.
+std::string_view WorkloadOf(std::string_view pod, std::string_view controller_kind,
+                            std::string_view controller_name, std::string_view template_hash);
 inline constexpr std::string_view kTemplateHashLabel = "pod-template-hash";
 // Keeps what is under our prefix.
 void ApplyAnnotation(std::string_view key, std::string_view value, Annotations& annotations);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/background.h"
 #include "base/text.h"
 #include "k8s/watch_frames.h"
 #include "k8s/wire_fields.h"
@@ -74,6 +75,7 @@ Reflector::~Reflector() {
 }
 
 void Reflector::Run() {
+  StepBack();
   Duration backoff = options_.backoff_least;
   while (!stop_) {
     const bool listing = resource_version_.empty();

@@ -421,9 +421,15 @@ NamespacePolicy MakeNamespacePolicy(std::string_view name, const Annotations& an
 }
 
 DecisionRequest MakeRequest(PodFacts pod, const NamespacePolicy& base) {
-  DecisionRequest request{std::move(pod), base.policy, base.problems};
-  ApplyAnnotations(request.pod.annotations, Origin::kPod, "pod", request.policy, request.problems);
+  DecisionRequest request{std::move(pod), {}, {}};
+  SetPolicy(base, request);
   return request;
+}
+
+void SetPolicy(const NamespacePolicy& base, DecisionRequest& request) {
+  request.policy = base.policy;
+  request.problems = base.problems;
+  ApplyAnnotations(request.pod.annotations, Origin::kPod, "pod", request.policy, request.problems);
 }
 
 Egress EgressOf(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot) {

@@ -41,6 +41,8 @@ NamespacePolicy MakeNamespacePolicy(std::string_view name, const Annotations& an
 
 // The pod's annotations over the policy of its namespace.
 DecisionRequest MakeRequest(PodFacts pod, const NamespacePolicy& base);
+// The same for a request that has its pod; its buffers are reused.
+void SetPolicy(const NamespacePolicy& base, DecisionRequest& request);
 
 // Where the rate of functional units came from.
 enum class RateBasis {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/background.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -388,6 +389,9 @@ class Collector::Rounds {
   std::int64_t past_left_ = 0;
 };
 
-void Collector::Run(Server& server) { Rounds(*this, server).Run(); }
+void Collector::Run(Server& server) {
+  StepBack();
+  Rounds(*this, server).Run();
+}
 
 }  // namespace sobre
