@@ -232,6 +232,7 @@ class Results {
  private:
   struct Kind {
     bool judged = false;
+    std::int32_t number = -1;  // in the digest
     std::optional<Refusal> refusal;
     ReportFigures report;
     std::int64_t count = 0;
@@ -252,7 +253,12 @@ class Results {
     return kind;
   }
 
-  void AddToDigest(const Candidate& candidate, const Kind& kind) {
+  // The number of its kind, by first appearance; with the first of a kind, what came out for it.
+  void AddToDigest(const Candidate& candidate, Kind& kind) {
+    const bool first = kind.number < 0;
+    if (first) kind.number = numbers_++;
+    digest_.Add32(static_cast<std::uint32_t>(kind.number));
+    if (!first) return;
     const PlacementFigures& figures = candidate.placement;
     const auto number = [&](bool known, double value) {
       digest_.Add(std::uint64_t{known});
@@ -318,6 +324,7 @@ class Results {
   const std::vector<std::size_t> order_;
   std::vector<Kind> kinds_;
   Kind stranger_;
+  std::int32_t numbers_ = 0;
   Sha256Stream digest_;
 };
 

@@ -117,8 +117,7 @@ void WriteHostPriorities(const ExtenderArgs& args, const Decision& decision, boo
     to += text.size();
   };
   for (std::size_t i = 0; i < args.quoted_names.size(); ++i) {
-    const Candidate& kind = decision.kinds[static_cast<std::size_t>(decision.placed[i].kind)];
-    const std::int32_t score = neutral ? 0 : kind.score;
+    const std::int32_t score = neutral ? 0 : decision.ScoreOf(i);
     put(kHost);
     put(args.quoted_names[i]);
     put(kScore);

@@ -1,7 +1,7 @@
 #include "scoring/decide.h"
 
 #include <algorithm>
-#include <cmath>
+#include <bit>
 #include <limits>
 
 namespace sobre {
@@ -21,7 +21,8 @@ double Ratio(T value, T best, T smallest) {
 // Of candidates that the snapshot does not know.
 constexpr std::int32_t kNoProfile = -1;
 
-int Round(double value) { return static_cast<int>(std::floor(value + 0.5)); }
+// Of what is not negative.
+int Round(double value) { return static_cast<int>(value + 0.5); }
 
 std::optional<UnitsPerHour> RateOf(const Measurement& seen, FunctionalUnit unit) {
   if (unit == FunctionalUnit::kRequest) return seen.requests;
@@ -154,10 +155,9 @@ IntensityBasis ChooseIntensity(const NodeProfiles& profiles,
   bool live_covers = true;
   for (const std::int32_t profile : profile_of_kind) {
     if (profile == kNoProfile) continue;
-    const NodeProfile& node = profiles[static_cast<std::size_t>(profile)];
-    any_live |= node.live_intensity.has_value();
-    any_catalog |= node.catalog_intensity.has_value();
-    live_covers &= node.live_intensity.has_value() || !node.catalog_intensity.has_value();
+    any_live |= profiles.HasLive(profile);
+    any_catalog |= profiles.HasCatalog(profile);
+    live_covers &= profiles.HasLive(profile) || !profiles.HasCatalog(profile);
   }
   if (any_live && live_covers) return IntensityBasis::kLive;
   return any_catalog ? IntensityBasis::kCatalog : IntensityBasis::kNone;
@@ -198,7 +198,6 @@ Egress EgressTo(const NodeProfile& node, const ClassWork& work, const Snapshot& 
   return EgressAt(*price, decision.policy, work, snapshot);
 }
 
-// The first of its kind.
 void Judge(const Snapshot& snapshot, std::int32_t profile, Decision& decision,
            Candidate& candidate) {
   if (profile == kNoProfile) {
@@ -233,27 +232,41 @@ void Judge(const Snapshot& snapshot, std::int32_t profile, Decision& decision,
   }
 }
 
-// Fills in `placed`, and `kinds` as far as it says which there are.
+// Fills in `placed`, and `kinds` as far as it says which there are: in the order of their profiles,
+// so that these are read as they lie in memory; strangers last.
 void FindKinds(const NodeProfiles& profiles, std::span<const std::int32_t> nodes,
                Decision& decision) {
-  decision.kinds.clear();
+  constexpr std::size_t kBits = 64;
+  decision.asked_profiles.assign(profiles.size() / kBits + 1, 0);
+  bool strangers = false;
+  for (const std::int32_t node : nodes) {
+    if (node == Snapshot::kUnknownNode) {
+      strangers = true;
+      continue;
+    }
+    const auto profile = static_cast<std::size_t>(profiles.OfNode(node));
+    decision.asked_profiles[profile / kBits] |= std::uint64_t{1} << (profile % kBits);
+  }
   decision.profile_of_kind.clear();
-  // What a profile's entry says holds if the kind says so as well: none need be wiped.
-  if (decision.kind_of_profile.size() < profiles.size() + 1)
-    decision.kind_of_profile.resize(profiles.size() + 1);
+  decision.kind_of_profile.resize(profiles.size());
+  for (std::size_t word = 0; word < decision.asked_profiles.size(); ++word) {
+    for (std::uint64_t left = decision.asked_profiles[word]; left != 0; left &= left - 1) {
+      const std::size_t profile = word * kBits + static_cast<std::size_t>(std::countr_zero(left));
+      decision.kind_of_profile[profile] =
+          static_cast<std::int32_t>(decision.profile_of_kind.size());
+      decision.profile_of_kind.push_back(static_cast<std::int32_t>(profile));
+    }
+  }
+  const auto stranger = static_cast<std::int32_t>(decision.profile_of_kind.size());
+  if (strangers) decision.profile_of_kind.push_back(kNoProfile);
+  decision.kinds.assign(decision.profile_of_kind.size(), {});
   decision.placed.resize(nodes.size());
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const std::int32_t node = nodes[i];
-    const std::int32_t profile =
-        node == Snapshot::kUnknownNode ? kNoProfile : profiles.OfNode(node);
-    std::int32_t& kind = decision.kind_of_profile[static_cast<std::size_t>(profile + 1)];
-    const auto at = static_cast<std::size_t>(kind);
-    if (at >= decision.kinds.size() || decision.profile_of_kind[at] != profile) {
-      kind = static_cast<std::int32_t>(decision.kinds.size());
-      decision.kinds.emplace_back().node = node;
-      decision.profile_of_kind.push_back(profile);
-    }
-    decision.placed[i] = {node, kind};
+    decision.placed[i] = {
+        node, node == Snapshot::kUnknownNode
+                  ? stranger
+                  : decision.kind_of_profile[static_cast<std::size_t>(profiles.OfNode(node))]};
   }
 }
 
@@ -294,8 +307,9 @@ class Ranking {
       any_euros |= c.placement.euros_known;
       any_both |= BothKnown(c);
       RankedFigures& figures = decision_.ranked[i];
-      figures.grams = RankedGrams(c, decision_);
-      figures.euros = RankedEuros(c, decision_);
+      const double work = decision_.units / c.units;
+      figures.grams = c.placement.grams * work;
+      figures.euros = c.placement.euros * work;
       figures.priced = figures.euros + figures.grams * decision_.policy.carbon_price;
     }
     decision_.ranked_by = ChooseRanking(decision_.policy.objective, any_grams, any_euros, any_both);
@@ -355,15 +369,6 @@ class Ranking {
   std::vector<Candidate>& all_;
   Decision& decision_;
 };
-
-// The first of the highest score.
-std::optional<std::size_t> FirstBest(const std::vector<Candidate>& all) {
-  std::optional<std::size_t> best;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (!best || all[i].score > all[*best].score) best = i;
-  }
-  return best;
-}
 
 bool IsUnknown(const Candidate& c) { return !c.placement.grams_known && !c.placement.euros_known; }
 
@@ -457,14 +462,22 @@ void JudgeKinds(const DecisionRequest& request, const Snapshot& snapshot,
   for (std::size_t i = 0; i < decision.kinds.size(); ++i)
     Judge(snapshot, decision.profile_of_kind[i], decision, decision.kinds[i]);
   Ranking(decision.kinds, decision).Score();
-  // Kinds stand in the order of their first candidates, so the first best kind has the first best.
-  const auto best = FirstBest(decision.kinds);
+  decision.score_of_kind.resize(decision.kinds.size());
+  std::int8_t highest = -1;
+  bool any_unknown = false;
+  for (std::size_t i = 0; i < decision.kinds.size(); ++i) {
+    decision.score_of_kind[i] = static_cast<std::int8_t>(decision.kinds[i].score);
+    highest = std::max(highest, decision.score_of_kind[i]);
+    any_unknown |= IsUnknown(decision.kinds[i]);
+  }
   decision.best.reset();
+  for (std::size_t i = 0; i < decision.placed.size() && !decision.best; ++i) {
+    if (decision.ScoreOf(i) == highest) decision.best = i;
+  }
   decision.unknown_candidates = 0;
-  for (std::size_t i = 0; i < decision.placed.size(); ++i) {
-    const auto kind = static_cast<std::size_t>(decision.placed[i].kind);
-    if (!decision.best && kind == best) decision.best = i;
-    if (IsUnknown(decision.kinds[kind])) ++decision.unknown_candidates;
+  for (std::size_t i = 0; i < decision.placed.size() && any_unknown; ++i) {
+    if (IsUnknown(decision.kinds[static_cast<std::size_t>(decision.placed[i].kind)]))
+      ++decision.unknown_candidates;
   }
 }
 
@@ -484,7 +497,11 @@ void Decide(const DecisionRequest& request, const Snapshot& snapshot,
 
 void Rank(Decision& decision) {
   Ranking(decision.candidates, decision).Score();
-  decision.best = FirstBest(decision.candidates);
+  decision.best.reset();
+  for (std::size_t i = 0; i < decision.candidates.size(); ++i) {
+    if (!decision.best || decision.candidates[i].score > decision.candidates[*decision.best].score)
+      decision.best = i;
+  }
   decision.unknown_candidates =
       std::count_if(decision.candidates.begin(), decision.candidates.end(), IsUnknown);
 }

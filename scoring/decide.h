@@ -14,8 +14,9 @@
 
 namespace sobre {
 
-// Changes whenever the same input may score differently; recorded with each decision.
-inline constexpr int kAlgorithmVersion = 3;
+// Changes whenever the same input may score differently, or its record's digest is made otherwise;
+// recorded with each decision.
+inline constexpr int kAlgorithmVersion = 4;
 inline constexpr int kMaxScore = 10;
 
 // Where the grid intensity of a ranking came from: one source for all candidates, never a mixture.
@@ -106,15 +107,22 @@ struct Decision {
   // Data would cross regions, but the price of that is unknown for some candidate.
   bool egress_price_unknown = false;
   std::vector<Candidate> candidates;
-  // Candidates of one profile get the same figures and score: each kind is judged once, as the
-  // first of its candidates. As Decide() or JudgeKinds() left them.
+  // Candidates of one profile get the same figures and score: each kind is judged once, as a
+  // candidate without a node. As Decide() or JudgeKinds() left them.
   std::vector<Candidate> kinds;
+  std::vector<std::int8_t> score_of_kind;
   std::vector<Placed> placed;
   std::int64_t unknown_candidates = 0;
   // The first candidate of the highest score; no value for an empty list.
   std::optional<std::size_t> best;
 
+  // The score of the candidate at this index.
+  [[nodiscard]] std::int32_t ScoreOf(std::size_t candidate) const {
+    return score_of_kind[static_cast<std::size_t>(placed[candidate].kind)];
+  }
+
   // Room to work in.
+  std::vector<std::uint64_t> asked_profiles;  // a bit each
   std::vector<std::int32_t> kind_of_profile;
   std::vector<std::int32_t> profile_of_kind;
   std::vector<std::optional<std::optional<EurosPerGigabyte>>> egress_price_to_place;

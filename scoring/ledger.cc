@@ -9,10 +9,6 @@ namespace {
 constexpr std::int64_t kDefaultMillicpu = 100;
 constexpr std::int64_t kDefaultMemoryBytes = 200LL * 1024 * 1024;
 
-double Ratio(std::int64_t part, std::int64_t whole) {
-  return static_cast<double>(part) / static_cast<double>(whole);
-}
-
 }  // namespace
 
 std::string_view ToString(RankedLedger ledger) {
@@ -29,42 +25,17 @@ Demand DemandOf(const Resources& requests, Fraction expected_utilization) {
   return demand;
 }
 
-Gpus GpusOn(const Demand& demand, const NodeProfile& node) {
-  if (!demand.requests.UsesGpu()) return Gpus(0);
-  return Gpus(Ratio(demand.requests.gpus, std::max<std::int64_t>(node.gpu_replicas, 1)) +
-              Ratio(demand.requests.gpu_slices, node.gpu_slices));
-}
-
-std::optional<Fraction> DominantShare(const Demand& demand, const NodeProfile& node) {
-  const Resources& size = node.allocatable;
-  if (size.millicpu <= 0 || size.memory_bytes <= 0) return std::nullopt;
-  double share = std::max(Ratio(demand.requests.millicpu, size.millicpu),
-                          Ratio(demand.requests.memory_bytes, size.memory_bytes));
-  if (demand.requests.UsesGpu()) {
-    if (node.gpus <= Gpus(0)) return std::nullopt;
-    share = std::max(share, GpusOn(demand, node) / node.gpus);
-  }
-  return Fraction(std::min(share, 1.0));
-}
-
 std::optional<Fraction> PriceShare(const Demand& demand, const NodeRecord& node) {
   const Resources& size = node.facts->allocatable;
   if (size.millicpu <= 0 || size.memory_bytes <= 0) return std::nullopt;
   double share =
-      node.cpu_price_share.value() * Ratio(demand.requests.millicpu, size.millicpu) +
-      node.memory_price_share.value() * Ratio(demand.requests.memory_bytes, size.memory_bytes);
+      node.cpu_price_share.value() * RatioOf(demand.requests.millicpu, size.millicpu) +
+      node.memory_price_share.value() * RatioOf(demand.requests.memory_bytes, size.memory_bytes);
   if (demand.requests.UsesGpu()) {
     if (node.gpus <= Gpus(0)) return std::nullopt;
     share += node.gpu_price_share.value() * (GpusOn(demand, ProfileOf(node)) / node.gpus);
   }
   return Fraction(std::min(share, 1.0));
-}
-
-std::optional<Watts> MarginalPower(const Demand& demand, const NodeProfile& node) {
-  const Watts processor = node.slope * demand.busy_vcpus;
-  if (!demand.requests.UsesGpu()) return processor;
-  if (!node.gpu_active) return std::nullopt;
-  return processor + *node.gpu_active * GpusOn(demand, node) * demand.utilization;
 }
 
 std::optional<SplitPower> AttributedPower(const Demand& demand, const NodeRecord& node,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -27,19 +29,41 @@ struct Demand {
 };
 Demand DemandOf(const Resources& requests, Fraction expected_utilization);
 
+constexpr double RatioOf(std::int64_t part, std::int64_t whole) {
+  return static_cast<double>(part) / static_cast<double>(whole);
+}
+
 // Whole accelerators that the demand takes on this node: time-sliced shares and partitions count by
 // their fraction.
-Gpus GpusOn(const Demand& demand, const NodeProfile& node);
+inline Gpus GpusOn(const Demand& demand, const NodeProfile& node) {
+  if (!demand.requests.UsesGpu()) return Gpus(0);
+  return Gpus(RatioOf(demand.requests.gpus, std::max<std::int64_t>(node.gpu_replicas, 1)) +
+              RatioOf(demand.requests.gpu_slices, node.gpu_slices));
+}
 
 // The share of the node that the pod takes from everybody else: that of its scarcest resource. No
 // value where the node has not what is asked for.
-std::optional<Fraction> DominantShare(const Demand& demand, const NodeProfile& node);
+inline std::optional<Fraction> DominantShare(const Demand& demand, const NodeProfile& node) {
+  if (node.millicpu <= 0 || node.memory_bytes <= 0) return std::nullopt;
+  double share = std::max(RatioOf(demand.requests.millicpu, node.millicpu),
+                          RatioOf(demand.requests.memory_bytes, node.memory_bytes));
+  if (demand.requests.UsesGpu()) {
+    if (node.gpus <= Gpus(0)) return std::nullopt;
+    share = std::max(share, GpusOn(demand, node) / node.gpus);
+  }
+  return Fraction(std::min(share, 1.0));
+}
 // The pod's part of the node's price by resource; over all pods of a full node it adds up to 1.
 std::optional<Fraction> PriceShare(const Demand& demand, const NodeRecord& node);
 
 // Placement: watts that the load adds to a node that is on already, without PUE. No value for an
 // accelerator of unknown model.
-std::optional<Watts> MarginalPower(const Demand& demand, const NodeProfile& node);
+inline std::optional<Watts> MarginalPower(const Demand& demand, const NodeProfile& node) {
+  const Watts processor = node.slope * demand.busy_vcpus;
+  if (!demand.requests.UsesGpu()) return processor;
+  if (!node.gpu_active) return std::nullopt;
+  return processor + *node.gpu_active * GpusOn(demand, node) * demand.utilization;
+}
 // Report: that, and the idle watts of what is reserved (vCPUs, memory, accelerators).
 std::optional<SplitPower> AttributedPower(const Demand& demand, const NodeRecord& node,
                                           const Coefficients& coefficients);

@@ -16,7 +16,7 @@ constexpr std::int64_t kUsualSlices = 7;
 
 // The bits of all that a profile holds: numbers that compare equal and are not (0 and -0) may give
 // figures that differ in a bit.
-using Bits = std::array<std::uint64_t, 20>;
+using Bits = std::array<std::uint64_t, 18>;
 
 Bits BitsOf(const NodeProfile& profile) {
   Bits bits{};
@@ -28,10 +28,8 @@ Bits BitsOf(const NodeProfile& profile) {
     if (unit) bits[at] = std::bit_cast<std::uint64_t>(unit->value());
     ++at;
   };
-  whole(profile.allocatable.millicpu);
-  whole(profile.allocatable.memory_bytes);
-  whole(profile.allocatable.gpus);
-  whole(profile.allocatable.gpu_slices);
+  whole(profile.millicpu);
+  whole(profile.memory_bytes);
   whole(profile.gpu_replicas);
   whole(profile.gpu_slices);
   number(profile.gpus);
@@ -64,7 +62,8 @@ NodeProfile ProfileOf(const NodeRecord& node) {
     return sourced ? std::optional(sourced->value) : std::nullopt;
   };
   NodeProfile profile;
-  profile.allocatable = node.facts->allocatable;
+  profile.millicpu = node.facts->allocatable.millicpu;
+  profile.memory_bytes = node.facts->allocatable.memory_bytes;
   profile.gpu_replicas = node.facts->gpu_replicas;
   profile.gpu_slices = node.gpu ? node.gpu->slices : kUsualSlices;
   profile.gpus = node.gpus;
@@ -91,7 +90,11 @@ NodeProfiles::NodeProfiles(const std::vector<NodeRecord>& nodes) {
     profile.place = place->second;
     const auto [found, added] =
         known.try_emplace(BitsOf(profile), static_cast<std::int32_t>(profiles_.size()));
-    if (added) profiles_.push_back(profile);
+    if (added) {
+      profiles_.push_back(profile);
+      intensities_.push_back(static_cast<std::uint8_t>((profile.live_intensity ? kLive : 0) |
+                                                       (profile.catalog_intensity ? kCatalog : 0)));
+    }
     of_node_.push_back(found->second);
   }
 }

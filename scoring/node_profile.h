@@ -15,13 +15,9 @@ struct NodeRecord;
 // All of a node that the scores of a placement are made of, as numbers: nodes that are alike in it
 // get the same figures.
 struct NodeProfile {
-  Resources allocatable;
-  // Into how many shares, and into how many slices, an accelerator is divided.
-  std::int64_t gpu_replicas = 1;
-  std::int64_t gpu_slices = 1;
-  Gpus gpus;  // whole accelerators that can be allocated
-  // What an accelerator draws at full load beyond idle; nothing where its model is unknown.
-  std::optional<Watts> gpu_active;
+  // That can be allocated.
+  std::int64_t millicpu = 0;
+  std::int64_t memory_bytes = 0;
   WattsPerVcpu slope;
   Pue pue{1};
   std::optional<GramsPerKwh> catalog_intensity;
@@ -31,6 +27,13 @@ struct NodeProfile {
   std::int32_t hardware_class = 0;
   // Index into NodeProfiles::places(); of no meaning outside of them.
   std::int32_t place = 0;
+  // Last, as few pods ask for them. Whole accelerators that can be allocated; into how many shares,
+  // and into how many slices, each is divided.
+  Gpus gpus;
+  std::int64_t gpu_replicas = 1;
+  std::int64_t gpu_slices = 1;
+  // What one draws at full load beyond idle; nothing where its model is unknown.
+  std::optional<Watts> gpu_active;
 };
 NodeProfile ProfileOf(const NodeRecord& node);
 
@@ -51,6 +54,13 @@ class NodeProfiles {
   [[nodiscard]] const NodeProfile& operator[](std::size_t profile) const {
     return profiles_[profile];
   }
+  // Whether its live, its catalogued intensity is known: apart, as all are looked at first.
+  [[nodiscard]] bool HasLive(std::int32_t profile) const {
+    return (intensities_[static_cast<std::size_t>(profile)] & kLive) != 0;
+  }
+  [[nodiscard]] bool HasCatalog(std::int32_t profile) const {
+    return (intensities_[static_cast<std::size_t>(profile)] & kCatalog) != 0;
+  }
   // Of the node at this index of the snapshot.
   [[nodiscard]] std::int32_t OfNode(std::int32_t node) const {
     return of_node_[static_cast<std::size_t>(node)];
@@ -58,7 +68,11 @@ class NodeProfiles {
   [[nodiscard]] const std::vector<NodePlace>& places() const { return places_; }
 
  private:
+  static constexpr std::uint8_t kLive = 1;
+  static constexpr std::uint8_t kCatalog = 2;
+
   std::vector<NodeProfile> profiles_;
+  std::vector<std::uint8_t> intensities_;  // by profile, kLive | kCatalog
   std::vector<std::int32_t> of_node_;
   std::vector<NodePlace> places_;
 };

@@ -10,6 +10,7 @@ import urllib.parse
 
 import yaml
 
+from tests.bench.load import memory_mib
 from tests.bench.rows import Row
 from tests.harness import Process, Sobre, eventually, fetch, free_ports
 WRITTEN = 'sobre_records_written_total{kind="decision"}'
@@ -47,11 +48,6 @@ class SimCluster:
 
     def stop(self) -> None:
         self.process.stop()
-
-
-def memory_mib(process: Process, key: str) -> float:
-    status = pathlib.Path(f"/proc/{process.child.pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith(key)).split()[1]) / 1024
 
 
 def cpu_seconds(process: Process) -> float:

@@ -1,4 +1,4 @@
-// The least that a Go extender can do: decode the names, answer equal scores.
+// The least that a Go extender can do: decode the names, answer equal scores, and let all pass.
 package main
 
 import (
@@ -24,7 +24,30 @@ type priority struct {
 	Score int64
 }
 
+type filterResult struct {
+	Nodes                      *struct{}
+	NodeNames                  *[]string
+	FailedNodes                map[string]string
+	FailedAndUnresolvableNodes map[string]string
+	Error                      string
+}
+
+func answer(w http.ResponseWriter, value any) {
+	body, _ := json.Marshal(value)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Write(body)
+}
+
 func main() {
+	http.HandleFunc("/v1/filter", func(w http.ResponseWriter, r *http.Request) {
+		var a args
+		if err := json.NewDecoder(r.Body).Decode(&a); err != nil || a.NodeNames == nil {
+			http.Error(w, "expected NodeNames", http.StatusBadRequest)
+			return
+		}
+		answer(w, filterResult{NodeNames: a.NodeNames})
+	})
 	http.HandleFunc("/v1/prioritize", func(w http.ResponseWriter, r *http.Request) {
 		var a args
 		if err := json.NewDecoder(r.Body).Decode(&a); err != nil {
@@ -41,10 +64,7 @@ func main() {
 				out = append(out, priority{node.Metadata.Name, 5})
 			}
 		}
-		body, _ := json.Marshal(out)
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		w.Write(body)
+		answer(w, out)
 	})
 	panic(http.ListenAndServe("127.0.0.1:"+os.Args[1], nil))
 }
