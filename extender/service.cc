@@ -1,5 +1,6 @@
 #include "extender/service.h"
 
+#include <array>
 #include <chrono>
 #include <cstring>
 
@@ -16,28 +17,27 @@ struct Scratch {
   ExtenderArgs args;
   std::vector<std::int32_t> nodes;
   std::vector<char> seen;
+  std::vector<std::string_view> strangers;  // names that the snapshot does not know
 };
 
 // Every name's index in the snapshot; an error if one comes twice.
 Status Resolve(const Snapshot& snapshot, const std::vector<std::string_view>& names,
                Scratch& scratch) {
-  scratch.nodes.clear();
+  scratch.nodes.resize(names.size());
+  snapshot.FindAll(names, scratch.nodes.data());
   scratch.seen.assign(snapshot.nodes().size(), 0);
-  std::vector<std::string_view> strangers;
-  for (const std::string_view name : names) {
-    const std::int32_t index = snapshot.Find(name);
-    scratch.nodes.push_back(index);
-    bool twice = false;
+  scratch.strangers.clear();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::int32_t index = scratch.nodes[i];
     if (index == Snapshot::kUnknownNode) {
-      strangers.push_back(name);
-    } else {
-      twice = std::exchange(scratch.seen[static_cast<std::size_t>(index)], 1) != 0;
+      scratch.strangers.push_back(names[i]);
+    } else if (std::exchange(scratch.seen[static_cast<std::size_t>(index)], 1) != 0) {
+      return Status::Invalid("node '" + Printable(names[i], 63) + "' is in the request twice");
     }
-    if (twice) return Status::Invalid("node '" + Printable(name, 63) + "' is in the request twice");
   }
-  std::sort(strangers.begin(), strangers.end());
-  const auto twice = std::adjacent_find(strangers.begin(), strangers.end());
-  if (twice != strangers.end())
+  std::sort(scratch.strangers.begin(), scratch.strangers.end());
+  const auto twice = std::adjacent_find(scratch.strangers.begin(), scratch.strangers.end());
+  if (twice != scratch.strangers.end())
     return Status::Invalid("node '" + Printable(*twice, 63) + "' is in the request twice");
   return Status::Ok();
 }
@@ -71,6 +71,8 @@ void WriteFilterResult(const ExtenderArgs& args,
     separate();
     if (args.whole_nodes) {
       out += args.node_texts[i];
+    } else if (args.plain_names) {
+      out.append(args.names[i].data() - 1, args.names[i].size() + 2);
     } else {
       AppendJsonString(out, args.names[i]);
     }
@@ -100,35 +102,68 @@ void WriteFilterError(const std::string& message, std::string& out) {
   out += '}';
 }
 
-// Names stand in the answer as in the request. Neutral: all the same, so that only other scores
-// count.
-void WriteHostPriorities(const ExtenderArgs& args, const Decision& decision, bool neutral,
-                         std::string& out) {
-  static_assert(kMaxScore == 10);
-  constexpr std::string_view kHost = R"(,{"Host":)";
-  constexpr std::string_view kScore = R"(,"Score":)";
-  std::size_t size = 2;
-  for (const std::string_view name : args.quoted_names)
-    size += kHost.size() + name.size() + kScore.size() + 3;
-  out.resize(size);
-  char* to = out.data();
-  const auto put = [&to](std::string_view text) {
-    std::memcpy(to, text.data(), text.size());
-    to += text.size();
-  };
-  for (std::size_t i = 0; i < args.quoted_names.size(); ++i) {
-    const std::int32_t score = neutral ? 0 : decision.ScoreOf(i);
-    put(kHost);
-    put(args.quoted_names[i]);
-    put(kScore);
-    if (score == kMaxScore) *to++ = '1';
-    *to++ = static_cast<char>('0' + score % 10);
-    *to++ = '}';
+constexpr std::string_view kHost = R"(,{"Host":)";
+constexpr std::string_view kScore = R"(,"Score":)";
+
+// What stands between a name and the next, by the first one's score.
+constexpr std::size_t kBlock = 32;
+using Block = std::array<char, kBlock>;
+struct Between {
+  Block text{};
+  std::size_t size = 0;
+};
+std::array<Between, kMaxScore + 1> MakeBetween() {
+  std::array<Between, kMaxScore + 1> all;
+  for (std::size_t score = 0; score < all.size(); ++score) {
+    const std::string text = std::string(kScore) + std::to_string(score) + "}" + std::string(kHost);
+    all[score].size = text.copy(all[score].text.data(), kBlock);
   }
-  if (to == out.data()) ++to;  // no name, no comma
+  return all;
+}
+
+// Copies in blocks, without a call for a short text: up to 31 bytes more are read and written than
+// are meant.
+char* PutRoughly(char* to, const char* from, std::size_t size) {
+  for (std::size_t at = 0; at < size; at += kBlock) std::memcpy(to + at, from + at, kBlock);
+  return to + size;
+}
+
+// For names that stand in the request as they are: between their quotes they go back.
+void WritePlainPriorities(const ExtenderArgs& args, const Decision& decision, bool neutral,
+                          std::string& out) {
+  static_assert(kBodyPadding >= kBlock);
+  static const std::array<Between, kMaxScore + 1> kBetween = MakeBetween();
+  constexpr std::size_t kBeside = kHost.size() + 2 + kScore.size() + 3;
+  std::size_t size = kHost.size() + kBlock;
+  for (const std::string_view name : args.names) size += kBeside + name.size();
+  out.resize(size);
+  char* to = out.data() + kHost.copy(out.data(), kHost.size());
+  for (std::size_t i = 0; i < args.names.size(); ++i) {
+    const Between& between = kBetween[neutral ? 0 : static_cast<std::size_t>(decision.ScoreOf(i))];
+    to = PutRoughly(to, args.names[i].data() - 1, args.names[i].size() + 2);
+    std::memcpy(to, between.text.data(), kBlock);
+    to += between.size;
+  }
+  // Before the first no comma, after the last no name.
+  to -= args.names.empty() ? kHost.size() - 1 : kHost.size();
   out.front() = '[';
   *to++ = ']';
   out.resize(static_cast<std::size_t>(to - out.data()));
+}
+
+// Neutral: all the same, so that only other scores count.
+void WriteHostPriorities(const ExtenderArgs& args, const Decision& decision, bool neutral,
+                         std::string& out) {
+  if (args.plain_names) return WritePlainPriorities(args, decision, neutral, out);
+  for (std::size_t i = 0; i < args.names.size(); ++i) {
+    out += kHost;
+    AppendJsonString(out, args.names[i]);
+    out += kScore;
+    out += std::to_string(neutral ? 0 : decision.ScoreOf(i));
+    out += '}';
+  }
+  out.front() = '[';
+  out += ']';
 }
 
 // Where every node is refused, one that kube-scheduler saw before Sobre did: it may be the one that
@@ -189,11 +224,11 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
     }
   }
   std::vector<std::string> names;
-  const bool strangers = std::find(scratch.nodes.begin(), scratch.nodes.end(),
-                                   Snapshot::kUnknownNode) != scratch.nodes.end();
+  const bool strangers = !scratch.strangers.empty();
   if (args.whole_nodes && strangers) {
     // The next parse reuses the parser that the names point into.
     names.assign(args.names.begin(), args.names.end());
+    args.plain_names = false;
     made->snapshot = WithNodesOf(args, scratch.nodes, *state);
     for (std::size_t i = 0; i < names.size(); ++i) {
       scratch.nodes[i] = made->snapshot->Find(names[i]);
@@ -232,8 +267,10 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
 
 void ExtenderService::Record(Recorder::Case made, const ExtenderArgs& args,
                              const std::vector<std::int32_t>& nodes) {
-  for (std::size_t i = 0; i < args.names.size(); ++i)
-    if (nodes[i] == Snapshot::kUnknownNode) made->unknown.emplace_back(args.names[i]);
+  if (made->decision.unknown_candidates > 0) {
+    for (std::size_t i = 0; i < args.names.size(); ++i)
+      if (nodes[i] == Snapshot::kUnknownNode) made->unknown.emplace_back(args.names[i]);
+  }
   made->answered = Now();
   recorder_.Offer(std::move(made));
 }

@@ -49,19 +49,33 @@ std::string_view TextOf(od::value value) {
   return value.get_string();
 }
 
-// Adds a name; only one with an escape is copied.
-void AddName(od::value value, ExtenderArgs& args) {
+// Adds a name. A plain one is known to have no escape and is not copied.
+void AddName(od::value value, bool plain, ExtenderArgs& args) {
   std::string_view quoted = value.raw_json_token();
   if (quoted.front() != '"') throw simdjson::simdjson_error(simdjson::INCORRECT_TYPE);
-  while (quoted.back() != '"') quoted.remove_suffix(1);  // white space
-  args.quoted_names.push_back(quoted);
-  if (quoted.find('\\') != std::string_view::npos) {
+  if (!plain) {
+    args.plain_names = false;
     args.names.push_back(value.get_string());
     return;
   }
+  while (quoted.back() != '"') quoted.remove_suffix(1);  // white space
   // Consumes it.
   value.get_raw_json_string().value();
   args.names.push_back(quoted.substr(1, quoted.size() - 2));
+}
+
+bool HasEscape(std::string_view text) { return text.find('\\') != std::string_view::npos; }
+
+// Whether they are plain is looked for once, in all that follows.
+void ReadNames(od::value list, std::string_view body, ExtenderArgs& args) {
+  std::optional<bool> plain;
+  ForEachElement(list, [&](od::value name) {
+    if (!plain) {
+      const std::string_view first = name.raw_json_token();
+      plain = !HasEscape(body.substr(static_cast<std::size_t>(first.data() - body.data())));
+    }
+    AddName(name, *plain, args);
+  });
 }
 
 // A quantity is a string, or a number where somebody wrote one.
@@ -277,7 +291,8 @@ void ReadWholeNodes(od::value list, ExtenderArgs& args) {
       for (od::field field : object) {
         if (std::string_view(field.unescaped_key()) != "metadata") continue;
         ForEachField(field.value(), [&](std::string_view inner, od::value meta) {
-          if (inner == "name" && !IsNull(meta)) AddName(meta, args);
+          if (inner == "name" && !IsNull(meta))
+            AddName(meta, args.plain_names && !HasEscape(meta.raw_json_token()), args);
         });
         break;
       }
@@ -298,7 +313,7 @@ std::string Padded(std::string_view text) {
 Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
   args.whole_nodes = false;
   args.names.clear();
-  args.quoted_names.clear();
+  args.plain_names = true;
   args.node_texts.clear();
   bool has_pod = false;
   bool has_names = false;
@@ -310,7 +325,7 @@ Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
         has_pod = true;
       } else if (EqualsIgnoreCase(key, "NodeNames")) {
         has_names = true;
-        ForEachElement(field, [&](od::value name) { AddName(name, args); });
+        ReadNames(field, body, args);
       } else if (EqualsIgnoreCase(key, "Nodes")) {
         args.whole_nodes = true;
         ReadWholeNodes(field, args);

@@ -19,8 +19,8 @@ struct ExtenderArgs {
   // nodeCacheCapable: true sends names alone, false whole nodes.
   bool whole_nodes = false;
   std::vector<std::string_view> names;
-  // Each name as it stands in the request: JSON, quotes included.
-  std::vector<std::string_view> quoted_names;
+  // Every name stands in the request as it is, without an escape: quotes are before and behind it.
+  bool plain_names = true;
   // With whole nodes: each as its JSON text, and what it says of itself.
   std::vector<std::string_view> node_texts;
 };

@@ -93,6 +93,20 @@ TEST(ExtenderArgs, ReadsNames) {
   EXPECT_EQ(args.pod.name, "web-1");
 }
 
+TEST(ExtenderArgs, ReadsNamesWithEscapes) {
+  Status status;
+  const ExtenderArgs args = Parse(R"({"Pod":{},"NodeNames":[ "a" , "b\u002dc"
+        , "" , "d"]})",
+                                  &status);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_THAT(args.names, ElementsAre("a", "b-c", "", "d"));
+  EXPECT_FALSE(args.plain_names);
+  for (const char* broken : {R"(["a\x"])", R"(["a)", R"([null])", "[\"a\nb\"]", R"([{"a":1}])"}) {
+    Parse(R"({"Pod":{},"NodeNames":)" + std::string(broken) + "}", &status);
+    EXPECT_FALSE(status.ok()) << broken;
+  }
+}
+
 TEST(ExtenderArgs, ReadsWholeNodesAndKeepsTheirText) {
   Status status;
   const ExtenderArgs args =
@@ -102,6 +116,7 @@ TEST(ExtenderArgs, ReadsWholeNodesAndKeepsTheirText) {
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_TRUE(args.whole_nodes);
   EXPECT_THAT(args.names, ElementsAre("n1", "n1"));
+  EXPECT_TRUE(args.plain_names);
   EXPECT_EQ(args.node_texts[0], kNode);
 }
 

@@ -238,35 +238,39 @@ void FindKinds(const NodeProfiles& profiles, std::span<const std::int32_t> nodes
                Decision& decision) {
   constexpr std::size_t kBits = 64;
   decision.asked_profiles.assign(profiles.size() / kBits + 1, 0);
-  bool strangers = false;
-  for (const std::int32_t node : nodes) {
-    if (node == Snapshot::kUnknownNode) {
-      strangers = true;
-      continue;
-    }
-    const auto profile = static_cast<std::size_t>(profiles.OfNode(node));
-    decision.asked_profiles[profile / kBits] |= std::uint64_t{1} << (profile % kBits);
-  }
   decision.profile_of_kind.clear();
   decision.kind_of_profile.resize(profiles.size());
+  decision.placed.resize(nodes.size());
+  // Plain pointers: what is written through them is seen to change nothing else.
+  std::uint64_t* const asked = decision.asked_profiles.data();
+  std::int32_t* const kind_of = decision.kind_of_profile.data();
+  Placed* const placed = decision.placed.data();
+  bool strangers = false;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const std::int32_t node = nodes[i];
+    const std::int32_t profile =
+        node == Snapshot::kUnknownNode ? kNoProfile : profiles.OfNode(node);
+    placed[i] = {node, profile};
+    if (profile == kNoProfile) {
+      strangers = true;
+    } else {
+      const auto at = static_cast<std::size_t>(profile);
+      asked[at / kBits] |= std::uint64_t{1} << (at % kBits);
+    }
+  }
   for (std::size_t word = 0; word < decision.asked_profiles.size(); ++word) {
-    for (std::uint64_t left = decision.asked_profiles[word]; left != 0; left &= left - 1) {
+    for (std::uint64_t left = asked[word]; left != 0; left &= left - 1) {
       const std::size_t profile = word * kBits + static_cast<std::size_t>(std::countr_zero(left));
-      decision.kind_of_profile[profile] =
-          static_cast<std::int32_t>(decision.profile_of_kind.size());
+      kind_of[profile] = static_cast<std::int32_t>(decision.profile_of_kind.size());
       decision.profile_of_kind.push_back(static_cast<std::int32_t>(profile));
     }
   }
   const auto stranger = static_cast<std::int32_t>(decision.profile_of_kind.size());
   if (strangers) decision.profile_of_kind.push_back(kNoProfile);
   decision.kinds.assign(decision.profile_of_kind.size(), {});
-  decision.placed.resize(nodes.size());
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    const std::int32_t node = nodes[i];
-    decision.placed[i] = {
-        node, node == Snapshot::kUnknownNode
-                  ? stranger
-                  : decision.kind_of_profile[static_cast<std::size_t>(profiles.OfNode(node))]};
+    const std::int32_t profile = placed[i].kind;
+    placed[i].kind = profile == kNoProfile ? stranger : kind_of[static_cast<std::size_t>(profile)];
   }
 }
 

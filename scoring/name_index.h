@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,22 +20,23 @@ class NameIndex {
   void Add(std::string_view name);
   // The name's index, or kNone. O(1), does not allocate.
   [[nodiscard]] std::int32_t Find(std::string_view name) const;
+  // The same for many, into as many `indices`: the memory of those that come next is asked for
+  // while one is compared.
+  void FindAll(std::span<const std::string_view> names, std::int32_t* indices) const;
 
  private:
   struct Slot {
     std::uint32_t tag = 0;  // of the hash, so that few other names are looked at
     std::int32_t index = kNone;
+    std::uint32_t begin = 0;  // in text_
+    std::uint32_t size = 0;
   };
-  [[nodiscard]] std::string_view NameAt(std::int32_t index) const {
-    const auto at = static_cast<std::size_t>(index);
-    return std::string_view(text_).substr(ends_[at], ends_[at + 1] - ends_[at]);
-  }
   // The slot that holds the name, or the free one where it belongs.
-  [[nodiscard]] std::size_t SlotOf(std::string_view name, std::size_t hash) const;
+  [[nodiscard]] std::size_t SlotOf(std::string_view name, std::uint64_t hash) const;
 
   std::vector<Slot> slots_;  // open addressing; their number is a power of two
   std::string text_;         // all names, one after the other
-  std::vector<std::uint32_t> ends_;
+  std::int32_t count_ = 0;
 };
 
 }  // namespace sobre

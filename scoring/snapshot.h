@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -204,6 +205,10 @@ class Snapshot {
   static constexpr std::int32_t kUnknownNode = NameIndex::kNone;
   // The node's index, or kUnknownNode. O(1), does not allocate.
   [[nodiscard]] std::int32_t Find(std::string_view name) const { return names_.Find(name); }
+  // The same for many, into as many `nodes`.
+  void FindAll(std::span<const std::string_view> names, std::int32_t* nodes) const {
+    names_.FindAll(names, nodes);
+  }
   [[nodiscard]] const std::vector<NodeRecord>& nodes() const { return nodes_; }
   // What their scores are made of.
   [[nodiscard]] const NodeProfiles& profiles() const { return profiles_; }

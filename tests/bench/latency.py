@@ -9,13 +9,17 @@ ROUNDS = 7
 
 
 class Servers:
-    """The floor, Sobre with records on and, where it was built, the Go extender."""
+    """The floor, the one without an HTTP library if it is wanted, Sobre with records on and, where it was built, the Go extender."""
 
-    def __init__(self, folder: pathlib.Path, programs: pathlib.Path, go_server: pathlib.Path | None, size: int, prices: int = 7) -> None:
+    def __init__(self, folder: pathlib.Path, programs: pathlib.Path, go_server: pathlib.Path | None, size: int, prices: int = 7,
+                 bare: bool = False) -> None:
         self.questions = Questions(folder, size, prices)
-        ports = dict(zip(("floor", "go"), free_ports(2)))
+        ports = dict(zip(("floor", "bare", "go"), free_ports(3)))
         self.processes = [Process(folder / "floor.log", programs / "bench_floor", ports["floor"], size)]
         self.ports = {"floor": ports["floor"]}
+        if bare:
+            self.processes.append(Process(folder / "bare.log", programs / "bench_floor", ports["bare"], size, "bare"))
+            self.ports["bare"] = ports["bare"]
         if go_server:
             self.processes.append(Process(folder / "go.log", go_server, ports["go"]))
             self.ports["go"] = ports["go"]
@@ -67,14 +71,16 @@ def whole(folder: pathlib.Path, programs: pathlib.Path, rounds: int = ROUNDS, co
 
 
 def sizes(folder: pathlib.Path, programs: pathlib.Path) -> list[Row]:
-    """Smaller clusters, as a report."""
+    """Smaller clusters, and what the HTTP library takes: a report."""
     rows = []
-    for size in (100, 1000):
-        with Servers(folder / f"size-{size}", programs, None, size) as servers:
+    for size in (100, 1000, 5000):
+        with Servers(folder / f"size-{size}", programs, None, size, bare=True) as servers:
             turns = Turns(programs, servers.questions.names, servers.ports)
             turns.take(5, 3000)
             p50 = turns.ratio("sobre", "floor", "p50_us")
+            bare = turns.ratio("floor", "bare", "p50_us")
             rows.append(Row(f"prioritize, {size:,} names, p50", f"{p50:.2f} × floor ({micro(turns, 'sobre', 'p50_us')})", "", None))
+            rows.append(Row(f"the floor itself, {size:,} names", f"{bare:.2f} × one without an HTTP library ({micro(turns, 'bare', 'p50_us')})", "", None))
     return rows
 
 
