@@ -61,6 +61,18 @@ def names(folder: pathlib.Path, programs: pathlib.Path, go_server: pathlib.Path 
     return rows
 
 
+def short(folder: pathlib.Path, programs: pathlib.Path) -> list[Row]:
+    """A regression of these ratios shows on any machine, also on a busy one: limits are wider than the targets, and there is no p99."""
+    with Servers(folder, programs, None, 5000) as servers:
+        rows = []
+        for body, which, count, limit in ((servers.questions.names, "names", 600, 2.5), (servers.questions.whole, "whole nodes", 30, 3.0)):
+            turns = Turns(programs, body, servers.ports)
+            turns.take(7, count)
+            p50 = turns.ratio("sobre", "floor", "p50_us")
+            rows.append(Row(f"prioritize, 5,000 {which}, p50", f"{p50:.2f} × floor ({micro(turns, 'sobre', 'p50_us')})", f"≤ {limit} × floor", p50 <= limit))
+    return rows
+
+
 def whole(folder: pathlib.Path, programs: pathlib.Path, rounds: int = ROUNDS, count: int = 60) -> list[Row]:
     with Servers(folder / "whole", programs, None, 5000) as servers:
         turns = Turns(programs, servers.questions.whole, servers.ports)
