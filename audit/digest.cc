@@ -65,12 +65,7 @@ void Sha256Stream::Add(std::string_view bytes) {
 }
 
 void Sha256Stream::Add(std::uint64_t number) {
-  Add32(static_cast<std::uint32_t>(number));
-  Add32(static_cast<std::uint32_t>(number >> 32));
-}
-
-void Sha256Stream::Add32(std::uint32_t number) {
-  std::array<char, 4> bytes{};
+  std::array<char, 8> bytes{};
   for (char& byte : bytes) {
     byte = static_cast<char>(number & 0xff);
     number >>= 8;

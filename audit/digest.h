@@ -22,8 +22,6 @@ class Sha256Stream {
   void Add(std::string_view bytes);
   // Its 8 bytes, lowest first, on any machine.
   void Add(std::uint64_t number);
-  // 4 bytes of it.
-  void Add32(std::uint32_t number);
   // With its end, so that no two lists of texts are the same bytes.
   void AddText(std::string_view text);
   [[nodiscard]] std::string Finish();

@@ -220,6 +220,7 @@ class Results {
     }
     if (runner_up) Describe(*runner_up, record.mutable_runner_up());
     record.set_scores(std::move(scores));
+    AddGathered();
     record.set_results_sha256(digest_.Finish());
     if (decision_.ranked_by) record.set_ranked_by(std::string(ToString(*decision_.ranked_by)));
     record.set_intensity_basis(std::string(ToString(decision_.intensity_basis)));
@@ -253,12 +254,20 @@ class Results {
     return kind;
   }
 
-  // The number of its kind, by first appearance; with the first of a kind, what came out for it.
+  void AddGathered() {
+    digest_.Add(gathered_);
+    gathered_.clear();
+  }
+
+  // The number of its kind in 4 bytes, lowest first, by first appearance; with the first of a kind,
+  // what came out for it.
   void AddToDigest(const Candidate& candidate, Kind& kind) {
     const bool first = kind.number < 0;
     if (first) kind.number = numbers_++;
-    digest_.Add32(static_cast<std::uint32_t>(kind.number));
+    for (int shift = 0; shift < 32; shift += 8)
+      gathered_ += static_cast<char>(static_cast<std::uint32_t>(kind.number) >> shift & 0xff);
     if (!first) return;
+    AddGathered();
     const PlacementFigures& figures = candidate.placement;
     const auto number = [&](bool known, double value) {
       digest_.Add(std::uint64_t{known});
@@ -325,6 +334,7 @@ class Results {
   std::vector<Kind> kinds_;
   Kind stranger_;
   std::int32_t numbers_ = 0;
+  std::string gathered_;  // of the digest
   Sha256Stream digest_;
 };
 

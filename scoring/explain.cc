@@ -50,9 +50,10 @@ std::string AgainstTheMean(const Candidate& candidate, const Decision& decision)
   std::int64_t count = 0;
   for (const Candidate& c : decision.candidates) {
     if (!c.placement.grams_known) continue;
-    sum += RankedGrams(c, decision).value();
+    sum += c.placement.grams.value() / c.units.value();
     ++count;
   }
+  sum *= decision.units.value();
   if (!candidate.placement.grams_known || count < 2 || sum <= 0) return {};
   const double change =
       (RankedGrams(candidate, decision).value() / (sum / static_cast<double>(count)) - 1) * 100;
@@ -92,6 +93,8 @@ std::string Standing(const Candidate& candidate, const Decision& decision,
   if (!shares_best) return "not the " + superlative;
   const std::optional<double> own = RankedOf(candidate, decision);
   for (const Candidate& other : decision.candidates) {
+    // Who scores less is worse.
+    if (other.score < candidate.score) continue;
     const std::optional<double> figure = RankedOf(other, decision);
     if (own && figure && *figure < *own * (1 - 1e-9)) return "nearly the " + superlative;
   }
