@@ -54,8 +54,9 @@ HttpServer::Options StatusOptions(const Config& config) {
 void BoundMemory() {
 #ifdef __GLIBC__
   constexpr int kArenas = 2;
-  // Larger blocks go back to the system as they are freed.
-  constexpr int kLargeBlock = 256 << 10;
+  // Larger blocks go back to the system as they are freed; an answer with 10,000 names is smaller,
+  // so that none waits for the system to make memory for it.
+  constexpr int kLargeBlock = 1 << 20;
   mallopt(M_ARENA_MAX, kArenas);
   mallopt(M_MMAP_THRESHOLD, kLargeBlock);
   mallopt(M_TRIM_THRESHOLD, 4 * kLargeBlock);
