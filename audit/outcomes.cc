@@ -13,7 +13,8 @@ namespace {
 
 // A pod is bound milliseconds after its decision, or waits for long.
 constexpr Duration kKeepSnapshot = std::chrono::minutes(2);
-constexpr std::size_t kMostSnapshots = 16;
+// Of a large cluster each takes megabytes.
+constexpr std::size_t kMostSnapshots = 4;
 constexpr Duration kUntold = std::chrono::minutes(10);
 // kube-scheduler's scores reach 100, an extender's 10.
 constexpr std::int64_t kSchedulerPoints = 10;
