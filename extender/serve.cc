@@ -57,9 +57,11 @@ void BoundMemory() {
   // Larger blocks go back to the system as they are freed; an answer with 10,000 names is smaller,
   // so that none waits for the system to make memory for it.
   constexpr int kLargeBlock = 1 << 20;
+  // NOLINTBEGIN(concurrency-mt-unsafe): before there are threads
   mallopt(M_ARENA_MAX, kArenas);
   mallopt(M_MMAP_THRESHOLD, kLargeBlock);
   mallopt(M_TRIM_THRESHOLD, 4 * kLargeBlock);
+  // NOLINTEND(concurrency-mt-unsafe)
 #endif
 }
 

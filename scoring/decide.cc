@@ -21,7 +21,7 @@ double Ratio(T value, T best, T smallest) {
 // Of candidates that the snapshot does not know.
 constexpr std::int32_t kNoProfile = -1;
 
-// Of what is not negative.
+// Of what is not negative. NOLINTNEXTLINE(bugprone-incorrect-roundings)
 int Round(double value) { return static_cast<int>(value + 0.5); }
 
 std::optional<UnitsPerHour> RateOf(const Measurement& seen, FunctionalUnit unit) {
