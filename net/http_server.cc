@@ -63,6 +63,14 @@ class Connection final : public httplib::Stream {
   void EndHeader() { in_header_ = false; }
   void CloseAfterAnswer() { close_after_ = true; }
   [[nodiscard]] bool close_after() const { return close_after_; }
+  // An answer in parts has begun, or has its end.
+  void SetPartsOpen(bool open) { parts_open_ = open; }
+  // The library leaves an answer without its end where it is stopped between two parts.
+  void EndParts() {
+    if (!std::exchange(parts_open_, false)) return;
+    constexpr std::string_view kEnd = "0\r\n\r\n";
+    write(kEnd.data(), kEnd.size());
+  }
   [[nodiscard]] bool has_buffered() const { return in_begin_ < in_end_; }
   [[nodiscard]] bool asks_for_tls() const {
     return has_buffered() && in_[in_begin_] == kTlsHandshake;
@@ -136,6 +144,7 @@ class Connection final : public httplib::Stream {
   std::size_t header_bytes_left_ = 0;
   bool in_header_ = false;
   bool close_after_ = false;
+  bool parts_open_ = false;
   bool accepts_gzip_ = false;
 };
 
@@ -510,6 +519,7 @@ class HttpServer::Impl final : public httplib::Server {
       --streams_;
       return;
     }
+    current_connection->SetPartsOpen(true);
     to.set_chunked_content_provider(
         std::string(response.content_type),
         [this, next_part = std::move(response.next_part)](std::size_t, httplib::DataSink& sink) {
@@ -518,7 +528,10 @@ class HttpServer::Impl final : public httplib::Server {
           current_connection->BeginPart();
           const bool sent = part.empty() || sink.write(part.data(), part.size());
           if (!sent || !current_connection->Flush()) return false;
-          if (!more || draining_ || current_connection->IsPeerGone()) sink.done();
+          if (!more || draining_ || current_connection->IsPeerGone()) {
+            sink.done();
+            current_connection->SetPartsOpen(false);
+          }
           return true;
         },
         [this](bool) { --streams_; });
@@ -603,6 +616,7 @@ class HttpServer::Impl final : public httplib::Server {
             request.headers.erase("Range");
             request.ranges.clear();
           });
+      connection.EndParts();
       const bool flushed = connection.Flush();
       if (connection.close_after()) {
         transport.Linger();
