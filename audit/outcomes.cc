@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "audit/read_back.h"
 #include "scoring/analysis.h"
@@ -13,8 +14,8 @@ namespace {
 
 // A pod is bound milliseconds after its decision, or waits for long.
 constexpr Duration kKeepSnapshot = std::chrono::minutes(2);
-// Of a large cluster each takes megabytes.
-constexpr std::size_t kMostSnapshots = 4;
+// Of all snapshots that are kept for open decisions, together: some 60 MB.
+constexpr std::size_t kMostNodes = 40'000;
 constexpr Duration kUntold = std::chrono::minutes(10);
 // kube-scheduler's scores reach 100, an extender's 10.
 constexpr std::int64_t kSchedulerPoints = 10;
@@ -107,14 +108,19 @@ void OutcomeBook::Age(Timestamp now) {
   std::erase_if(decided_, [this](const std::string& uid) {
     return !open_.contains(uid) && !present_.contains(uid);
   });
-  std::map<Timestamp, const Snapshot*, std::greater<>> snapshots;
+  // Newest first. Several are of one time where requests brought nodes of their own.
+  std::set<std::pair<Timestamp, const Snapshot*>, std::greater<>> snapshots;
   for (const auto& [uid, open] : open_)
     if (open.snapshot) snapshots.emplace(open.snapshot->time(), open.snapshot.get());
-  Timestamp oldest = now - kKeepSnapshot;
-  if (snapshots.size() > kMostSnapshots)
-    oldest = std::max(oldest, std::next(snapshots.begin(), kMostSnapshots - 1)->first);
+  std::set<const Snapshot*> kept;
+  std::size_t nodes = 0;
+  for (const auto& [time, snapshot] : snapshots) {
+    nodes += snapshot->nodes().size();
+    if (time < now - kKeepSnapshot || (nodes > kMostNodes && !kept.empty())) break;
+    kept.insert(snapshot);
+  }
   for (auto& [uid, open] : open_) {
-    if (open.snapshot == nullptr || open.snapshot->time() >= oldest) continue;
+    if (open.snapshot == nullptr || kept.contains(open.snapshot.get())) continue;
     open.snapshot.reset();
     open.request = {};
     open.candidates = {};

@@ -139,5 +139,18 @@ TEST_F(OutcomesTest, OldOnesLetGoOfTheirSnapshots) {
   EXPECT_THAT(closed_.at(0).outcome.why(), HasSubstr("waited for long"));
 }
 
+// Each decision has a snapshot of its own, all of the same time.
+TEST_F(OutcomesTest, ManySnapshotsAreNotKept) {
+  for (int i = 0; i < 10'000; ++i) world_.Node("n" + std::to_string(i), "aws", "eu-west-3");
+  for (int i = 0; i < 6; ++i) Decide("p" + std::to_string(i));
+  book_.Age(TestWorld::kTime + std::chrono::seconds(1));
+  std::int64_t forgotten = 0;
+  for (int i = 0; i < 6; ++i) {
+    book_.Seen("p" + std::to_string(i), "fr2");
+    forgotten += closed_.back().outcome.why() == "as good: both score 10" ? 0 : 1;
+  }
+  EXPECT_EQ(forgotten, 3) << "three times 10,004 nodes are kept";
+}
+
 }  // namespace
 }  // namespace sobre

@@ -6,10 +6,18 @@ namespace sobre {
 namespace {
 
 constexpr Duration kPause = std::chrono::milliseconds(5);
-// Some 16 MB of them.
-constexpr std::int64_t kMostQueuedCandidates = 2'000'000;
+constexpr std::int64_t kMostQueuedBytes = 32 << 20;
 
 constexpr Duration kBetweenAgings = std::chrono::seconds(1);
+
+// About as much as a case takes on its way here, without its snapshot.
+std::int64_t BytesOf(const DecisionCase& made) {
+  constexpr std::size_t kReason = 100;
+  return static_cast<std::int64_t>(
+      made.decision.placed.size() * sizeof(Placed) +
+      (made.decision.candidates.size() + made.decision.kinds.size()) * sizeof(Candidate) +
+      made.refusals.size() * (sizeof(std::optional<Refusal>) + kReason));
+}
 
 }  // namespace
 
@@ -33,6 +41,9 @@ void GiveBack::operator()(DecisionCase* made) const {
   std::unique_ptr<DecisionCase> owned(made);
   // A snapshot is large, and may be old by the time that the case is used again.
   owned->snapshot.reset();
+  // Texts by candidate: few pods have limits.
+  owned->refusals.clear();
+  owned->unknown.clear();
   if (recorder == nullptr) return;
   for (auto& spare : recorder->spare_) {
     DecisionCase* none = nullptr;
@@ -52,11 +63,9 @@ Recorder::Case Recorder::Take() {
 }
 
 void Recorder::Offer(Case made) {
-  const auto candidates = static_cast<std::int64_t>(made->decision.placed.size());
-  if (queued_candidates_.fetch_add(candidates) <= kMostQueuedCandidates &&
-      queue_.Push(std::move(made)))
-    return;
-  queued_candidates_ -= candidates;
+  const std::int64_t bytes = BytesOf(*made);
+  if (queued_bytes_.fetch_add(bytes) <= kMostQueuedBytes && queue_.Push(std::move(made))) return;
+  queued_bytes_ -= bytes;
   ++lost_;
 }
 
@@ -141,7 +150,7 @@ bool Recorder::RunOnce() {
   Case made;
   while (taken_ < until && queue_.Pop(made)) {
     any = true;
-    queued_candidates_ -= static_cast<std::int64_t>(made->decision.placed.size());
+    queued_bytes_ -= BytesOf(*made);
     // Into a buffer of this thread: cases that go round stay small.
     made->decision.candidates.swap(candidates_);
     WriteOut(made->decision, made->decision.candidates);

@@ -112,7 +112,7 @@ class Recorder {
   const bool recording_;  // else what becomes of pods is of no interest
   std::array<std::atomic<DecisionCase*>, kSpare> spare_{};
   BoundedQueue<Case, kQueue> queue_;  // after spare_, where what it holds goes
-  std::atomic<std::int64_t> queued_candidates_ = 0;
+  std::atomic<std::int64_t> queued_bytes_ = 0;
   std::atomic<std::uint64_t> lost_ = 0;  // dropped before anybody could look at them
   std::atomic<std::uint64_t> taken_ = 0;
   std::atomic<bool> stop_ = false;

@@ -17,6 +17,7 @@ struct Scratch {
   ExtenderArgs args;
   std::vector<std::int32_t> nodes;
   std::vector<char> seen;
+  std::vector<Candidate> candidates;
   std::vector<std::string_view> strangers;  // names that the snapshot does not know
 };
 
@@ -240,6 +241,8 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   const bool neutral = request.policy.mode != Mode::kEnforce;
   if (verb == Verb::kFilter) {
     std::vector<std::optional<Refusal>>& refusals = made->refusals;
+    // In a buffer of the thread: the recorder has one of its own.
+    made->decision.candidates.swap(scratch.candidates);
     WriteOut(made->decision, made->decision.candidates);
     for (const Candidate& candidate : made->decision.candidates)
       refusals.push_back(CheckLimits(request, made->decision, candidate, *snapshot));
@@ -247,6 +250,7 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
       WriteFilterError("node " + Printable(args.names[*stranger], 63) +
                            " is not known to Sobre yet, and no other keeps the limits",
                        out);
+      made->decision.candidates.swap(scratch.candidates);
       Record(std::move(made), args, scratch.nodes);
       return Status::Ok();
     }
@@ -254,6 +258,7 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
     WriteFilterResult(args, neutral ? std::vector<std::optional<Refusal>>() : refusals, out);
     metrics_.CountRefusals(static_cast<std::size_t>(std::count_if(
         refusals.begin(), refusals.end(), [](const auto& r) { return r.has_value(); })));
+    made->decision.candidates.swap(scratch.candidates);
   } else {
     WriteHostPriorities(args, made->decision, neutral, out);
     metrics_.CountDecision(args.names.size(), made->decision.ranked_by,

@@ -125,6 +125,9 @@ Decision WithoutRefused(const Decision& decision,
                         const std::vector<std::optional<Refusal>>& refusals) {
   Decision allowed = decision;
   allowed.candidates.clear();
+  // They tell of all.
+  allowed.placed.clear();
+  allowed.kinds.clear();
   allowed.best.reset();
   for (std::size_t i = 0; i < decision.candidates.size(); ++i) {
     if (refusals[i]) continue;
