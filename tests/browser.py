@@ -32,7 +32,7 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
         self.driver.set_script_timeout(60)
-        self.driver.set_page_load_timeout(30)
+        self.driver.set_page_load_timeout(60)
         self.requests: list[str] = []
         self.problems: list[str] = []
         self.size(*DESKTOP)
@@ -58,7 +58,7 @@ class Browser:
     def all(self, css: str) -> list:
         return self.driver.find_elements(By.CSS_SELECTOR, css)
 
-    def wait(self, css: str, seconds: float = 15.0):
+    def wait(self, css: str, seconds: float = 60.0):
         return eventually(lambda: self.all(css), f"{css} on {self.driver.current_url}", seconds)[0]
 
     def value(self, test_id: str) -> float | None:

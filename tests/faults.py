@@ -221,7 +221,7 @@ FAULTS = {
     "429": Fault("HTTP 429 with Retry-After", "HTTP status 429 (too many requests: asked again later)",
                  "raise prometheus.refresh, or the server's limit", attribute(status=429, body=b"", headers={"Retry-After": "120"}), 1),
     "slow drip": Fault("ten bytes every tenth of a second", "Operation timed out", "raise prometheus.timeout, or give the server room",
-                       attribute(body=slow_drip), 1),
+                       all_of(config(timeout="2s"), attribute(body=slow_drip)), 1),
     "cut short": Fault("JSON cut in the middle", "the answer is not what Prometheus sends (cut short after 82 bytes)",
                        "a proxy may cut or replace answers",
                        attribute(body=b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{"node":"fr"'), 1),

@@ -2,9 +2,11 @@
 import ctypes
 import http.client
 import http.server
+import itertools
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -23,18 +25,50 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOKEN = "test-admin-token"
 
 
+class _Ports:
+    """Ports for programs that are still to be started. Between a look and the start nobody may take one: they are below those that
+    the kernel gives out by itself, and in a block that no other process of tests has."""
+
+    FIRST, BLOCK = 10_000, 400
+
+    def __init__(self) -> None:
+        self.lock, self.numbers = threading.Lock(), None
+
+    def _claim(self):
+        first_of_kernel = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+        blocks = list(range(self.FIRST, first_of_kernel - self.BLOCK + 1, self.BLOCK))
+        random.SystemRandom().shuffle(blocks)
+        for first in blocks:
+            self.claim = socket.socket(socket.AF_UNIX)
+            try:
+                self.claim.bind(f"\0sobre-test-ports-{first}")  # abstract: gone with us, whatever happens
+                return itertools.cycle(range(first, first + self.BLOCK))
+            except OSError:
+                self.claim.close()
+        raise OSError(f"no block of free ports from {self.FIRST} to {first_of_kernel}")
+
+    def take(self) -> int:
+        with self.lock:
+            self.numbers = self.numbers or self._claim()
+            for port in itertools.islice(self.numbers, self.BLOCK):
+                with socket.socket() as tried:
+                    try:
+                        tried.bind(("", port))
+                        return port
+                    except OSError:
+                        pass  # somebody else's, or still closing
+        raise OSError("no port of our block is free")
+
+
+_PORTS = _Ports()
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """Ports that nobody uses, all different, and that nobody else here is given."""
+    return [_PORTS.take() for _ in range(count)]
 
 
-def eventually(check, what: str, seconds: float = 30.0, pause: float = 0.1):
+def eventually(check, what: str, seconds: float = 60.0, pause: float = 0.1):
     """The first true value of check(), which may fail meanwhile; an error that says what never came."""
     deadline = time.monotonic() + seconds
     last = None
@@ -69,7 +103,7 @@ class Process:
     def running(self) -> bool:
         return self.child.poll() is None
 
-    def stop(self, how=signal.SIGTERM, seconds: float = 10.0) -> int:
+    def stop(self, how=signal.SIGTERM, seconds: float = 60.0) -> int:
         if self.running():
             self.child.send_signal(how)
             try:
@@ -89,7 +123,7 @@ def trusting() -> ssl.SSLContext:
     return context
 
 
-def fetch(url: str, method: str = "GET", body=None, headers=None, timeout: float = 10.0) -> bytes:
+def fetch(url: str, method: str = "GET", body=None, headers=None, timeout: float = 30.0) -> bytes:
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
     with urllib.request.urlopen(request, timeout=timeout, context=trusting() if url.startswith("https") else None) as reply:
@@ -132,7 +166,7 @@ class ControlPlane:
             f"--secure-port={api}", f"--cert-dir={f / 'certs'}", f"--token-auth-file={f / 'tokens.csv'}",
             f"--service-account-key-file={f / 'sa.key'}", f"--service-account-signing-key-file={f / 'sa.key'}",
             "--service-account-issuer=https://kubernetes.default.svc", "--authorization-mode=RBAC", *self.api_arguments)
-        eventually(lambda: self.call("GET", "/readyz", raw=True) == b"ok", "kube-apiserver ready", 60)
+        eventually(lambda: self.call("GET", "/readyz", raw=True) == b"ok", "kube-apiserver ready", 120)
         self.kubeconfig = self.make_kubeconfig("kubeconfig", TOKEN)
 
     def make_kubeconfig(self, name: str, token: str) -> pathlib.Path:
@@ -171,10 +205,12 @@ class ControlPlane:
         return reply if raw else json.loads(reply)
 
     def start_scheduler(self, sobre_url: str | None, **extender) -> None:
-        """The profile that we ship, pointed here; `extender` overrides fields of its extender entry. No URL: no extender."""
+        """The profile that we ship, pointed here; `extender` overrides fields of its first extender. No URL: no extender."""
         text = (ROOT / "deploy" / "kube-scheduler-config.yaml").read_text()
         config = yaml.safe_load(text.replace("KUBECONFIG", str(self.kubeconfig)).replace("SOBRE_URL", sobre_url or ""))
-        config["extenders"] = [config["extenders"][0] | extender] + config["extenders"][1:] if sobre_url else []
+        # Patient: with 2 s, as shipped, a machine that stands still for so long has the pod placed without Sobre.
+        extenders = [e | {"httpTimeout": "30s"} for e in config["extenders"]]
+        config["extenders"] = [extenders[0] | extender, *extenders[1:]] if sobre_url else []
         path = self.folder / "scheduler.yaml"
         path.write_text(yaml.safe_dump(config))
         if self.scheduler:
@@ -184,7 +220,7 @@ class ControlPlane:
         self.scheduler = self.run("kube-scheduler", f"--config={path}", f"--secure-port={port}", "--bind-address=127.0.0.1",
                                   f"--cert-dir={self.folder / 'scheduler-certs'}",
                                   f"--authentication-kubeconfig={self.kubeconfig}", f"--authorization-kubeconfig={self.kubeconfig}")
-        eventually(lambda: fetch(f"https://127.0.0.1:{port}/healthz") == b"ok", "kube-scheduler ready", 60)
+        eventually(lambda: fetch(f"https://127.0.0.1:{port}/healthz") == b"ok", "kube-scheduler ready")
 
     def add_node(self, name: str, provider_id: str, region: str, cpu: int = 16, memory_gib: int = 64, labels=None,
                  address: str | None = None, gpus: int = 0) -> None:
@@ -226,7 +262,7 @@ class ControlPlane:
         pods = self.call("GET", f"/api/v1/namespaces/{namespace}/pods")["items"]
         return {p["metadata"]["name"]: p["spec"].get("nodeName", "") for p in pods}
 
-    def wait_placed(self, names: list[str], seconds: float = 60, namespace: str = "default") -> dict[str, str]:
+    def wait_placed(self, names: list[str], seconds: float = 120, namespace: str = "default") -> dict[str, str]:
         def placed():
             found = self.placements(namespace)
             return {n: found[n] for n in names} if all(found.get(n) for n in names) else None
@@ -368,7 +404,7 @@ class Postgres:
                     "shared_buffers": "16MB", "max_connections": 30}
         self.process = Process(self.log, *self._as_user(self.BINARIES / "postgres", "-D", self.data,
                                                         *(a for key, value in settings.items() for a in ("-c", f"{key}={value}"))))
-        eventually(lambda: self.query("SELECT 1") == "1", "PostgreSQL ready", 60)
+        eventually(lambda: self.query("SELECT 1") == "1", "PostgreSQL ready")
 
     def url(self, user: str = "postgres") -> str:
         """Without the password."""

@@ -224,7 +224,7 @@ def test_the_stream_tells_each_placement_and_resumes(tmp_path, sobre_bin):
 
 def test_streams_are_bounded_and_others_are_served(demo):
     port = int(demo.url.rsplit(":", 1)[1].strip("/"))
-    followers = [http.client.HTTPConnection("127.0.0.1", port, timeout=10) for _ in range(16)]
+    followers = [http.client.HTTPConnection("127.0.0.1", port, timeout=30) for _ in range(16)]
     replies = []  # one that is forgotten closes its connection
     try:
         for follower in followers:

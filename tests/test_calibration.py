@@ -56,8 +56,8 @@ def test_a_kind_of_machine_gets_its_line_from_the_past_and_again_after_a_restart
         return nodes if all(n["powerFrom"] == "calibrated" for n in nodes.values()) else None
     for _ in range(2):
         # Fits are made every 20 s at most, and when a moment of the past was learnt.
-        nodes = eventually(calibrated, "the line is used", 60)
-        learnt = eventually(lambda: next((c for c in world.signals()["calibration"] if c["points"] >= 80), None), "the whole past is learnt", 60)
+        nodes = eventually(calibrated, "the line is used", 120)
+        learnt = eventually(lambda: next((c for c in world.signals()["calibration"] if c["points"] >= 80), None), "the whole past is learnt", 120)
         for node in world.nodes().values():
             assert node["idleWattsPerVcpu"] == pytest.approx(IDLE / 8, rel=0.06)
             assert node["wattsPerVcpu"] == pytest.approx((FULL - IDLE) / 8, rel=0.06)
@@ -68,6 +68,6 @@ def test_a_kind_of_machine_gets_its_line_from_the_past_and_again_after_a_restart
 
 
 def test_the_doctor_says_what_calibration_has(world):
-    eventually(lambda: any(c["used"] for c in world.signals()["calibration"]), "the line is used", 60)
+    eventually(lambda: any(c["used"] for c in world.signals()["calibration"]), "the line is used", 120)
     said = next(f["text"] for f in world.signals()["findings"] if f["about"] == "calibration")
     assert said.startswith("aws/own.8 (4 nodes): ") and "off the line" in said

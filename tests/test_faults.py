@@ -38,7 +38,7 @@ class Setting:
         (folder / "nodes.json").write_text(json.dumps(NODES))
         (folder / "pod.json").write_text(json.dumps(POD))
         (folder / "token").write_text("stale\n")
-        self.prometheus = {"url": self.server.url, "timeout": "2s", "presets": "none", "signals": copy.deepcopy(SIGNALS),
+        self.prometheus = {"url": self.server.url, "timeout": "20s", "presets": "none", "signals": copy.deepcopy(SIGNALS),
                            "bearer_token_file": str(folder / "token")}
         if tls in ("elsewhere", "right", "mutual"):
             self.prometheus["tls"] = {"ca_file": str(folder / "cert.pem")}
@@ -46,7 +46,7 @@ class Setting:
     def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess:
         (self.folder / "sobre.yaml").write_text(yaml.safe_dump({"prometheus": self.prometheus}))
         return subprocess.run([self.binary, command, "--config", self.folder / "sobre.yaml", "--nodes", self.folder / "nodes.json", *arguments],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=120)
 
     def decide(self) -> dict:
         run = self.run("score", "--live", "--pod", str(self.folder / "pod.json"))

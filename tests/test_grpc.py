@@ -75,7 +75,7 @@ class Grpc:
         credentials = grpc.ssl_channel_credentials(self.authority.pem.read_bytes(), key, pem)
         return grpc.secure_channel(f"localhost:{self.port}", credentials, [("grpc.max_send_message_length", -1)])
 
-    def bytes_call(self, channel: grpc.Channel, method: str, request: bytes, timeout: float = 10) -> bytes:
+    def bytes_call(self, channel: grpc.Channel, method: str, request: bytes, timeout: float = 30) -> bytes:
         return channel.unary_unary(method)(request, timeout=timeout)
 
     def health(self) -> int:
@@ -261,13 +261,13 @@ def test_clients_without_a_certificate_may_ask_how_to_grow_and_no_more(start, au
     assert sobre.grow(question("bytes", [pod("web-0")]))[0]["groups"]
     request = service_pb2.ScoreRequest(pod_json=json.dumps(pod("web-0")))
     with sobre.channel() as channel, pytest.raises(grpc.RpcError) as error:
-        service_pb2_grpc.SobreStub(channel).Score(request, timeout=10)
+        service_pb2_grpc.SobreStub(channel).Score(request, timeout=30)
     assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED and "client_ca_file" in error.value.details()
     with sobre.channel(authority.issue("client")) as channel:
-        assert service_pb2_grpc.SobreStub(channel).Score(request, timeout=10).best == ["here"]
+        assert service_pb2_grpc.SobreStub(channel).Score(request, timeout=30).best == ["here"]
     stranger = Authority(tmp_path / "stranger", "another-ca")
     with sobre.channel(stranger.issue("client")) as channel, pytest.raises(grpc.RpcError) as error:
-        service_pb2_grpc.SobreStub(channel).Score(request, timeout=10)
+        service_pb2_grpc.SobreStub(channel).Score(request, timeout=30)
     assert error.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
@@ -278,7 +278,7 @@ def test_a_score_is_what_sobre_score_says(start, stubs):
     waiting = pod("web-0", objective="balanced", allowed_countries="FR,DE")
     with sobre.channel() as channel:
         client = service_pb2_grpc.SobreStub(channel)
-        decision = client.Score(service_pb2.ScoreRequest(pod_json=json.dumps(waiting)), timeout=10)
+        decision = client.Score(service_pb2.ScoreRequest(pod_json=json.dumps(waiting)), timeout=30)
         expected = ParseDict(sobre.score(waiting, "--at", decision.time), decision_pb2.Decision())
         # Over gRPC the best come first.
         assert [c.score for c in decision.candidates] == sorted((c.score for c in expected.candidates), reverse=True)
@@ -286,12 +286,12 @@ def test_a_score_is_what_sobre_score_says(start, stubs):
             one.candidates.sort(key=lambda c: c.node)
         assert decision == expected
         few = client.Score(service_pb2.ScoreRequest(pod_json=json.dumps(waiting), candidates=["eu-west-3", "ghost", "eu-north-1"],
-                                                    most_candidates=2), timeout=10)
+                                                    most_candidates=2), timeout=30)
         assert len(few.candidates) == 2 and few.candidates_left_off == 1
         for request, said in ((service_pb2.ScoreRequest(), "no pod"), (service_pb2.ScoreRequest(pod_json="{"), "pod_json"),
                               (service_pb2.ScoreRequest(pod_protobuf=b"\xff"), "pod_protobuf")):
             with pytest.raises(grpc.RpcError) as error:
-                client.Score(request, timeout=10)
+                client.Score(request, timeout=30)
             assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT and said in error.value.details()
 
 
@@ -338,7 +338,7 @@ def test_health_follows_the_world_reflection_lists_the_services_and_sigterm_ends
     eventually(lambda: sobre.health() == 1, "healthy")
     with sobre.channel() as channel:
         asks = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
-        listed = next(iter(asks(iter([b"\x3a\x00"]), timeout=10)))
+        listed = next(iter(asks(iter([b"\x3a\x00"]), timeout=30)))
         for name in (b"grpcplugin.Expander", b"sobre.v1.Sobre", b"grpc.health.v1.Health"):
             assert name in listed
     assert sobre.process.stop() == 0

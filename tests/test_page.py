@@ -23,7 +23,7 @@ class Demo:
     def __init__(self, folder, program: str, pods: int = 40) -> None:
         self.process = Process(folder / "demo.log", program, "demo", "--port", "0", "--pods", pods, "--interval", "20ms")
         self.url = eventually(lambda: re.search(r"http://127\.0\.0\.1:\d+/", self.process.log.read_text()), "the demo's address")[0]
-        eventually(lambda: "All pods are placed" in self.process.log.read_text(), "all pods placed", 60)
+        eventually(lambda: "All pods are placed" in self.process.log.read_text(), "all pods placed", 120)
 
     def get(self, path: str):
         return json.loads(fetch(f"{self.url}api/v1/{path}", timeout=30))
@@ -60,7 +60,7 @@ def settle(browser: Browser) -> None:
     browser.wait("main h1")
     eventually(lambda: not browser.all("main [aria-busy='true']") and browser.run(
         "const n = performance.getEntriesByType('resource').length; const same = n === window.seenResources;"
-        "window.seenResources = n; return same"), "the page is at rest", 20, 0.3)
+        "window.seenResources = n; return same"), "the page is at rest", pause=0.3)
 
 
 def go(browser: Browser, demo: Demo, route: str) -> None:
@@ -109,7 +109,7 @@ def test_headers_forbid_what_is_not_ours(demo):
         assert "default-src 'none'" in policy and "unsafe" not in policy and "script-src 'self'" in policy, path
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
         connection.close()
-    with urllib.request.urlopen(demo.url + "assets/app.js", timeout=10) as reply:
+    with urllib.request.urlopen(demo.url + "assets/app.js", timeout=30) as reply:
         tag = reply.headers["ETag"]
     with pytest.raises(urllib.error.HTTPError) as same:
         fetch(demo.url + "assets/app.js", headers={"If-None-Match": tag})
@@ -321,7 +321,7 @@ def test_a_service_that_goes_and_comes_is_told_calmly(tmp_path, sobre_bin):
         go(browser, demo, "now")
         assert browser.value("tile-eur-value") > 0
         demo.process.stop()
-        eventually(lambda: "live" not in browser.wait("[data-testid=feed-state]").text.lower(), "the page says that nobody answers", 30)
+        eventually(lambda: "live" not in browser.wait("[data-testid=feed-state]").text.lower(), "the page says that nobody answers")
         assert browser.all("main h1"), "what was shown stays"
     finally:
         browser.close()

@@ -91,13 +91,13 @@ def test_an_empty_list_is_answered_with_one(sobre):
 def test_no_request_is_lost_on_sigterm(tmp_path, sobre_bin):
     """As in a cluster: the endpoint goes first, so nobody connects anew; on kept connections work goes on until they close."""
     (tmp_path / "nodes.json").write_text(json.dumps(NODES))
-    sobre = Sobre(tmp_path, {"listen": {"shutdown_grace": "2s"}}, "--nodes", tmp_path / "nodes.json")
+    sobre = Sobre(tmp_path, {"listen": {"shutdown_grace": "5s"}}, "--nodes", tmp_path / "nodes.json")
     answered, failed, endpoint_removed = [], [], threading.Event()
     body = json.dumps(args("fr")).encode()
 
     def ask() -> None:
         while not endpoint_removed.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", sobre.extender_port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", sobre.extender_port, timeout=30)
             try:
                 closing = False
                 while not closing:

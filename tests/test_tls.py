@@ -105,7 +105,7 @@ def test_the_status_port_stays_plain(start):
 
 
 def test_plain_http_is_told_what_is_wrong(start):
-    with socket.create_connection(("localhost", start().extender_port), timeout=10) as client:
+    with socket.create_connection(("localhost", start().extender_port), timeout=30) as client:
         client.sendall(b"POST /v1/filter HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
         answer = client.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 400 ") and answer.endswith(b"\r\n\r\nThis port speaks TLS: ask by https://\n")
@@ -224,7 +224,7 @@ def test_bad_files_are_an_error_at_the_start(tmp_path, sobre_bin, authority, tls
 
 def test_no_call_fails_while_a_replica_stops(start, authority):
     """As kube-scheduler behind a Service: connections are kept until an answer closes them, and new ones go to who is left."""
-    leaving, staying = start(shutdown_grace="3s"), start()
+    leaving, staying = start(shutdown_grace="8s"), start()
     targets, failed, moved, done = [leaving], [], [], threading.Event()
     answered = [0] * 4
 

@@ -15,7 +15,7 @@ def crds(control_plane, tools):
     """The resources of cert-manager and of the Prometheus operator, so that what the chart makes of them is judged too."""
     kubectl = [control_plane.binaries / "kubectl", f"--kubeconfig={control_plane.kubeconfig}"]
     subprocess.run([*kubectl, "create", "-f", tools / "crds"], check=True, capture_output=True, text=True)
-    subprocess.run([*kubectl, "wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"], check=True, capture_output=True)
+    subprocess.run([*kubectl, "wait", "--for=condition=Established", "crd", "--all", "--timeout=180s"], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def schemas(control_plane, crds, tmp_path_factory):
              for o in chart.objects(chart.render(values, folder).stdout)}
     last = "com.coreos.monitoring.v1.ServiceMonitor"
     # The API server adds custom resources to its OpenAPI a little later.
-    openapi = eventually(lambda: (o := control_plane.call("GET", "/openapi/v2"))["definitions"].get(last) and o, "custom resources in OpenAPI", 60, pause=1)
+    openapi = eventually(lambda: (o := control_plane.call("GET", "/openapi/v2"))["definitions"].get(last) and o, "custom resources in OpenAPI", 120, pause=1)
     chart.openapi_schemas(openapi, kinds, folder)
     return folder
 

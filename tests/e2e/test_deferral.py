@@ -9,7 +9,7 @@ import pytest
 from tests import world
 from tests.harness import ROOT, Sobre, eventually
 
-SIGNALS = [{"signal": "grid_gco2e_per_kwh", "query": "grid_intensity_carbon_average", "max_age": "5s"}]
+SIGNALS = [{"signal": "grid_gco2e_per_kwh", "query": "grid_intensity_carbon_average", "max_age": "15s"}]
 DEFER = {"sobre.dev/defer-below-gco2e-per-kwh": "50"}
 
 
@@ -55,11 +55,17 @@ class Cluster:
     def waits(self, name: str) -> bool:
         return bool(self.gates(self.plane.call("GET", f"/api/v1/namespaces/patient/pods/{name}")))
 
+    def opened(self, name: str) -> str | None:
+        """When its gate was opened, by the event that says so."""
+        path = f"/api/v1/namespaces/patient/events?fieldSelector=involvedObject.name%3D{name},reason%3DGateOpened"
+        return next((e["firstTimestamp"] for e in self.plane.call("GET", path)["items"]), None)
+
     def leader(self) -> str:
         return self.plane.call("GET", "/apis/coordination.k8s.io/v1/namespaces/default/leases/sobre-gatekeeper")["spec"]["holderIdentity"]
 
 
 def deadline(seconds: float) -> str:
+    """As Kubernetes writes times, whose texts are in their order."""
     return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -77,7 +83,7 @@ def test_a_pod_waits_and_goes_where_it_became_clean(cluster):
     time.sleep(2)
     assert cluster.waits("patient"), "80 is not below 50"
     cluster.set_intensity({"fr-par": 30, "eu-central-1": 400})
-    assert cluster.plane.wait_placed(["patient"], 30, "patient") == {"patient": "fr-par-0"}
+    assert cluster.plane.wait_placed(["patient"], namespace="patient") == {"patient": "fr-par-0"}
     pod = cluster.plane.call("GET", "/api/v1/namespaces/patient/pods/patient")
     terms = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert [[(e["key"], e.get("values")) for e in t["matchExpressions"]] for t in terms] == [
@@ -93,28 +99,28 @@ def test_another_takes_over_when_the_leader_is_killed(cluster):
     # The identity does not say which process it is: kill one, and see whether it led.
     cluster.replicas[0].stop(signal.SIGKILL)
     assert cluster.waits("orphan")
-    start = time.monotonic()
-    eventually(lambda: not cluster.waits("orphan"), "opened", 20)
-    assert time.monotonic() - start < 15
+    eventually(lambda: not cluster.waits("orphan"), "opened")
     cluster.replicas[0].start()
     cluster.wait_heard(80)
     # Now the other one, so that the leader was among the killed.
     cluster.add("orphan-2", {"sobre.dev/max-delay": "8s"})
     cluster.replicas[1].stop(signal.SIGKILL)
-    eventually(lambda: not cluster.waits("orphan-2"), "opened", 20)
+    eventually(lambda: not cluster.waits("orphan-2"), "opened")
     assert cluster.leader() != leader, "another identity leads"
     cluster.replicas[1].start()
     cluster.wait_heard(80)
 
 
 def test_a_restart_forgets_nothing(cluster):
-    cluster.add("remembered", {"sobre.dev/deadline": deadline(20)})
+    until = deadline(20)
+    cluster.add("remembered", {"sobre.dev/deadline": until})
     for replica in cluster.replicas:
         replica.stop()
         replica.start()
     cluster.wait_heard(80)
-    assert cluster.waits("remembered")
-    eventually(lambda: not cluster.waits("remembered"), "opened by its deadline", 40)
+    eventually(lambda: not cluster.waits("remembered"), "opened by its deadline")
+    opened = eventually(lambda: cluster.opened("remembered"), "the event")
+    assert opened >= until, "it waited, through the restart"
 
 
 def test_open_gates_lets_everybody_go(cluster):
@@ -128,11 +134,10 @@ def test_open_gates_lets_everybody_go(cluster):
 
 
 def test_with_prometheus_dead_the_gate_opens_by_the_deadline_or_at_once(cluster):
-    cluster.add("late", {"sobre.dev/deadline": deadline(4)})
-    assert cluster.waits("late")
+    assert cluster.gates(cluster.add("late", {"sobre.dev/deadline": deadline(4)}))
     cluster.prometheus.stop()
-    eventually(lambda: not cluster.waits("late"), "opened", 15)
+    eventually(lambda: not cluster.waits("late"), "opened")
     # Its last values are stale by now: nothing is known, nobody waits.
-    eventually(lambda: cluster.replicas[0].nodes()["fr-par-0"].get("liveGco2ePerKwh") is None, "values age", 20)
+    eventually(lambda: cluster.replicas[0].nodes()["fr-par-0"].get("liveGco2ePerKwh") is None, "values age")
     cluster.add("unlucky", {})
-    eventually(lambda: not cluster.waits("unlucky"), "opened at once", 10)
+    eventually(lambda: not cluster.waits("unlucky"), "opened at once")

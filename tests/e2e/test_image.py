@@ -56,7 +56,7 @@ def give(folder: pathlib.Path) -> None:
 
 def run_in(root: pathlib.Path, folder: pathlib.Path, *command) -> subprocess.CompletedProcess:
     give(folder)
-    return subprocess.run([ENTER, root, folder, *map(str, command)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([ENTER, root, folder, *map(str, command)], capture_output=True, text=True, timeout=120)
 
 
 class ImageSobre(Sobre):
@@ -84,7 +84,7 @@ class ImageSobre(Sobre):
     def stop(self, how=signal.SIGTERM) -> int:
         if self.process.running():
             os.kill(self.pid(), how)
-        return self.process.stop(signal.SIGKILL) if how == signal.SIGKILL else self.process.child.wait(20)
+        return self.process.stop(signal.SIGKILL) if how == signal.SIGKILL else self.process.child.wait(60)
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_it_trusts_the_authorities_that_the_image_holds(root, start, authority, 
 
 # How it is packed.
 
-def test_the_layout_holds_the_root_and_what_an_engine_has_to_know(root):
+def test_the_layout_holds_the_root_and_what_an_engine_has_to_know(root, tmp_path):
     layout = root.parent / "oci"
 
     def blob(descriptor: dict) -> bytes:
@@ -284,14 +284,13 @@ def test_the_layout_holds_the_root_and_what_an_engine_has_to_know(root):
     version = re.search(r"project\(sobre VERSION ([0-9.]+)", (PROJECT / "CMakeLists.txt").read_text())[1]
     assert labels["org.opencontainers.image.version"] == version and labels["org.opencontainers.image.licenses"] == "Apache-2.0"
 
-    extracted = root.parent / "layer.tar"
+    extracted = tmp_path / "layer.tar"
     extracted.write_bytes(plain)
     with tarfile.open(extracted) as tar:
         members = {member.name: member for member in tar}
         for name, member in members.items():
             if member.isfile():
                 assert tar.extractfile(member).read() == (root / name).read_bytes(), name
-    extracted.unlink()
     assert set(members) == {inside(root, path) for path in paths(root)} - {"."}
     assert {m.uid for m in members.values()} == {0, USER} and members["tmp"].mode == 0o1777
     assert {m.name for m in members.values() if m.uid} == {"var/lib/sobre"}

@@ -133,7 +133,7 @@ def test_the_cluster_autoscaler_is_answered_and_every_replica_s_decisions_are_to
 def test_rolling_restart_fails_no_call(make_cluster):
     """Two replicas, pods that keep coming, one restart of all replicas: every pod is placed by Sobre's choice, and no call fails."""
     cluster = make_cluster()
-    install(cluster, "config.limits.trust_node_labels=true", "scheduler.replicas=1", "scheduler.logLevel=5")
+    install(cluster, "config.limits.trust_node_labels=true", "scheduler.replicas=1", "scheduler.logLevel=5", "scheduler.httpTimeout=10s")
     add_regions(cluster)
     for number in range(5):
         cluster.add_node(f"paris-{number}", "aws:///x/i-", "eu-west-3")
@@ -151,13 +151,13 @@ def test_rolling_restart_fails_no_call(make_cluster):
         eventually(lambda: len(names) > 20, "load")
         before = set(replicas(cluster))
         cluster.kubectl("-n", NAMESPACE, "rollout", "restart", "deployment/sobre")
-        eventually(lambda: not before & set(replicas(cluster)) and cluster.is_ready("deployment", NAMESPACE, "sobre"), "all replicas new", 120)
+        eventually(lambda: not before & set(replicas(cluster)) and cluster.is_ready("deployment", NAMESPACE, "sobre"), "all replicas new", 240)
     finally:
         stop.set()
         load.join()
     (scheduler,) = cluster.pods(NAMESPACE, "app.kubernetes.io/component=scheduler")
     try:
-        placed = cluster.wait_placed(names, 180)
+        placed = cluster.wait_placed(names, 240)
     finally:
         log = cluster.logs(NAMESPACE, scheduler["metadata"]["name"])
         failed = [line for line in log.splitlines() if any(words in line for words in
@@ -226,7 +226,7 @@ def test_role_has_what_is_used_and_no_more(make_cluster, moves):
 
     allowed = {(group, resource, verb) for _, rules, index in rules_of(cluster) for group in rules[index]["apiGroups"]
                for resource in rules[index]["resources"] for verb in rules[index]["verbs"]}
-    eventually(lambda: allowed <= seen(), "all that is allowed is used", 60)
+    eventually(lambda: allowed <= seen(), "all that is allowed is used", 120)
     assert seen() == allowed
     assert not denied(cluster)
     if moves:
@@ -255,6 +255,6 @@ def test_without_any_one_rule_something_fails(make_cluster):
         begun, (old,) = len(cluster.audit()), replicas(cluster)
         cluster.call("DELETE", f"/api/v1/namespaces/{NAMESPACE}/pods/{old}")
         eventually(lambda: old not in replicas(cluster), "the old replica gone")
-        eventually(lambda: missed(begun), f"somebody misses {rules[index]}", 60, pause=3)
+        eventually(lambda: missed(begun), f"somebody misses {rules[index]}", 120, pause=3)
         cluster.call("PATCH", path, {"rules": rules}, content_type="application/merge-patch+json")
         cluster.wait_ready("deployment", NAMESPACE, "sobre")

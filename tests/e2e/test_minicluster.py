@@ -135,7 +135,7 @@ def test_rolling_update_replaces_pods_and_loses_no_request(cluster, space):
         assert fetch(url) == b"hello"
         asked += 1
         return cluster.is_ready("deployment", space, "web") and not old & {p["metadata"]["name"] for p in cluster.pods(space)}
-    eventually(replaced, "all pods replaced", 60, pause=0.02)
+    eventually(replaced, "all pods replaced", 120, pause=0.02)
     assert len(cluster.pods(space)) == 2 and asked > 10
 
 
@@ -283,8 +283,8 @@ def test_jobs_end(cluster, space):
         return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name},
                 "spec": {"backoffLimit": 0, "template": work}}
     create(cluster, space, job("good", "true"), job("bad", "exit 3"))
-    cluster.kubectl("wait", "--namespace", space, "--for=condition=Complete", "job/good", "--timeout=60s")
-    cluster.kubectl("wait", "--namespace", space, "--for=condition=Failed", "job/bad", "--timeout=60s")
+    cluster.kubectl("wait", "--namespace", space, "--for=condition=Complete", "job/good", "--timeout=120s")
+    cluster.kubectl("wait", "--namespace", space, "--for=condition=Failed", "job/bad", "--timeout=120s")
     (bad,) = cluster.pods(space, "job-name=bad")
     assert bad["status"]["phase"] == "Failed"
     assert bad["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
@@ -297,7 +297,7 @@ def test_liveness_restarts_and_crashes_back_off(cluster, space):
            pod("crash", "shell", "exit 7"))
     running(cluster, space, "sick")
     eventually(lambda: cluster.exec(space, "sick", "touch", "/tmp/dead").returncode == 0, "exec")
-    eventually(lambda: state(cluster, space, "sick")["containerStatuses"][0]["restartCount"] == 1, "restarted")
+    eventually(lambda: state(cluster, space, "sick")["containerStatuses"][0]["restartCount"] > 0, "restarted")
     eventually(lambda: container_state(cluster, space, "sick").get("running"), "running again")
 
     def crashed():
@@ -314,7 +314,7 @@ def test_a_deleted_pod_ends_gracefully(cluster, space):
            pod("stubborn", "shell", "echo up; sleep 1000"))
     for name in ("good", "stubborn"):
         eventually(lambda n=name: cluster.logs(space, n) == "up\n", f"{name} up")
-    cluster.kubectl("delete", "pod", "good", "stubborn", "--namespace", space, "--timeout=20s")
+    cluster.kubectl("delete", "pod", "good", "stubborn", "--namespace", space, "--timeout=120s")
     assert cluster.logs(space, "good") == "up\npreStop\nterm\n"
 
 
@@ -327,7 +327,7 @@ def test_what_cannot_be_done_is_told(cluster, space):
     eventually(lambda: waits("unknown")["reason"] == "ErrImagePull", "unknown image told")
     eventually(lambda: "spec.hostNetwork" in waits("host")["message"], "unsupported field told")
     running(cluster, space, "fake")
-    cluster.kubectl("delete", "pod", "--all", "--namespace", space, "--timeout=20s")
+    cluster.kubectl("delete", "pod", "--all", "--namespace", space, "--timeout=120s")
 
 
 def test_stateful_set_keeps_its_claim(cluster, space):
@@ -356,7 +356,7 @@ def test_helm_installs_and_leaves_nothing(cluster, space, tmp_path):
         """Without what other tests' namespaces leave as they go."""
         return {o for o in cluster.objects(without=("Event", "Namespace", "PersistentVolume")) if o[2] in ("", space)}
     before = objects()
-    cluster.helm("install", "web", tmp_path, "--namespace", space, "--wait", "--timeout", "60s")
+    cluster.helm("install", "web", tmp_path, "--namespace", space, "--wait", "--timeout", "180s")
     assert cluster.is_ready("deployment", space, "web")
     assert objects() - before >= {("apps/v1", "Deployment", space, "web"), ("v1", "Service", space, "web")}
     cluster.helm("uninstall", "web", "--namespace", space, "--wait")
@@ -390,7 +390,7 @@ def test_nothing_stays_behind(tmp_path, how):
                 assert pathlib.Path(f"/sys/class/net/{bridge}").exists() and pathlib.Path(f"/proc/{pid}").exists()
                 started.send_signal(signal.SIGKILL)
             else:
-                assert started.wait(60) == 0
+                assert started.wait(120) == 0
         finally:
             started.kill()
 

@@ -63,7 +63,7 @@ class Shop:
             advice = self.advice(to)
             return advice if advice and advice["state"] == state and all(advice[k] == v for k, v in more.items()) else None
         try:
-            return eventually(found, f"advice is {state}", 60)
+            return eventually(found, f"advice is {state}", 120)
         except AssertionError as error:
             raise AssertionError(f"{error}; it is {self.advice(to)}") from None
 
@@ -122,7 +122,7 @@ def test_a_workload_follows_a_grid_once_and_what_came_of_it_is_measured(shop):
 
     # It gives way: each pod once, and its replacement by kube-scheduler.
     shop.allow(1)
-    eventually(lambda: list(shop.pods().values()) == ["fr-par"] * 2, "both pods are in the better region", 60)
+    eventually(lambda: list(shop.pods().values()) == ["fr-par"] * 2, "both pods are in the better region", 120)
     assert not set(first) & set(shop.pods())
     assert [code for code in shop.evictions() if code != 429] == [201, 201]
     advised = shop.wait_advice("scaleway/fr-par", "measured", moved=2, evictions=2, note="by eviction")

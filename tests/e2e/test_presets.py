@@ -142,13 +142,13 @@ def sobre(control_plane, exporter, prometheus, tmp_path_factory, sobre_bin):
         query = urllib.parse.urlencode({"query": f"count_over_time(scaph_host_power_microwatts[{WINDOW + 5}s])"})
         found = json.loads(fetch(f"{prometheus.url}/api/v1/query?{query}"))["data"]["result"]
         return found and int(found[0]["value"][1]) > WINDOW + 3
-    eventually(whole_window, "counters have run for a whole window", 90, 0.5)
+    eventually(whole_window, "counters have run for a whole window", 180, 0.5)
     now = datetime.datetime.now(datetime.timezone.utc)
 
     def asked_since() -> bool:
         queries = sobre.signals()["servers"][0]["queries"]
         return all(datetime.datetime.fromisoformat(q["answered"].replace("Z", "+00:00")) > now for q in queries if not q["idle"] and not q["problem"])
-    eventually(asked_since, "every query was answered since", 30)
+    eventually(asked_since, "every query was answered since")
     yield sobre
     sobre.stop()
 
@@ -180,7 +180,8 @@ def measured(sobre, kind: str = "workloads") -> dict:
     ("scaphandre", "electricityEurPerKwh", -0.0125),
 ])
 def test_a_node_gets_its_own_figures(sobre, node, key, expected):
-    assert close(sobre.nodes()[node][key], expected), sobre.nodes()[node]
+    # A rate is as even as the scrapes that it is taken from, which a busy machine makes uneven.
+    eventually(lambda: close(sobre.nodes()[node][key], expected), f"{node}'s {key} is {expected}")
 
 
 @pytest.mark.parametrize("workload, node, key, expected", [
@@ -195,14 +196,12 @@ def test_a_node_gets_its_own_figures(sobre, node, key, expected):
     ("shop/fn", "node-exporter", "requestsPerSecond", 3),
 ])
 def test_a_replica_gets_its_own_rate(sobre, workload, node, key, expected):
-    found = measured(sobre).get((workload, node), {})
-    assert close(found.get(key), expected), found
+    eventually(lambda: close(measured(sobre).get((workload, node), {}).get(key), expected), f"{key} of {workload} on {node} is {expected}")
 
 
 def test_a_model_gets_the_rate_of_its_replicas(sobre):
-    models = measured(sobre, "models")
-    assert close(models[("llama-3-8b", "gpu-new")]["requestsPerSecond"], 7.5)
-    assert close(models[("resnet", "gpu-new")]["requestsPerSecond"], 25)
+    for model, expected in (("llama-3-8b", 7.5), ("resnet", 25)):
+        eventually(lambda: close(measured(sobre, "models")[(model, "gpu-new")]["requestsPerSecond"], expected), f"{model} has {expected} a second")
 
 
 def test_forecasts_stand_with_their_place(sobre):

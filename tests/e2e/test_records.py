@@ -43,7 +43,7 @@ class Cluster:
         names = [f"pod-{self.batch}-{i}" for i in range(count)]
         for name in names:
             self.plane.add_pod(name, cpu="50m", memory="64Mi", **pod)
-        return self.plane.wait_placed(names, 120)
+        return self.plane.wait_placed(names, 240)
 
     def rows(self, sql: str):
         with sqlite3.connect(f"file:{self.records}/records.db?mode=ro", uri=True) as connection:

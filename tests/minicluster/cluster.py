@@ -85,7 +85,7 @@ class MiniCluster(ControlPlane):
         self.services = Services(self, self.KUBELET, self.network, f / "names")
         self.kubelet = Kubelet(self, self.KUBELET, f, self.network, f / "names", images)
         self.provisioner = Provisioner(self, self.KUBELET, f / "claims")
-        eventually(self._has_begun, "kube-controller-manager's first work", 60)
+        eventually(self._has_begun, "kube-controller-manager's first work", 120)
 
     def _has_begun(self) -> bool:
         """Whether every namespace has what it gets without being asked, so that objects() is what others made."""
@@ -131,7 +131,7 @@ class MiniCluster(ControlPlane):
         return (status.get("observedGeneration") == found["metadata"]["generation"]
                 and all(status.get(field, 0) == count for field in counted))
 
-    def wait_ready(self, kind: str, namespace: str, name: str, seconds: float = 90) -> None:
+    def wait_ready(self, kind: str, namespace: str, name: str, seconds: float = 180) -> None:
         try:
             eventually(lambda: self.is_ready(kind, namespace, name), f"{kind} {namespace}/{name} ready", seconds)
         except AssertionError as error:

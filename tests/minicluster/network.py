@@ -53,7 +53,9 @@ class Network:
         self._guard = subprocess.Popen(["sh", "-c", f"read gone; ip link delete {self.bridge}"], stdin=subprocess.PIPE,
                                        stderr=subprocess.DEVNULL, start_new_session=True)
         try:
-            ip("link", "add", self.bridge, "type", "bridge")
+            # Of its own: else it takes the lowest of its pods' addresses, and as another pod joins, what pods send to the old one is lost
+            # until they ask again, half a minute later.
+            ip("link", "add", self.bridge, "address", f"02:{os.urandom(5).hex(':')}", "type", "bridge")
             ip("address", "add", f"{self.gateway}/{self.prefix}", "dev", self.bridge)
             ip("link", "set", self.bridge, "up")
         except BaseException:
