@@ -236,10 +236,7 @@ Status UsageStore::TakeOver(const std::optional<Accounted>& seen, const std::str
 
 Status UsageStore::Add(const std::vector<UsageRow>& rows, const std::string& holder, Timestamp from,
                        Timestamp to) {
-  const UsageRows each = [&rows](const TakeUsage& take) {
-    for (const UsageRow& row : rows) take(row);
-  };
-  return Add(each, holder, from, to);
+  return Add(RowsOf(rows), holder, from, to);
 }
 
 Status UsageStore::Add(const UsageRows& rows, const std::string& holder, Timestamp from,

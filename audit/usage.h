@@ -67,6 +67,12 @@ struct UsageRow : UsageFigures {
 // Many rows, told one after the other: nobody need hold them all.
 using TakeUsage = std::function<void(const UsageRow&)>;
 using UsageRows = std::function<void(const TakeUsage&)>;
+// They must stay until it was used.
+inline UsageRows RowsOf(const std::vector<UsageRow>& rows) {
+  return [&rows](const TakeUsage& take) {
+    for (const UsageRow& row : rows) take(row);
+  };
+}
 
 // Adds the figures of `from`, that is all but what names it, to those of `to`.
 void AddFigures(const UsageRow& from, UsageRow& to);

@@ -174,7 +174,7 @@ std::optional<std::size_t> NewcomerThatDecides(
   std::optional<std::size_t> newcomer;
   for (std::size_t i = 0; i < refusals.size(); ++i) {
     if (!refusals[i]) return std::nullopt;
-    if (decision.candidates[i].node == Snapshot::kUnknownNode) newcomer = i;
+    if (decision.placed[i].node == Snapshot::kUnknownNode) newcomer = i;
   }
   return newcomer;
 }
@@ -211,8 +211,6 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
             made->request);
   made->verb = ToString(verb);
   made->snapshot = state->snapshot;
-  made->refusals.clear();
-  made->unknown.clear();
   const DecisionRequest& request = made->request;
   metrics_.CountProblems(request.problems.size());
   if (verb == Verb::kFilter) {
@@ -241,16 +239,14 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   const bool neutral = request.policy.mode != Mode::kEnforce;
   if (verb == Verb::kFilter) {
     std::vector<std::optional<Refusal>>& refusals = made->refusals;
-    // In a buffer of the thread: the recorder has one of its own.
-    made->decision.candidates.swap(scratch.candidates);
-    WriteOut(made->decision, made->decision.candidates);
-    for (const Candidate& candidate : made->decision.candidates)
+    // Not into the case: the recorder has a buffer of its own.
+    WriteOut(made->decision, scratch.candidates);
+    for (const Candidate& candidate : scratch.candidates)
       refusals.push_back(CheckLimits(request, made->decision, candidate, *snapshot));
     if (const auto stranger = NewcomerThatDecides(made->decision, refusals); stranger && !neutral) {
       WriteFilterError("node " + Printable(args.names[*stranger], 63) +
                            " is not known to Sobre yet, and no other keeps the limits",
                        out);
-      made->decision.candidates.swap(scratch.candidates);
       Record(std::move(made), args, scratch.nodes);
       return Status::Ok();
     }
@@ -258,7 +254,6 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
     WriteFilterResult(args, neutral ? std::vector<std::optional<Refusal>>() : refusals, out);
     metrics_.CountRefusals(static_cast<std::size_t>(std::count_if(
         refusals.begin(), refusals.end(), [](const auto& r) { return r.has_value(); })));
-    made->decision.candidates.swap(scratch.candidates);
   } else {
     WriteHostPriorities(args, made->decision, neutral, out);
     metrics_.CountDecision(args.names.size(), made->decision.ranked_by,

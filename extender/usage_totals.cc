@@ -58,10 +58,7 @@ void TotalsByName::MakeRoom(const std::map<std::string, double>& hours, Timestam
 }
 
 void TotalsByName::Add(const std::vector<UsageRow>& rows, const NameOf& name_of, Timestamp until) {
-  const UsageRows each = [&rows](const TakeUsage& take) {
-    for (const UsageRow& row : rows) take(row);
-  };
-  Add(each, name_of, until);
+  Add(RowsOf(rows), name_of, until);
 }
 
 void TotalsByName::Add(const UsageRows& rows, const NameOf& name_of, Timestamp until) {

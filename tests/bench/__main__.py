@@ -61,9 +61,10 @@ def main() -> int:
             parser.error(f"no part {part!r}; there are {', '.join(PARTS)}")
     runs = [measure(options.parts or list(ALL)) for _ in range(options.runs)]
     if len(runs) > 1:
-        agreed = [row for rows in zip(*runs) if len({row.met for row in rows}) > 1 for row in rows]
-        print(f"\n{len(runs)} runs " + ("agree on all targets" if not agreed else "do not agree on:"))
-        print_rows(agreed) if agreed else None
+        disputed = [row for rows in zip(*runs) if len({row.met for row in rows}) > 1 for row in rows]
+        print(f"\n{len(runs)} runs " + ("agree on all targets" if not disputed else "do not agree on:"))
+        if disputed:
+            print_rows(disputed)
     missed = [row for rows in runs for row in rows if row.met is False]
     print(f"\n{sum(row.met is True for rows in runs for row in rows)} targets met, {len(missed)} missed")
     return 1 if missed else 0

@@ -1,9 +1,9 @@
 """Latency of one question and throughput of many, against a server that answers constant bytes and a minimal Go extender."""
 import pathlib
 
-from tests.bench.load import Questions, Turns, with_records
+from tests.bench.load import Questions, Turns, metrics_of, with_records
 from tests.bench.rows import Row
-from tests.harness import Process, fetch, free_ports
+from tests.harness import Process, free_ports
 
 ROUNDS = 7
 
@@ -36,8 +36,7 @@ class Servers:
 
     def dropped(self) -> int:
         """Decisions that did not get on record."""
-        text = fetch(self.sobre.status_url + "/metrics").decode()
-        return int(float(next(line for line in text.splitlines() if line.startswith("sobre_records_dropped_total")).split()[1]))
+        return int(metrics_of(self.sobre)["sobre_records_dropped_total"])
 
 
 def micro(turns: Turns, name: str, figure: str) -> str:

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import typing
 
-from tests.harness import Process, Sobre, eventually
+from tests.harness import Process, Sobre, eventually, fetch
 
 REGIONS = [("fr-par", "scaleway://instance/fr-par-1/"), ("eu-central-1", "aws:///eu-central-1a/"),
            ("eu-north-1", "aws:///eu-north-1a/"), ("pl-waw", "scaleway://instance/pl-waw-1/")]
@@ -95,6 +95,11 @@ class Turns:
 def memory_mib(process: Process, key: str) -> float:
     status = pathlib.Path(f"/proc/{process.child.pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith(key)).split()[1]) / 1024
+
+
+def metrics_of(sobre: Sobre) -> dict[str, float]:
+    lines = fetch(sobre.status_url + "/metrics", timeout=60).decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
 
 def with_records(folder: pathlib.Path, *arguments) -> Sobre:

@@ -2,9 +2,9 @@
 import pathlib
 import sqlite3
 
-from tests.bench.load import Questions, Turns, memory_mib, with_records
+from tests.bench.load import Questions, Turns, memory_mib, metrics_of, with_records
 from tests.bench.rows import Row
-from tests.harness import Sobre, fetch
+from tests.harness import Sobre
 
 SIZE = 5000
 
@@ -21,8 +21,7 @@ def records(folder: pathlib.Path, programs: pathlib.Path) -> list[Row]:
             turns[pace].take(5, 2000, pause_us=pause)
             for figure, name in (("p50_us", "p50"), ("p99_us", "p99")):
                 rows.append(Row(f"recording, {pace}, {name}", f"{turns[pace].ratio('on', 'off', figure):.2f} × without", "", None))
-        text = fetch(on.status_url + "/metrics").decode()
-        dropped = float(next(line for line in text.splitlines() if line.startswith("sobre_records_dropped_total")).split()[1])
+        dropped = metrics_of(on)["sobre_records_dropped_total"]
         rows.append(Row("recording, not recorded", f"{dropped:.0f}", "0", dropped == 0))
         memory = memory_mib(on.process, "VmRSS")
     finally:

@@ -10,7 +10,7 @@ import urllib.parse
 
 import yaml
 
-from tests.bench.load import memory_mib
+from tests.bench.load import memory_mib, metrics_of
 from tests.bench.rows import Row
 from tests.harness import Process, Sobre, eventually, fetch, free_ports
 WRITTEN = 'sobre_records_written_total{kind="decision"}'
@@ -53,11 +53,6 @@ class SimCluster:
 def cpu_seconds(process: Process) -> float:
     fields = pathlib.Path(f"/proc/{process.child.pid}/stat").read_text().rsplit(") ", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def metrics_of(sobre: Sobre) -> dict[str, float]:
-    lines = fetch(sobre.status_url + "/metrics", timeout=60).decode().splitlines()
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
 
 def first_answer(folder: pathlib.Path, kubeconfig: pathlib.Path, body: bytes, seconds: float = 60) -> tuple[float, Process]:
