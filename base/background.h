@@ -6,4 +6,9 @@ namespace sobre {
 // go first. Where the system refuses it nothing changes.
 void StepBack();
 
+// The calling thread answers requests, each in a fraction of a millisecond: it is to run as soon as
+// it is woken, before threads that run for long. No more of the processor is taken. Where the
+// system refuses it nothing changes.
+void AnswerSoon();
+
 }  // namespace sobre

@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/background.h"
 #include "base/json_writer.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -166,7 +167,11 @@ class ConnectionThreads final : public httplib::TaskQueue {
       const std::lock_guard lock(mutex_);
       if (idle_ > tasks_.size() || threads_.size() < limit_) {
         tasks_.push_back(std::move(task));
-        if (idle_ < tasks_.size()) threads_.emplace_back([this] { Work(); });
+        if (idle_ < tasks_.size())
+          threads_.emplace_back([this] {
+            AnswerSoon();
+            Work();
+          });
         wake_.notify_one();
         return static_cast<Enqueued>(true);
       }
