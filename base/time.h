@@ -13,6 +13,8 @@ using Timestamp = std::chrono::time_point<std::chrono::system_clock, std::chrono
 using Duration = std::chrono::milliseconds;
 
 Timestamp Now();
+// For how long ago something was: not moved by whoever sets the world's clock.
+using SteadyTime = std::chrono::steady_clock::time_point;
 // "2026-05-16T12:00:00Z", with milliseconds only where there are some.
 std::string FormatTime(Timestamp time);
 // RFC 3339 ("2026-05-16T12:00:00Z", "2026-05-16T14:00:00+02:00") or a date alone (midnight UTC).

@@ -142,13 +142,14 @@ void Gatekeeper::Check(Timestamp now) {
   if (!state->ready) return;
   // Nobody waits: nobody need lead.
   if (state->gated.empty() && !options_.always_lead) return;
-  const Result<bool> held = lease_.TryHold(api_, now);
+  const SteadyTime asked = std::chrono::steady_clock::now();
+  const Result<bool> held = lease_.TryHold(api_, now, asked);
   const std::string problem = held.ok() ? "" : held.status().message();
   if (problem != lease_problem_ && !problem.empty())
     Log(LogLevel::kWarning, "lease: acting without", {{"error", problem}});
   lease_problem_ = problem;
   if (held.ok()) leads_ = *held;
-  if (held.ok() && *held) held_until_ = now + options_.lease.duration;
+  if (held.ok() && *held) held_until_ = asked + options_.lease.duration;
   // A gate that two replicas open opens once: better both than none.
   const bool leads = !held.ok() || *held;
   for (const auto& pod : state->gated) {

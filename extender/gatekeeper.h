@@ -36,7 +36,7 @@ class Gatekeeper {
   // that where there is no Lease to be had, somebody leads.
   [[nodiscard]] bool leads() const { return leads_; }
   // Whether this replica surely holds it: no other does before its duration is over.
-  [[nodiscard]] bool holds(Timestamp now) const { return now < held_until_.load(); }
+  [[nodiscard]] bool holds(SteadyTime now) const { return now < held_until_.load(); }
 
  private:
   void Run();
@@ -49,7 +49,7 @@ class Gatekeeper {
   Lease lease_;
   std::string lease_problem_;
   std::atomic<bool> leads_ = true;
-  std::atomic<Timestamp> held_until_{Timestamp()};
+  std::atomic<SteadyTime> held_until_{SteadyTime::min()};
   std::atomic<bool> stop_ = false;
   std::thread thread_;  // last: it uses all above
 };

@@ -149,9 +149,9 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Filter(q, r); });
   extender_.Handle("POST", "/v1/prioritize",
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Prioritize(q, r); });
-  std::optional<TlsOptions> kubernetes;
-  if (const Result<ApiAccess> access = AccessOf(config_); access.ok()) kubernetes = access->tls;
-  metrics_.WatchCertificates([this, kubernetes = std::move(kubernetes)] {
+  metrics_.WatchCertificates([this] {
+    std::optional<TlsOptions> kubernetes;
+    if (const Result<ApiAccess> access = AccessOf(config_); access.ok()) kubernetes = access->tls;
     return CertificatesInUse(kubernetes, config_.prometheus.servers, tls_.get());
   });
   if (tls_ != nullptr) metrics_.WatchTls([this] { return tls_->reloads(); });
@@ -181,6 +181,10 @@ void Server::Stop(Duration grace) {
 }
 
 void BlockStopSignals() {
+  // A file that may not grow is an error of a write, not the end.
+  struct sigaction ignore {};
+  ignore.sa_handler = SIG_IGN;
+  sigaction(SIGXFSZ, &ignore, nullptr);
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }

@@ -184,8 +184,12 @@ std::optional<std::size_t> NewcomerThatDecides(
 void ExtenderService::Answer(Verb verb, const HttpRequest& request, HttpResponse& response) {
   const auto start = std::chrono::steady_clock::now();
   const Status status = Handle(verb, request.body, response.body);
-  if (!status.ok())
-    response.Fail(status.code() == ErrorCode::kUnavailable ? 503 : 400, status.message());
+  if (!status.ok()) {
+    const bool elsewhere = status.code() == ErrorCode::kUnavailable;
+    response.Fail(elsewhere ? 503 : 400, status.message());
+    // kube-scheduler stays with its connection: the next call may reach another replica.
+    response.close = elsewhere;
+  }
   metrics_.CountRequest(verb, status.ok(), std::chrono::steady_clock::now() - start);
 }
 
@@ -216,6 +220,15 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   if (verb == Verb::kFilter) {
     // Without a cluster's view a limit of its own might be missed.
     if (!state->ready) return Status::Unavailable("not ready: " + state->not_ready_reason);
+    if (const auto silent = SilentFor(*state, std::chrono::steady_clock::now())) {
+      return Status::Unavailable("the API server was last heard " + FormatAge(*silent) +
+                                 " ago: a limit might be judged on what is no longer so");
+    }
+    // It was made a moment ago, with its pods: kube-scheduler asks again.
+    if (state->IsUnknownNamespace(request.pod.namespace_name)) {
+      return Status::Unavailable("namespace " + Printable(request.pod.namespace_name, 63) +
+                                 " is not known to Sobre yet, nor the limits that it may state");
+    }
     if (!request.policy.limits.Any() || request.policy.mode == Mode::kOff) {
       out.reserve(body.size());
       WriteFilterResult(args, {}, out);

@@ -100,6 +100,37 @@ TEST_F(ServiceTest, BadInputGetsAReason) {
   EXPECT_THAT(text, HasSubstr(R"(sobre_request_duration_seconds_count{verb="filter"} 2)"));
 }
 
+TEST_F(ServiceTest, ALimitIsNotJudgedOnAnOldViewOfTheCluster) {
+  auto state = std::make_shared<WorldState>(*MakeState(world_.Read()->input));
+  const auto heard_before = [&](Duration age) {
+    auto aged = std::make_shared<WorldState>(*state);
+    aged->heard = std::chrono::steady_clock::now() - age;
+    world_.Publish(aged);
+  };
+  heard_before(kMostViewAge - std::chrono::seconds(5));
+  EXPECT_EQ(Post(Verb::kFilter, Names(R"("de","fr")")).status, 200);
+  heard_before(kMostViewAge + std::chrono::seconds(5));
+  const HttpResponse refused = Post(Verb::kFilter, Names(R"("de","fr")"));
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_TRUE(refused.close);
+  EXPECT_THAT(refused.body, HasSubstr("the API server was last heard"));
+  // A preference may be old.
+  EXPECT_EQ(Post(Verb::kPrioritize, Names(R"("de","fr")")).status, 200);
+}
+
+TEST_F(ServiceTest, ANamespaceThatIsNotKnownYetMayStateLimits) {
+  auto state = std::make_shared<WorldState>(*MakeState(world_.Read()->input));
+  state->namespaces["thrifty"] = MakeNamespacePolicy("thrifty", {{"objective", "cost"}}, {});
+  state->quiet_namespaces = {"shop"};
+  world_.Publish(state);
+  EXPECT_EQ(Post(Verb::kFilter, Names(R"("de")")).status, 200);
+  EXPECT_EQ(Post(Verb::kFilter, Names(R"("de")", "thrifty")).status, 200);
+  const HttpResponse refused = Post(Verb::kFilter, Names(R"("de")", "new"));
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_THAT(refused.body, HasSubstr("namespace new is not known to Sobre yet"));
+  EXPECT_EQ(Post(Verb::kPrioritize, Names(R"("de")", "new")).status, 200);
+}
+
 TEST_F(ServiceTest, DecisionsAreCountedByWhatTheyWereRankedBy) {
   Post(Verb::kPrioritize, Names(R"("de","fr")"));
   Post(Verb::kPrioritize, Names(R"("ghost")"));

@@ -1,5 +1,7 @@
 #include "extender/status_pages.h"
 
+#include <chrono>
+
 #include "base/json_writer.h"
 #include "extender/api_decisions.h"
 #include "extender/api_labels.h"
@@ -62,10 +64,14 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
   server.Handle("GET", "/readyz", [&](const HttpRequest&, HttpResponse& response) {
     const auto state = world.Read();
     response.content_type = "text/plain; charset=utf-8";
-    response.body = draining       ? "not ready: stopping\n"
-                    : state->ready ? "ok\n"
-                                   : "not ready: " + state->not_ready_reason + "\n";
-    response.status = !draining && state->ready ? 200 : 503;
+    const auto silent = SilentFor(*state, std::chrono::steady_clock::now());
+    const std::string reason = draining        ? "stopping"
+                               : !state->ready ? state->not_ready_reason
+                               : silent
+                                   ? "the API server was last heard " + FormatAge(*silent) + " ago"
+                                   : "";
+    response.body = reason.empty() ? "ok\n" : "not ready: " + reason + "\n";
+    response.status = reason.empty() ? 200 : 503;
   });
   server.Handle("GET", "/metrics",
                 [&, accountant, mover, clusters](const HttpRequest&, HttpResponse& response) {

@@ -60,6 +60,17 @@ std::shared_ptr<const WorldState> MakeState(SnapshotInput input, const Policy& c
   return state;
 }
 
+bool WorldState::IsUnknownNamespace(std::string_view name) const {
+  return quiet_namespaces && !namespaces.contains(name) &&
+         !std::binary_search(quiet_namespaces->begin(), quiet_namespaces->end(), name);
+}
+
+std::optional<Duration> SilentFor(const WorldState& state, SteadyTime now) {
+  // One that was never heard is not ready.
+  if (state.heard == SteadyTime::min() || state.heard > now - kMostViewAge) return std::nullopt;
+  return std::chrono::duration_cast<Duration>(now - state.heard);
+}
+
 void World::Tell(const PodEvent& /*event*/) {}
 
 World::World()
@@ -116,8 +127,8 @@ void LiveWorld::Tell(const PodEvent& event) {
 
 bool LiveWorld::Leads() const { return gatekeeper_ == nullptr || gatekeeper_->leads(); }
 
-bool LiveWorld::HoldsLease(Timestamp now) const {
-  return gatekeeper_ != nullptr && gatekeeper_->holds(now);
+bool LiveWorld::HoldsLease(Timestamp /*now*/) const {
+  return gatekeeper_ != nullptr && gatekeeper_->holds(std::chrono::steady_clock::now());
 }
 
 void LiveWorld::Changed() {
@@ -188,6 +199,7 @@ void LiveWorld::BuildOnce() {
   } else {
     view.nodes = still_.nodes;
     view.listed = true;
+    view.heard = SteadyTime::max();
   }
   auto state = std::make_shared<WorldState>();
   SnapshotInput& input = state->input;
@@ -215,7 +227,9 @@ void LiveWorld::BuildOnce() {
   state->teams = std::move(view.teams);
   for (const auto& [name, annotations] : view.namespaces)
     state->namespaces.emplace(name, MakeNamespacePolicy(name, annotations, config_.policy));
+  if (cluster_) state->quiet_namespaces = std::move(view.quiet_namespaces);
   state->ready = view.listed;
+  state->heard = view.heard;
   if (!view.listed) state->not_ready_reason = "the API server has not been listed yet";
   state->bindings = view.bindings;
   state->bindings_by_scheduler = std::move(view.bindings_by_scheduler);

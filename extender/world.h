@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -32,11 +33,18 @@ struct WorldState {
   // Of namespaces that say something; all others have the cluster's.
   std::map<std::string, NamespacePolicy, std::less<>> namespaces;
   NamespacePolicy cluster_policy;
+  // The others that are there, in the order of their names; nothing where no namespaces are
+  // followed.
+  std::optional<std::vector<std::string>> quiet_namespaces;
+  // Whether it is not there, as far as is known: its pods may be held by what it says.
+  [[nodiscard]] bool IsUnknownNamespace(std::string_view name) const;
   // By namespace: the team of its pods that name none themselves.
   std::map<std::string, std::string, std::less<>> teams;
   std::vector<std::shared_ptr<const GatedPod>> gated;
   bool ready = false;
   std::string not_ready_reason;
+  // All that the API server knew then is in here; nodes that stand still are never old.
+  SteadyTime heard = SteadyTime::max();
   std::int64_t bindings = 0;
   std::map<std::string, std::int64_t> bindings_by_scheduler;
   std::int64_t watched_pods = 0;
@@ -44,6 +52,11 @@ struct WorldState {
   std::vector<ServerState> servers;
   std::vector<PowerHistory::Class> calibration;
 };
+// Limits are not judged on what the API server may have changed for longer than this: a node can be
+// another one under its name, and a namespace can have been tightened.
+inline constexpr Duration kMostViewAge = std::chrono::seconds(90);
+// Since when the API server has said nothing more, where that is too long; else nothing.
+std::optional<Duration> SilentFor(const WorldState& state, SteadyTime now);
 std::shared_ptr<const WorldState> MakeState(SnapshotInput input, const Policy& cluster_policy = {});
 
 // Where the service gets its state from.

@@ -17,7 +17,13 @@ Result<HttpReply> ApiClient::Call(std::string_view method, std::string_view path
   call.headers.emplace_back("Accept: application/json");
   if (!body.empty()) call.headers.push_back("Content-Type: " + std::string(content_type));
   call.body = std::move(body);
-  return client_.Fetch(call);
+  Result<HttpReply> reply = client_->Fetch(call);
+  constexpr long kUnknownToIt = 401;
+  if (!reply.ok() || reply->status == kUnknownToIt) {
+    access_ = access_.Fresh();
+    client_ = std::make_unique<HttpClient>(access_.tls);
+  }
+  return reply;
 }
 
 std::string Complaint(const HttpReply& reply) {

@@ -40,8 +40,10 @@ ClusterView ClusterWatch::View() const {
   const std::lock_guard lock(mutex_);
   ClusterView view;
   view.listed = true;
+  view.heard = SteadyTime::max();
   for (const Progress& progress : progress_) {
     view.listed &= progress.listed;
+    view.heard = std::min(view.heard, progress.heard);
     if (!progress.problem.empty()) view.problems.push_back("kubernetes: " + progress.problem);
   }
   // A part tells nothing, and copying it would hold up the lists.
@@ -49,7 +51,11 @@ ClusterView ClusterWatch::View() const {
   view.nodes.reserve(nodes_.size());
   for (const auto& [name, node] : nodes_) view.nodes.push_back(node.facts);
   for (const auto& [name, space] : namespaces_) {
-    if (!space.annotations.empty()) view.namespaces.emplace(name, space.annotations);
+    if (space.annotations.empty()) {
+      view.quiet_namespaces.push_back(name);
+    } else {
+      view.namespaces.emplace(name, space.annotations);
+    }
     if (!space.team.empty()) view.teams.emplace(name, space.team);
   }
   for (const auto& [uid, pod] : gated_) view.gated.push_back(pod);
@@ -118,6 +124,10 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
     progress.listed = true;
     on_change_();
   };
+  callbacks.on_heard = [this, &progress](SteadyTime when) {
+    const std::lock_guard lock(mutex_);
+    progress.heard = when;
+  };
   callbacks.on_problem = [this, &progress](const Status& status) {
     const std::lock_guard lock(mutex_);
     if (progress.problem == status.message()) return;
@@ -155,12 +165,7 @@ void ClusterWatch::TakeNamespace(std::string_view raw) {
   const std::lock_guard lock(mutex_);
   const Progress& progress = progress_[kNamespaces];
   space.generation = progress.generation;
-  const std::string name(meta->name);
-  if (space.annotations.empty() && space.team.empty()) {
-    namespaces_.erase(name);
-  } else {
-    namespaces_[name] = std::move(space);
-  }
+  namespaces_[std::string(meta->name)] = std::move(space);
   if (!progress.listing) on_change_();
 }
 

@@ -33,6 +33,8 @@ struct ClusterView {
   std::vector<std::shared_ptr<const NodeFacts>> nodes;
   // Namespaces that say something under our prefix.
   std::map<std::string, Annotations, std::less<>> namespaces;
+  // The others, in the order of their names.
+  std::vector<std::string> quiet_namespaces;
   std::vector<std::shared_ptr<const GatedPod>> gated;
   // The team that a namespace's label names, which serves its pods without one.
   std::map<std::string, std::string, std::less<>> teams;
@@ -40,6 +42,8 @@ struct ClusterView {
   std::vector<std::shared_ptr<const PodPlacement>> pods;
   std::vector<std::string> problems;
   bool listed = false;  // all collections were read once; until then there are only problems
+  // All that the API server knew then is in here.
+  SteadyTime heard = SteadyTime::min();
   std::int64_t watched_pods = 0;
   std::int64_t bindings = 0;  // pods seen to get a node since the start
   // The same by the scheduler that each names: the first kOwnSchedulers, all others as "other".
@@ -101,7 +105,7 @@ class ClusterWatch {
   const std::function<void()> on_change_;
   mutable std::mutex mutex_;  // guards all below but the reflectors
   std::map<std::string, WatchedNode, std::less<>> nodes_;
-  std::map<std::string, WatchedNamespace, std::less<>> namespaces_;  // that say something
+  std::map<std::string, WatchedNamespace, std::less<>> namespaces_;
   std::unordered_map<std::string_view, KnownPod> pods_;  // by uid, a view of the placement's own
   std::map<std::string, std::shared_ptr<const GatedPod>, std::less<>> gated_;  // by uid
   std::int64_t bindings_ = 0;
@@ -110,6 +114,7 @@ class ClusterWatch {
     bool listing = false;
     bool listed = false;
     std::uint32_t generation = 0;  // of lists
+    SteadyTime heard = SteadyTime::min();
     std::string problem;
   };
   Progress progress_[3];

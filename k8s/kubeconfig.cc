@@ -118,6 +118,13 @@ Result<std::vector<std::string>> ApiAccess::Headers() const {
   return std::vector<std::string>{"Authorization: Bearer " + bearer};
 }
 
+ApiAccess ApiAccess::Fresh() const {
+  if (!in_cluster && kubeconfig.empty()) return *this;
+  const Result<ApiAccess> fresh =
+      in_cluster ? InClusterAccess() : LoadKubeconfig(kubeconfig, context);
+  return fresh.ok() ? *fresh : *this;
+}
+
 Result<ApiAccess> InClusterAccess() {
   const char* host = std::getenv("KUBERNETES_SERVICE_HOST");        // NOLINT(concurrency-mt-unsafe)
   const char* port = std::getenv("KUBERNETES_SERVICE_PORT_HTTPS");  // NOLINT(concurrency-mt-unsafe)
@@ -134,6 +141,7 @@ Result<ApiAccess> InClusterAccess() {
       std::string("https://") + (ipv6 ? "[" : "") + host + (ipv6 ? "]" : "") + ":" + port;
   access.tls.ca_pem = *std::move(ca);
   access.token_file = directory + "/token";
+  access.in_cluster = true;
   return access;
 }
 
@@ -141,6 +149,8 @@ Result<ApiAccess> LoadKubeconfig(const std::string& path, std::string_view conte
   try {
     Result<ApiAccess> access = Read(path, context);
     if (!access.ok()) return access.status().WithContext("kubeconfig " + path);
+    access->kubeconfig = path;
+    access->context = context;
     return access;
   } catch (const YAML::BadFile&) {
     return Status::NotFound("kubeconfig " + path + ": cannot be read");

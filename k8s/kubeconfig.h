@@ -16,7 +16,14 @@ struct ApiAccess {
   std::string token;
   // Read anew for each call: in a cluster the token is replaced on disk.
   std::string token_file;
+  // The kubeconfig and its context that all this is from; empty: the pod's own service account, or
+  // made by hand.
+  std::string kubeconfig;
+  std::string context;
+  bool in_cluster = false;
 
+  // The same as the files say now; as it is where they cannot be read.
+  [[nodiscard]] ApiAccess Fresh() const;
   // "Authorization: Bearer …", or nothing where a certificate speaks for us.
   [[nodiscard]] Result<std::vector<std::string>> Headers() const;
 };

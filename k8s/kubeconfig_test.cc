@@ -50,6 +50,22 @@ TEST_F(KubeconfigTest, ReadsServerCertificatesAndATokenThatRotates) {
   EXPECT_THAT(*access->Headers(), ElementsAre("Authorization: Bearer second"));
 }
 
+TEST_F(KubeconfigTest, AnAuthorityThatIsReplacedIsReadAnew) {
+  Write("ca.pem", "CA");
+  const std::string path = Write("config", kGood);
+  const auto access = LoadKubeconfig(path);
+  ASSERT_TRUE(access.ok());
+  Write("ca.pem", "ANOTHER");
+  EXPECT_EQ(access->Fresh().tls.ca_pem, "ANOTHER");
+  EXPECT_EQ(access->Fresh().server, access->server);
+  // In the middle of a write it stays as it was.
+  Write("config", "a: [");
+  EXPECT_EQ(access->Fresh().tls.ca_pem, "CA");
+  ApiAccess by_hand;
+  by_hand.server = "http://127.0.0.1:1";
+  EXPECT_EQ(by_hand.Fresh().server, by_hand.server);
+}
+
 TEST_F(KubeconfigTest, SaysWhatIsMissing) {
   Write("ca.pem", "CA");
   const std::string path = Write("config", kGood);

@@ -27,7 +27,7 @@ std::string LeaseJson(const Lease::Options& options, std::string_view version, T
 
 }  // namespace
 
-Result<bool> Lease::TryHold(ApiClient& api, Timestamp now) {
+Result<bool> Lease::TryHold(ApiClient& api, Timestamp now, SteadyTime steady) {
   const std::string folder = "/apis/coordination.k8s.io/v1/namespaces/" +
                              PercentEncode(options_.namespace_name) + "/leases";
   const std::string path = folder + "/" + PercentEncode(options_.name);
@@ -46,9 +46,9 @@ Result<bool> Lease::TryHold(ApiClient& api, Timestamp now) {
     version = current;
     if (version != seen_version_) {
       seen_version_ = version;
-      seen_ = now;
+      seen_ = steady;
     }
-    const bool free = holder.empty() || now - seen_ >= options_.duration;
+    const bool free = holder.empty() || steady - seen_ >= options_.duration;
     if (holder != options_.identity && !free) return false;
   } else if (found->status != 404) {
     return Status::Unavailable("lease " + options_.name + ": " + Complaint(*found));

@@ -19,15 +19,16 @@ class Lease {
   };
   explicit Lease(Options options) : options_(std::move(options)) {}
 
-  // Renews or takes the lease if it is ours or free. True: we hold it until now + duration. An
-  // error says why nobody can tell.
-  Result<bool> TryHold(ApiClient& api, Timestamp now);
+  // Renews or takes the lease if it is ours or free. True: we hold it until steady + duration. An
+  // error says why nobody can tell. `now` is what the lease tells people.
+  Result<bool> TryHold(ApiClient& api, Timestamp now, SteadyTime steady);
 
  private:
   const Options options_;
-  // When this process first saw the lease as it is: clocks of other machines are not trusted.
+  // When this process first saw the lease as it is: clocks of other machines are not trusted, and
+  // our own can be set.
   std::string seen_version_;
-  Timestamp seen_;
+  SteadyTime seen_;
 };
 
 }  // namespace sobre

@@ -1,6 +1,7 @@
 #include "k8s/reflector.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 
 #include "base/background.h"
@@ -17,10 +18,6 @@ constexpr const char* kAccept = "Accept: application/vnd.kubernetes.protobuf";
 // The API server would spend seconds on compressing a large list, and we on undoing it.
 constexpr const char* kPlain = "Accept-Encoding: identity";
 constexpr Duration kListSilence = std::chrono::seconds(60);
-// The server ends a watch after this and we begin the next: old connections do not pile up.
-constexpr int kWatchSeconds = 300;
-// Bookmarks come about once a minute; a connection silent for longer than the watch is dead.
-constexpr Duration kSilence = std::chrono::seconds(kWatchSeconds + 30);
 
 std::uint64_t NextRandom(std::uint64_t& state) {
   state += 0x9E3779B97F4A7C15ULL;
@@ -100,9 +97,11 @@ void Reflector::Run() {
 }
 
 Status Reflector::List() {
-  HttpClient client(access_.tls);
-  const Result<std::vector<std::string>> headers = access_.Headers();
+  const ApiAccess access = access_.Fresh();
+  HttpClient client(access.tls);
+  const Result<std::vector<std::string>> headers = access.Headers();
   if (!headers.ok()) return headers.status();
+  const SteadyTime begun = std::chrono::steady_clock::now();
   HttpCall call;
   call.headers = *headers;
   call.headers.emplace_back(kAccept);
@@ -111,7 +110,7 @@ Status Reflector::List() {
   std::string next;
   callbacks_.on_list();
   do {
-    call.url = access_.server + options_.path + "?limit=" + std::to_string(options_.page_size);
+    call.url = access.server + options_.path + "?limit=" + std::to_string(options_.page_size);
     if (!options_.query.empty()) call.url += "&" + options_.query;
     if (!next.empty()) call.url += "&continue=" + PercentEncode(next);
     ListFrames frames;
@@ -123,28 +122,32 @@ Status Reflector::List() {
         });
     if (stop_) return Status::Ok();
     if (!reply.ok()) return reply.status();
-    if (reply->status != 200) return FromReply(*reply, access_.server + options_.path);
+    if (reply->status != 200) return FromReply(*reply, access.server + options_.path);
     if (status.ok()) status = frames.End();
-    if (!status.ok()) return status.WithContext(access_.server + options_.path);
+    if (!status.ok()) return status.WithContext(access.server + options_.path);
     next = frames.next();
     if (next.empty()) resource_version_ = frames.resource_version();
   } while (!next.empty());
   if (resource_version_.empty())
     return Status::Invalid(options_.path + ": a list without resourceVersion");
+  if (callbacks_.on_heard) callbacks_.on_heard(begun);
   callbacks_.on_listed();
   return Status::Ok();
 }
 
 Status Reflector::Watch() {
-  HttpClient client(access_.tls);
-  const Result<std::vector<std::string>> headers = access_.Headers();
+  const ApiAccess access = access_.Fresh();
+  HttpClient client(access.tls);
+  const Result<std::vector<std::string>> headers = access.Headers();
   if (!headers.ok()) return headers.status();
+  const SteadyTime begun = std::chrono::steady_clock::now();
+  const Duration most = options_.watch + options_.watch_grace;
   HttpCall call;
   call.headers = *headers;
   call.headers.push_back(std::string(kAccept) + ";stream=watch");
-  call.timeout = Duration(0);
-  call.url = access_.server + options_.path +
-             "?watch=1&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(kWatchSeconds) +
+  call.timeout = most;
+  call.url = access.server + options_.path + "?watch=1&allowWatchBookmarks=true&timeoutSeconds=" +
+             std::to_string(std::max<std::int64_t>(1, options_.watch.count() / 1000)) +
              "&resourceVersion=" + PercentEncode(resource_version_);
   if (!options_.query.empty()) call.url += "&" + options_.query;
   WatchFrames frames;
@@ -167,13 +170,18 @@ Status Reflector::Watch() {
     callbacks_.on_problem(Status::Ok());
     return Status::Ok();
   };
-  const Result<HttpReply> reply = client.Stream(call, kSilence, stop_, [&](std::string_view bytes) {
+  const Result<HttpReply> reply = client.Stream(call, most, stop_, [&](std::string_view bytes) {
     status = frames.Feed(bytes, on_event);
     return status.ok();
   });
   if (!status.ok()) return status;
   if (!reply.ok()) return reply.status();
-  if (reply->status != 200 && !stop_) return FromReply(*reply, access_.server + options_.path);
+  if (stop_) return Status::Ok();
+  if (reply->status != 200) return FromReply(*reply, access.server + options_.path);
+  // The server ended it no sooner than it was asked to, however late its last bytes came.
+  const bool in_time = std::chrono::steady_clock::now() - begun >= options_.watch;
+  if (callbacks_.on_heard && frames.complete())
+    callbacks_.on_heard(in_time ? begun + options_.watch : begun);
   return Status::Ok();
 }
 

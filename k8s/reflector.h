@@ -16,7 +16,12 @@ namespace sobre {
 
 // Keeps a copy of one collection of the API server: lists it page by page, then watches; after a
 // cut it watches on from where it was, and lists again where the server no longer knows that point
-// (410 Gone). Reconnects with backoff and jitter, for ever.
+// (410 Gone). Reconnects with backoff and jitter, for ever, and reads anew what it needs for that
+// from disk: a cluster replaces its authority while we run.
+//
+// A watch lasts `watch`, and then the next begins: one that came to its end told all that the
+// server knew until then, and one that does not end in time is cut, so that neither a silent nor a
+// slow connection hides for long what changed.
 //
 // The callbacks run on the reflector's thread; the objects are protobuf without envelope.
 class Reflector {
@@ -25,6 +30,8 @@ class Reflector {
     std::string path;   // "/api/v1/nodes"
     std::string query;  // "fieldSelector=…", may be empty
     int page_size = 500;
+    Duration watch = std::chrono::seconds(30);
+    Duration watch_grace = std::chrono::seconds(15);
     Duration backoff_least = std::chrono::milliseconds(500);
     Duration backoff_most = std::chrono::seconds(30);
   };
@@ -34,6 +41,8 @@ class Reflector {
     std::function<void(std::string_view raw)> on_object;  // listed, ADDED or MODIFIED
     std::function<void(std::string_view raw)> on_deleted;
     std::function<void()> on_listed;
+    // All that the server knew at that moment was told. May be empty.
+    std::function<void(SteadyTime)> on_heard;
     std::function<void(const Status&)> on_problem;  // once by failure; success clears it with Ok
   };
 

@@ -2,8 +2,11 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <set>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -69,6 +72,96 @@ TEST(Reflector, ListsAgainWhenTheServerForgotItsPlace) {
   std::unique_lock lock(mutex);
   EXPECT_TRUE(
       changed.wait_for(lock, std::chrono::seconds(20), [&] { return listed.contains("b"); }));
+}
+
+// What an API server may do to a watch, and what the reflector holds to have heard.
+class WatchTest : public ::testing::Test {
+ protected:
+  // `parts` is asked for each watch's bytes, as HttpResponse::next_part is.
+  void Follow(std::function<bool(std::string&)> parts) {
+    server_.Handle("GET", "/api/v1/nodes", [this, parts](const HttpRequest& q, HttpResponse& r) {
+      const std::lock_guard lock(mutex_);
+      if (q.Parameter("watch")) {
+        ++watches_;
+        r.next_part = parts;
+        return;
+      }
+      k8s::wire::List list;
+      list.mutable_metadata()->set_resource_version("1");
+      r.body = Envelope(list.SerializeAsString());
+    });
+    ASSERT_TRUE(server_.Start().ok());
+    ApiAccess access;
+    access.server = "http://127.0.0.1:" + std::to_string(server_.port());
+    Reflector::Callbacks callbacks;
+    callbacks.on_list = [] {};
+    callbacks.on_object = [](std::string_view) {};
+    callbacks.on_deleted = [](std::string_view) {};
+    callbacks.on_listed = [] {};
+    callbacks.on_problem = [](const Status&) {};
+    callbacks.on_heard = [this](SteadyTime when) {
+      const std::lock_guard lock(mutex_);
+      heard_.push_back(when);
+      changed_.notify_all();
+    };
+    Reflector::Options options;
+    options.path = "/api/v1/nodes";
+    options.watch = std::chrono::seconds(1);
+    options.watch_grace = std::chrono::seconds(1);
+    options.backoff_least = std::chrono::milliseconds(10);
+    reflector_ = std::make_unique<Reflector>(access, options, callbacks);
+  }
+  std::vector<SteadyTime> Heard() {
+    const std::lock_guard lock(mutex_);
+    return heard_;
+  }
+  int Watches() {
+    const std::lock_guard lock(mutex_);
+    return watches_;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<SteadyTime> heard_;
+  int watches_ = 0;
+  HttpServer server_{HttpServer::Options{}};
+  std::unique_ptr<Reflector> reflector_;
+};
+
+TEST_F(WatchTest, OneThatStaysSilentIsCutAndNothingWasHeard) {
+  Follow([](std::string&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    return true;
+  });
+  while (Watches() < 3) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(Heard().size(), 1) << "the list alone";
+}
+
+TEST_F(WatchTest, OneThatDripsIsCutToo) {
+  // Of a frame of 1,000 bytes.
+  Follow([sent = std::size_t{0}](std::string& out) mutable {
+    constexpr std::string_view kHead("\0\0\x03\xe8", 4);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    out += sent < kHead.size() ? kHead[sent] : 'x';
+    ++sent;
+    return true;
+  });
+  while (Watches() < 3) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(Heard().size(), 1);
+}
+
+TEST_F(WatchTest, OneThatEndsInTimeToldAllUntilThen) {
+  const SteadyTime start = std::chrono::steady_clock::now();
+  // The server ends each a little after a second.
+  Follow([parts = 0](std::string&) mutable {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return ++parts < 55;
+  });
+  while (Heard().size() < 3) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const std::vector<SteadyTime> heard = Heard();
+  EXPECT_GE(heard[1] - start, std::chrono::seconds(1));
+  EXPECT_GE(heard[2] - heard[1], std::chrono::seconds(1));
+  EXPECT_LE(heard[2], std::chrono::steady_clock::now());
 }
 
 }  // namespace

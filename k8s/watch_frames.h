@@ -22,6 +22,8 @@ class WatchFrames {
 
   // Hands on every frame that `bytes` completes. After an error the stream cannot be trusted.
   Status Feed(std::string_view bytes, const OnEvent& on_event);
+  // Whether the bytes so far end with a frame.
+  [[nodiscard]] bool complete() const { return pending_.empty(); }
 
  private:
   std::string pending_;

@@ -482,6 +482,10 @@ class HttpServer::Impl final : public httplib::Server {
     HttpResponse response;
     handler({request.path, body, &request}, response);
     if (response.next_part != nullptr) return ServeParts(std::move(response), request, to);
+    if (response.close) {
+      current_connection->CloseAfterAnswer();
+      to.set_header("Connection", "close");
+    }
     SetResponse(std::move(response), to);
   }
 

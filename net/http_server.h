@@ -43,6 +43,8 @@ struct HttpResponse {
   std::string_view content_type = "application/json";
   std::string body;
   HttpHeaders headers;
+  // The connection ends after it, so that the client's next request may go elsewhere.
+  bool close = false;
   // Instead of a body, parts as they come: called again and again on the connection's thread until
   // it says false, the client leaves or the server stops. Appends what is to be sent now; waits for
   // it for at most a second.

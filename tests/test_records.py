@@ -160,6 +160,24 @@ def test_a_read_only_disk_and_back(disk, start):
     assert counts(verify(sobre)) == [50]
 
 
+def test_files_that_may_not_grow_are_as_a_full_disk(start):
+    sobre = start()
+    client = Client(sobre)
+    client.decide("before")
+    eventually(lambda: written(sobre) == 1, "written")
+
+    def limit(value: str) -> None:
+        subprocess.run(["prlimit", f"--pid={sobre.process.child.pid}", f"--fsize={value}"], check=True)
+    limit("4096:")
+    for i in range(20):
+        client.decide(f"during-{i}")
+    eventually(lambda: metric(sobre, "sobre_records_failing") == 1, "failing is said")
+    limit("unlimited:")
+    eventually(lambda: written(sobre) == 21, "all written")
+    sobre.stop()
+    assert counts(verify(sobre)) == [21]
+
+
 def test_a_damaged_file_is_put_aside_and_a_new_one_begun(start):
     sobre = start()
     Client(sobre).decide("p1")
