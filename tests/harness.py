@@ -204,12 +204,12 @@ class ControlPlane:
             raise OSError(f"{method} {path}: {answer.status} {reply.decode(errors='replace')[:300]}")
         return reply if raw else json.loads(reply)
 
-    def start_scheduler(self, sobre_url: str | None, **extender) -> None:
+    def start_scheduler(self, sobre_url: str | None, http_timeout: str = "30s", **extender) -> None:
         """The profile that we ship, pointed here; `extender` overrides fields of its first extender. No URL: no extender."""
         text = (ROOT / "deploy" / "kube-scheduler-config.yaml").read_text()
         config = yaml.safe_load(text.replace("KUBECONFIG", str(self.kubeconfig)).replace("SOBRE_URL", sobre_url or ""))
         # Patient: with 2 s, as shipped, a machine that stands still for so long has the pod placed without Sobre.
-        extenders = [e | {"httpTimeout": "30s"} for e in config["extenders"]]
+        extenders = [e | {"httpTimeout": http_timeout} for e in config["extenders"]]
         config["extenders"] = [extenders[0] | extender, *extenders[1:]] if sobre_url else []
         path = self.folder / "scheduler.yaml"
         path.write_text(yaml.safe_dump(config))
