@@ -102,6 +102,7 @@ bool JournalWriter::WaitUntilWritten(Duration most) {
 
 void JournalWriter::Run() {
   StepBack();
+  NameThread("records-write");
   int tries = kLastTries;
   bool failed = false;
   while (true) {

@@ -127,6 +127,7 @@ bool Recorder::WaitUntilWritten(Duration most) {
 
 void Recorder::Run() {
   StepBack();
+  NameThread("records-make");
   while (!stop_) {
     if (!RunOnce()) std::this_thread::sleep_for(kPause);
   }

@@ -49,6 +49,7 @@ void Shipper::Detach() {
 
 void Shipper::Run() {
   StepBack();
+  NameThread("records-ship");
   bool stopping = false;
   while (!stopping) {
     {

@@ -1,7 +1,10 @@
 #include "base/background.h"
 
+#include <array>
 #include <cstdint>
+#include <cstring>
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -44,6 +47,12 @@ void AnswerSoon() {
   if (attributes.policy != SCHED_OTHER) return;
   attributes.runtime_ns = kSliceNs;
   ::syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+void NameThread(const char* name) {
+  std::array<char, 16> kept{};
+  std::strncpy(kept.data(), name, kept.size() - 1);
+  ::pthread_setname_np(::pthread_self(), kept.data());
 }
 
 }  // namespace sobre

@@ -11,4 +11,8 @@ void StepBack();
 // system refuses it nothing changes.
 void AnswerSoon();
 
+// What the calling thread is called by ps, top, gdb, perf and /debug/process; cut after 15 bytes,
+// which is all that Linux keeps.
+void NameThread(const char* name);
+
 }  // namespace sobre

@@ -212,6 +212,7 @@ Accountant::~Accountant() {
 
 void Accountant::Run() {
   StepBack();
+  NameThread("accountant");
   std::unique_lock lock(mutex_);
   while (!stop_) {
     lock.unlock();

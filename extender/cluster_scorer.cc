@@ -106,6 +106,7 @@ bool ClusterScorer::Tick(Timestamp now) {
 }
 
 void ClusterScorer::Run() {
+  NameThread("clusters");
   StepBack();
   while (true) {
     const bool done = Tick(Now());

@@ -404,6 +404,14 @@ void ReadGrpc(Section& section, Config::Grpc& grpc) {
   }
 }
 
+void ReadLog(Section& section, Config::LogSection& log) {
+  const YAML::Node value = section.Scalar("level");
+  if (!value) return;
+  const std::optional<LogLevel> level = ParseLogLevel(value.Scalar());
+  if (!level) Section::Fail(value, "log.level: expected debug, info, warning or error");
+  log.level = *level;
+}
+
 Config Read(const YAML::Node& root) {
   Config config;
   Section top(root, "");
@@ -415,6 +423,9 @@ Config Read(const YAML::Node& root) {
   listen.Read("shutdown_grace", config.listen.shutdown_grace);
   config.listen.tls = ReadServerTls(listen);
   listen.Done();
+  Section log = top.Sub("log");
+  ReadLog(log, config.log);
+  log.Done();
   Section grpc = top.Sub("grpc");
   ReadGrpc(grpc, config.grpc);
   grpc.Done();

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/log.h"
 #include "base/status.h"
 #include "extender/budgets.h"
 #include "k8s/kubeconfig.h"
@@ -29,6 +30,9 @@ struct Config {
     // Of the extender port; nothing: plain HTTP.
     std::optional<ServerTls::Options> tls;
   } listen;
+  struct LogSection {
+    LogLevel level = LogLevel::kInfo;
+  } log;
   // Of sobre-grpc, which reads the same file.
   struct Grpc {
     std::string listen = "0.0.0.0:8092";

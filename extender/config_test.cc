@@ -40,6 +40,15 @@ policy: {objective: priced, cost_tolerance_percent: 5, carbon_price_eur_per_tonn
   EXPECT_DOUBLE_EQ(config->policy.cost_tolerance.value(), 0.05);
 }
 
+TEST(Config, ReadsWhatIsLogged) {
+  EXPECT_EQ(ParseConfig("", "sobre.yaml")->log.level, LogLevel::kInfo);
+  EXPECT_EQ(ParseConfig("log: {level: debug}", "sobre.yaml")->log.level, LogLevel::kDebug);
+  const auto wrong = ParseConfig("log: {level: loud}", "sobre.yaml");
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_THAT(wrong.status().message(), HasSubstr("expected debug, info, warning or error"));
+  EXPECT_FALSE(ParseConfig("log: {levels: info}", "sobre.yaml").ok());
+}
+
 TEST(Config, ReadsHowTheExtenderPortSpeaksTls) {
   EXPECT_FALSE(ParseConfig("listen: {tls: }", "sobre.yaml")->listen.tls);
   const auto config = ParseConfig(R"(

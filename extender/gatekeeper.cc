@@ -4,6 +4,7 @@
 
 #include <simdjson.h>
 
+#include "base/background.h"
 #include "base/json_writer.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -130,6 +131,7 @@ Gatekeeper::~Gatekeeper() {
 }
 
 void Gatekeeper::Run() {
+  NameThread("gatekeeper");
   while (!stop_) {
     Check(Now());
     for (Duration slept(0); slept < options_.check && !stop_; slept += kStep)

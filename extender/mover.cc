@@ -212,6 +212,7 @@ Mover::~Mover() {
 
 void Mover::Run() {
   StepBack();
+  NameThread("moves");
   while (true) {
     const Timestamp now = Now();
     const bool looked = adviser_.Tick(world_, world_.Leads(), world_.HoldsLease(now), now);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/json_writer.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "k8s/json_objects.h"
 #include "scoring/limits.h"
@@ -189,6 +190,8 @@ void ExtenderService::Answer(Verb verb, const HttpRequest& request, HttpResponse
     response.Fail(elsewhere ? 503 : 400, status.message());
     // kube-scheduler stays with its connection: the next call may reach another replica.
     response.close = elsewhere;
+    Log(LogLevel::kWarning, "a call was refused",
+        {{"verb", ToString(verb)}, {"error", status.message()}});
   }
   metrics_.CountRequest(verb, status.ok(), std::chrono::steady_clock::now() - start);
 }

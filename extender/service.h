@@ -10,8 +10,8 @@
 namespace sobre {
 
 // Answers kube-scheduler: from the bytes of a request to the bytes of the answer. Takes no lock and
-// waits for nothing; any number of threads at once. The world, metrics and recorder must outlive
-// it.
+// waits for nothing, but for the log where it refuses; any number of threads at once. The world,
+// metrics and recorder must outlive it.
 class ExtenderService {
  public:
   ExtenderService(World& world, Metrics& metrics, Recorder& recorder)

@@ -9,6 +9,7 @@
 #include <netdb.h>
 #include <sys/socket.h>
 
+#include "base/background.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "net/http_client.h"
@@ -225,6 +226,7 @@ void DecisionFeed::Oversee(const std::string& url) {
 }
 
 void DecisionFeed::Follow(const std::string& url, const std::atomic<bool>& stop) {
+  NameThread("feed");
   HttpClient client;
   HttpCall call;
   call.url = url + "/api/v1/stream";

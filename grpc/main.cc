@@ -71,6 +71,7 @@ int main(int argc, char** argv) {
   }
   const auto config = sobre::ConfigOf(*line);
   if (!config.ok()) return Fail(config.status());
+  sobre::SetLogThreshold(config->log.level);
   sobre::BlockStopSignals();
   const auto world = OpenWorld(*line, *config);
   if (!world.ok()) return Fail(world.status());
@@ -84,9 +85,11 @@ int main(int argc, char** argv) {
   while (!sobre::WaitForStopSignal(kLook)) {
     if (const bool ready = (*world)->Read()->ready; ready != serving)
       server.SetServing(serving = ready);
+    sobre::TellLeftOut();
   }
   sobre::Log(sobre::LogLevel::kInfo, "stopping");
   server.Stop(config->listen.shutdown_grace);
+  sobre::TellLeftOut(true);
   sobre::Log(sobre::LogLevel::kInfo, "stopped");
   return 0;
 }

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "base/background.h"
 #include "base/json_writer.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -44,6 +45,7 @@ EventWriter::~EventWriter() {
 }
 
 void EventWriter::Run() {
+  NameThread("events");
   ApiClient api(access_);
   PodEvent event;
   while (!stop_) {

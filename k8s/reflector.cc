@@ -73,6 +73,7 @@ Reflector::~Reflector() {
 
 void Reflector::Run() {
   StepBack();
+  NameThread(("watch-" + options_.path.substr(options_.path.rfind('/') + 1)).c_str());
   Duration backoff = options_.backoff_least;
   while (!stop_) {
     const bool listing = resource_version_.empty();

@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "base/background.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -227,6 +228,7 @@ Result<std::shared_ptr<const TlsContext>> ServerTls::Make(const Texts& texts) co
 }
 
 void ServerTls::Follow(Texts judged) {
+  NameThread("certificates");
   Texts last = judged;
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, options_.check, [this] { return stop_; })) {

@@ -391,6 +391,7 @@ class Collector::Rounds {
 
 void Collector::Run(Server& server) {
   StepBack();
+  NameThread(("prom-" + server.state.name).c_str());
   Rounds(*this, server).Run();
 }
 
