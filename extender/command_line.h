@@ -46,6 +46,7 @@ int RunRegions(std::span<const std::string_view> arguments);
 int RunCompare(std::span<const std::string_view> arguments);
 int RunVerify(std::span<const std::string_view> arguments);
 int RunExplain(std::span<const std::string_view> arguments);
+int RunBackup(std::span<const std::string_view> arguments);
 int RunReport(std::span<const std::string_view> arguments);
 int RunDoctor(std::span<const std::string_view> arguments);
 int RunProbe(std::span<const std::string_view> arguments);

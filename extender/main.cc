@@ -17,6 +17,7 @@ Sobre tells kube-scheduler how good each node is for a pod, in euros and gCO2e p
   compare    a machine of one's own against offers of a cloud, with where both are equal
   explain    why a pod was sent where it was, from the records
   verify     check the records' chain and make every decision again; say which one is wrong
+  backup     copy the records' file while a service writes it, and check the copy
   report     what running pods took: energy, gCO2e, euros and requests
   footprint  energy, gCO2e and euros by formula, from JSON, for auditors
   doctor     say what is wrong with the signals and the set-up, and how to repair it
@@ -41,6 +42,7 @@ int main(int argc, char** argv) {
   if (command == "footprint") return sobre::RunFootprint(rest);
   if (command == "explain") return sobre::RunExplain(rest);
   if (command == "verify") return sobre::RunVerify(rest);
+  if (command == "backup") return sobre::RunBackup(rest);
   if (command == "report") return sobre::RunReport(rest);
   if (command == "doctor") return sobre::RunDoctor(rest);
   if (command == "probe") return sobre::RunProbe(rest);
@@ -55,8 +57,8 @@ int main(int argc, char** argv) {
     return arguments.empty() ? 2 : 0;
   }
   constexpr std::string_view kCommands[] = {
-      "serve",  "score",  "regions", "compare",    "footprint", "doctor", "explain",
-      "verify", "report", "probe",   "open-gates", "demo",      "version"};
+      "serve",  "score",  "regions", "compare", "footprint",  "doctor", "explain",
+      "verify", "backup", "report",  "probe",   "open-gates", "demo",   "version"};
   const std::string hint = sobre::DidYouMean(command, kCommands);
   std::fprintf(stderr, "sobre: unknown command '%s'%s\n%.*s", sobre::Printable(command).c_str(),
                hint.c_str(), static_cast<int>(kHelp.size()), kHelp.data());

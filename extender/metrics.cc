@@ -292,6 +292,25 @@ void AddCertificates(const std::vector<CertificateInUse>& certificates, MetricFa
               {{"use", found.use}, {"server", found.server}});
 }
 
+void AddConnections(const std::vector<const HttpServer*>& servers, MetricFamilies& out) {
+  std::vector<HttpServer::Load> loads;
+  loads.reserve(servers.size());
+  for (const HttpServer* server : servers) loads.push_back(server->load());
+  const auto add = [&](const auto& value) {
+    for (std::size_t i = 0; i < servers.size(); ++i)
+      out.Value(static_cast<double>(value(loads[i])), {{"server", servers[i]->name()}});
+  };
+  out.Begin("sobre_connections", "Connections that are served now, by port.", MetricType::Gauge);
+  add([](const HttpServer::Load& load) { return load.connections; });
+  out.Begin("sobre_connections_limit", "So many are served at a time; the others are turned away.",
+            MetricType::Gauge);
+  add([](const HttpServer::Load& load) { return load.most; });
+  out.Begin("sobre_connections_turned_away_total",
+            "Connections that were answered 503 and closed, as there were too many.",
+            MetricType::Counter);
+  add([](const HttpServer::Load& load) { return load.turned_away; });
+}
+
 }  // namespace
 
 void Metrics::AddRequests(MetricFamilies& out) const {
@@ -364,6 +383,7 @@ std::string Metrics::Serialize(const WorldState& state, Timestamp now,
     out.Value(static_cast<double>(reloads.done), {{"outcome", "done"}});
     out.Value(static_cast<double>(reloads.failed), {{"outcome", "failed"}});
   }
+  AddConnections(servers_, out);
   out.Begin("sobre_build_info", "Versions, in labels.", MetricType::Gauge);
   out.Value(1, {{"version", SOBRE_VERSION},
                 {"algorithm", std::to_string(kAlgorithmVersion)},

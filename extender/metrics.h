@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "extender/certificates.h"
 #include "extender/world.h"
+#include "net/http_server.h"
 #include "net/server_tls.h"
 #include "scoring/decide.h"
 
@@ -46,6 +47,9 @@ class Metrics {
   }
   // The same of how reading the extender port's certificates again went.
   void WatchTls(std::function<ServerTls::Reloads()> reloads) { tls_reloads_ = std::move(reloads); }
+
+  // Whose connections are counted; the same. They must outlive the last Serialize().
+  void WatchServers(std::vector<const HttpServer*> servers) { servers_ = std::move(servers); }
 
   struct Decisions {
     std::uint64_t made = 0;
@@ -82,6 +86,7 @@ class Metrics {
   std::atomic<std::uint64_t> candidates_ = 0;
   std::function<std::vector<CertificateInUse>()> certificates_;
   std::function<ServerTls::Reloads()> tls_reloads_;  // nothing: plain HTTP
+  std::vector<const HttpServer*> servers_;
 };
 
 }  // namespace sobre

@@ -14,6 +14,7 @@
 
 #include "audit/reader.h"
 #include "audit/schema.h"
+#include "base/background.h"
 #include "base/file.h"
 #include "base/json_writer.h"
 #include "base/log.h"
@@ -165,6 +166,7 @@ class HeadPublisher {
 
  private:
   void Run() {
+    NameThread("heads");
     while (true) {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [this] { return stop_ || newest_; });
@@ -394,6 +396,10 @@ std::vector<Finding> DiagnoseRecords(const Config& config) {
          "kept in " + folder + (records.postgres.empty() ? "" : " and in the shared database"),
          ""});
   return findings;
+}
+
+std::string RecordsFile(const Config& config) {
+  return config.records.directory.empty() ? std::string() : FileOf(config);
 }
 
 Result<std::unique_ptr<Database>> OpenToRead(const Config& config, const std::string& file) {

@@ -55,6 +55,9 @@ std::function<Result<std::unique_ptr<Database>>()> ForUsage(const Config& config
 // changes nothing.
 std::vector<Finding> DiagnoseRecords(const Config& config);
 
+// The file in which this replica's entries are; empty where none are kept.
+std::string RecordsFile(const Config& config);
+
 // Where a configuration keeps its records, or the file that is named, to be read; an error says
 // that there is none.
 Result<std::unique_ptr<Database>> OpenToRead(const Config& config, const std::string& file = {});

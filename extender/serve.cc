@@ -29,8 +29,11 @@ constexpr std::array<Option, 4> kOptions = {{
     {"--help", "", "this text"},
 }};
 
+constexpr Duration kTellLeftOut = std::chrono::seconds(30);
+
 HttpServer::Options ExtenderOptions(const Config& config, std::shared_ptr<const ServerTls> tls) {
   HttpServer::Options options;
+  options.name = "extender";
   options.address = config.listen.extender;
   options.max_body_bytes = static_cast<std::size_t>(config.listen.max_body_megabytes) << 20;
   options.max_connections = static_cast<int>(config.listen.max_connections);
@@ -40,9 +43,12 @@ HttpServer::Options ExtenderOptions(const Config& config, std::shared_ptr<const 
 
 HttpServer::Options StatusOptions(const Config& config) {
   HttpServer::Options options;
+  options.name = "status";
   options.address = config.listen.status;
   options.max_connections = static_cast<int>(config.listen.max_connections);
   options.compress = true;
+  // Many who look must not keep kube-scheduler waiting.
+  options.background = true;
   // Many may look: who does nothing makes room for probes and scrapes.
   options.idle_timeout = std::chrono::seconds(10);
   options.headers = PageHeaders();
@@ -154,9 +160,10 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
     if (const Result<ApiAccess> access = AccessOf(config_); access.ok()) kubernetes = access->tls;
     return CertificatesInUse(kubernetes, config_.prometheus.servers, tls_.get());
   });
+  metrics_.WatchServers({&extender_, &status_});
   if (tls_ != nullptr) metrics_.WatchTls([this] { return tls_->reloads(); });
   AddStatusPages(status_, *world_, config_, metrics_, *records_, readers_, accountant_.get(),
-                 mover_.get(), clusters_.get(), draining_);
+                 mover_.get(), clusters_.get(), {&extender_, &status_}, draining_);
 }
 
 Server::~Server() { Stop(Duration(0)); }
@@ -235,6 +242,7 @@ int RunServe(std::span<const std::string_view> arguments) {
   }
   Result<Config> config = ConfigOf(*line);
   if (!config.ok()) return UsageError("serve", config.status());
+  SetLogThreshold(config->log.level);
   BoundMemory();
   BlockStopSignals();
   Result<std::unique_ptr<Records>> records = Records::Open(*config);
@@ -248,9 +256,10 @@ int RunServe(std::span<const std::string_view> arguments) {
        {"extender_port", std::to_string(server.extender_port())},
        {"extender_scheme", config->listen.tls ? "https" : "http"},
        {"status_port", std::to_string(server.status_port())}});
-  WaitForStopSignal();
+  while (!WaitForStopSignal(kTellLeftOut)) TellLeftOut();
   Log(LogLevel::kInfo, "stopping");
   server.Stop(config->listen.shutdown_grace);
+  TellLeftOut(true);
   Log(LogLevel::kInfo, "stopped");
   return 0;
 }

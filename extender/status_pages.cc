@@ -11,6 +11,8 @@
 #include "extender/api_policy.h"
 #include "extender/api_usage.h"
 #include "extender/page.h"
+#include "extender/process_page.h"
+#include "extender/readiness.h"
 #include "extender/signals_json.h"
 
 namespace sobre {
@@ -56,23 +58,31 @@ std::string NodesJson(const Snapshot& snapshot) {
 void AddStatusPages(HttpServer& server, const World& world, const Config& config,
                     const Metrics& metrics, Records& records, RecordReaders& readers,
                     const Accountant* accountant, const Mover* mover, const ClusterScorer* clusters,
-                    const std::atomic<bool>& draining) {
+                    std::vector<const HttpServer*> servers, const std::atomic<bool>& draining) {
   server.Handle("GET", "/healthz", [](const HttpRequest&, HttpResponse& response) {
     response.content_type = "text/plain; charset=utf-8";
     response.body = "ok\n";
   });
-  server.Handle("GET", "/readyz", [&](const HttpRequest&, HttpResponse& response) {
-    const auto state = world.Read();
-    response.content_type = "text/plain; charset=utf-8";
-    const auto silent = SilentFor(*state, std::chrono::steady_clock::now());
-    const std::string reason = draining        ? "stopping"
-                               : !state->ready ? state->not_ready_reason
-                               : silent
-                                   ? "the API server was last heard " + FormatAge(*silent) + " ago"
-                                   : "";
-    response.body = reason.empty() ? "ok\n" : "not ready: " + reason + "\n";
-    response.status = reason.empty() ? 200 : 503;
-  });
+  const auto accounting = [accountant] {
+    return accountant == nullptr ? std::nullopt : std::optional(accountant->status());
+  };
+  server.Handle(
+      "GET", "/readyz", [&, accounting](const HttpRequest& request, HttpResponse& response) {
+        const auto state = world.Read();
+        AnswerReadiness(ReadyParts(*state, SilentFor(*state, std::chrono::steady_clock::now()),
+                                   draining, records.State(), accounting(), Now()),
+                        request, response);
+      });
+  server.Handle("GET", "/debug/process",
+                [&, servers = std::move(servers)](const HttpRequest&, HttpResponse& response) {
+                  ProcessPage page;
+                  page.records = records.State();
+                  page.snapshots = InstanceCount<WorldState>::alive();
+                  for (const HttpServer* each : servers)
+                    page.servers.emplace_back(each->name(), each->load());
+                  response.content_type = "text/plain; charset=utf-8";
+                  response.body = page.Text();
+                });
   server.Handle("GET", "/metrics",
                 [&, accountant, mover, clusters](const HttpRequest&, HttpResponse& response) {
                   response.content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -14,11 +14,12 @@
 namespace sobre {
 
 // Registers what the second port serves: /healthz, /readyz, /metrics, the JSON API (docs/api.md)
-// and the dashboard. `draining` makes /readyz say no; `accountant`, `mover` and `clusters`
-// may be null. All arguments must outlive the server.
+// and the dashboard. `draining` makes /readyz say no; `servers` are told of at /debug/process and
+// in metrics; `accountant`, `mover` and `clusters` may be null. All arguments must outlive the
+// server.
 void AddStatusPages(HttpServer& server, const World& world, const Config& config,
                     const Metrics& metrics, Records& records, RecordReaders& readers,
                     const Accountant* accountant, const Mover* mover, const ClusterScorer* clusters,
-                    const std::atomic<bool>& draining);
+                    std::vector<const HttpServer*> servers, const std::atomic<bool>& draining);
 
 }  // namespace sobre

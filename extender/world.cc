@@ -158,6 +158,7 @@ bool LiveWorld::WaitUntilRead(Duration most) {
 
 void LiveWorld::Build() {
   StepBack();
+  NameThread("builder");
   while (WaitForChange(kTick)) {
     // Who is not ready is waited for.
     if (Read()->ready) std::this_thread::sleep_for(kSettle);
@@ -231,6 +232,7 @@ void LiveWorld::BuildOnce() {
   state->ready = view.listed;
   state->heard = view.heard;
   if (!view.listed) state->not_ready_reason = "the API server has not been listed yet";
+  if (cluster_) state->collections.assign(view.collections.begin(), view.collections.end());
   state->bindings = view.bindings;
   state->bindings_by_scheduler = std::move(view.bindings_by_scheduler);
   state->watched_pods = view.watched_pods;

@@ -25,6 +25,20 @@ namespace sobre {
 // Unlike any other replica's, also on one machine.
 std::string NewIdentity();
 
+// Counts the objects that have it as a member.
+template <class Owner>
+class InstanceCount {
+ public:
+  InstanceCount() { ++alive_; }
+  InstanceCount(const InstanceCount&) { ++alive_; }
+  InstanceCount& operator=(const InstanceCount&) = default;
+  ~InstanceCount() { --alive_; }
+  [[nodiscard]] static int alive() { return alive_; }
+
+ private:
+  inline static std::atomic<int> alive_ = 0;
+};
+
 // All that an answer depends on, at one moment. Immutable.
 struct WorldState {
   // What the snapshot was made of: nodes that only a request knows can be added to it.
@@ -45,12 +59,15 @@ struct WorldState {
   std::string not_ready_reason;
   // All that the API server knew then is in here; nodes that stand still are never old.
   SteadyTime heard = SteadyTime::max();
+  // Of the cluster's objects; none where nodes stand still.
+  std::vector<CollectionState> collections;
   std::int64_t bindings = 0;
   std::map<std::string, std::int64_t> bindings_by_scheduler;
   std::int64_t watched_pods = 0;
   // What became of each server's queries, and what calibration has.
   std::vector<ServerState> servers;
   std::vector<PowerHistory::Class> calibration;
+  InstanceCount<WorldState> counted;
 };
 // Limits are not judged on what the API server may have changed for longer than this: a node can be
 // another one under its name, and a namespace can have been tightened.

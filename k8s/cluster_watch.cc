@@ -12,6 +12,7 @@ namespace sobre {
 namespace {
 
 enum Collections { kNodes, kNamespaces, kPods };
+constexpr const char* kNames[] = {"nodes", "namespaces", "pods"};
 constexpr const char* kPaths[] = {"/api/v1/nodes", "/api/v1/namespaces", "/api/v1/pods"};
 
 // What no list since `generation` told of is gone.
@@ -41,9 +42,12 @@ ClusterView ClusterWatch::View() const {
   ClusterView view;
   view.listed = true;
   view.heard = SteadyTime::max();
-  for (const Progress& progress : progress_) {
+  for (const int collection : {kNodes, kNamespaces, kPods}) {
+    const Progress& progress = progress_[collection];
     view.listed &= progress.listed;
     view.heard = std::min(view.heard, progress.heard);
+    view.collections[static_cast<std::size_t>(collection)] = {kNames[collection], progress.listed,
+                                                              progress.problem};
     if (!progress.problem.empty()) view.problems.push_back("kubernetes: " + progress.problem);
   }
   // A part tells nothing, and copying it would hold up the lists.

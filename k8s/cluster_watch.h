@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -28,6 +29,13 @@ struct GatedPod {
 
 inline constexpr std::size_t kOwnSchedulers = 10;
 
+// How far the copy of one collection is.
+struct CollectionState {
+  std::string name;  // "nodes"
+  bool listed = false;
+  std::string problem;  // of the last attempt; empty: it went well
+};
+
 // What the cluster looked like at one moment. Nodes are shared, not copied.
 struct ClusterView {
   std::vector<std::shared_ptr<const NodeFacts>> nodes;
@@ -41,6 +49,7 @@ struct ClusterView {
   // Pods that have a node.
   std::vector<std::shared_ptr<const PodPlacement>> pods;
   std::vector<std::string> problems;
+  std::array<CollectionState, 3> collections;
   bool listed = false;  // all collections were read once; until then there are only problems
   // All that the API server knew then is in here.
   SteadyTime heard = SteadyTime::min();

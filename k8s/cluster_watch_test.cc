@@ -140,6 +140,9 @@ TEST(ClusterWatch, KeepsOfBoundPodsWhatUsageIsCountedFrom) {
   const ClusterWatch watch(access, {"own", "team"}, [] {});
   const ClusterView view = WaitFor(watch, [](const ClusterView& v) { return !v.pods.empty(); });
   server.End();
+  for (const CollectionState& collection : view.collections)
+    EXPECT_TRUE(collection.listed) << collection.name;
+  EXPECT_EQ(view.collections[2].name, "pods");
   ASSERT_EQ(view.pods.size(), 1U);
   const PodPlacement& seen = *view.pods.front();
   EXPECT_EQ(seen.uid, "uid-train-1");

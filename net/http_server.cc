@@ -12,10 +12,12 @@
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
 #include <httplib.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <system_error>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -40,6 +42,7 @@ constexpr std::string_view kBusy =
     "1\r\nContent-Length: 0\r\n\r\n";
 constexpr std::string_view kNotTls =
     "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+constexpr int kAcceptPause = 10;      // ms
 constexpr char kTlsHandshake = 0x16;  // the first byte of a TLS client
 
 // One client's connection as cpp-httplib's stream: buffered both ways, with a deadline by request.
@@ -154,35 +157,24 @@ thread_local Connection* current_connection = nullptr;
 // Set while a connection over the bound is turned away.
 thread_local bool turning_away = false;
 
-// Debian 12's version returns nothing, Debian 13's whether the task was taken.
-using Enqueued = decltype(std::declval<httplib::TaskQueue&>().enqueue({}));
-
 // A thread a connection, made as they are needed, never more than the bound.
-class ConnectionThreads final : public httplib::TaskQueue {
+class ConnectionThreads {
  public:
-  explicit ConnectionThreads(int limit) : limit_(static_cast<std::size_t>(limit)) {}
+  explicit ConnectionThreads(const HttpServer::Options& options)
+      : limit_(static_cast<std::size_t>(options.max_connections)),
+        name_(options.name),
+        background_(options.background) {}
 
-  Enqueued enqueue(std::function<void()> task) override {
-    {
-      const std::lock_guard lock(mutex_);
-      if (idle_ > tasks_.size() || threads_.size() < limit_) {
-        tasks_.push_back(std::move(task));
-        if (idle_ < tasks_.size())
-          threads_.emplace_back([this] {
-            AnswerSoon();
-            Work();
-          });
-        wake_.notify_one();
-        return static_cast<Enqueued>(true);
-      }
-    }
+  // Serves it on a thread; or here, to turn it away, where there is none.
+  void Serve(const std::function<void()>& connection) {
+    if (TryToServe(connection)) return;
     turning_away = true;
-    task();
+    connection();
     turning_away = false;
-    return static_cast<Enqueued>(true);
   }
 
-  void shutdown() override {
+  // Waits until each has been served.
+  void Shutdown() {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
@@ -192,7 +184,31 @@ class ConnectionThreads final : public httplib::TaskQueue {
   }
 
  private:
+  bool TryToServe(const std::function<void()>& connection) {
+    const std::lock_guard lock(mutex_);
+    if (idle_ <= tasks_.size()) {
+      if (threads_.size() >= limit_) return false;
+      try {
+        threads_.emplace_back([this] { Work(); });
+      } catch (const std::system_error& error) {
+        // Of the system, or of the container: it passes.
+        Log(LogLevel::kWarning, "a thread cannot be made: a connection is turned away",
+            {{"server", name_}, {"error", error.what()}});
+        return false;
+      }
+    }
+    tasks_.push_back(connection);
+    wake_.notify_one();
+    return true;
+  }
+
   void Work() {
+    NameThread(name_.c_str());
+    if (background_) {
+      StepBack();
+    } else {
+      AnswerSoon();
+    }
     std::unique_lock lock(mutex_);
     while (true) {
       ++idle_;
@@ -208,6 +224,8 @@ class ConnectionThreads final : public httplib::TaskQueue {
   }
 
   const std::size_t limit_;
+  const std::string name_;
+  const bool background_;
   std::mutex mutex_;  // guards all below
   std::condition_variable wake_;
   std::deque<std::function<void()>> tasks_;
@@ -301,7 +319,6 @@ class HttpServer::Impl final : public httplib::Server {
       const int yes = 1;
       ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     });
-    new_task_queue = [this] { return new ConnectionThreads(options_.max_connections); };
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       return Admit(request, response) ? HandlerResponse::Unhandled : HandlerResponse::Handled;
     });
@@ -360,13 +377,22 @@ class HttpServer::Impl final : public httplib::Server {
       return Status::Unavailable("cannot listen on " + Printable(options_.address) +
                                  ": the port is taken or the address is not this machine's");
     }
-    listener_ = std::thread([this] { listen_after_bind(); });
-    // stop() does nothing before the loop runs.
-    while (!is_running()) std::this_thread::sleep_for(Duration(1));
+    // The library has asked for room for five clients that wait to be taken.
+    if (::listen(svr_sock_, SOMAXCONN) != 0 || ::fcntl(svr_sock_, F_SETFL, O_NONBLOCK) != 0)
+      return Status::Unavailable("cannot listen on " + Printable(options_.address) + ": " +
+                                 std::generic_category().message(errno));
+    listener_ = std::thread([this] {
+      NameThread((options_.name + "-accept").c_str());
+      Accept();
+    });
     return Status::Ok();
   }
 
   [[nodiscard]] int bound_port() const { return port_; }
+  [[nodiscard]] const std::string& name() const { return options_.name; }
+  [[nodiscard]] HttpServer::Load load() const {
+    return {connections_, streams_, options_.max_connections, accepted_, turned_away_};
+  }
   void BeginDrain() { draining_ = true; }
 
   void Shutdown() {
@@ -375,12 +401,48 @@ class HttpServer::Impl final : public httplib::Server {
     const std::uint64_t one = 1;
     if (::write(stop_event_, &one, sizeof one) < 0)
       Log(LogLevel::kError, "cannot wake connections");
-    stop();
     listener_.join();
   }
 
  private:
   using Methods = std::map<std::string, HttpServer::Handler, std::less<>>;
+
+  // The library's own loop ends for good where accept() fails for lack of memory or of files in the
+  // system, and with it the port.
+  void Accept() {
+    ConnectionThreads threads(options_);
+    while (true) {
+      std::array<pollfd, 2> waiting = {pollfd{svr_sock_, POLLIN, 0},
+                                       pollfd{stop_event_, POLLIN, 0}};
+      ::poll(waiting.data(), waiting.size(), -1);
+      if (waiting[1].revents != 0) break;
+      if (waiting[0].revents == 0 || TakeOne(threads)) continue;
+      // What was not taken waits in the system.
+      ::poll(&waiting[1], 1, kAcceptPause);
+    }
+    // Who had connected before is still served.
+    for (int i = 0; i < SOMAXCONN && TakeOne(threads); ++i) {
+    }
+    const int listening = svr_sock_.exchange(INVALID_SOCKET);
+    ::shutdown(listening, SHUT_RDWR);
+    ::close(listening);
+    threads.Shutdown();
+  }
+
+  // False where nobody waits, or none can be taken now.
+  bool TakeOne(ConnectionThreads& threads) {
+    const int fd = ::accept4(svr_sock_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (fd >= 0) {
+      threads.Serve([this, fd] { process_and_close_socket(fd); });
+      return true;
+    }
+    // The one that waited has left.
+    if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) return true;
+    if (errno != EAGAIN && errno != EWOULDBLOCK)
+      Log(LogLevel::kWarning, "a connection cannot be taken: trying again",
+          {{"server", options_.name}, {"error", std::generic_category().message(errno)}});
+    return false;
+  }
 
   void Refuse(int status, std::string_view message, httplib::Response& response) const {
     HttpResponse refusal;
@@ -546,8 +608,24 @@ class HttpServer::Impl final : public httplib::Server {
         [this](bool) { --streams_; });
   }
 
-  // cpp-httplib hands each accepted socket here; a thread of ConnectionThreads runs it.
+  // On a thread of ConnectionThreads, or turning away.
   bool process_and_close_socket(socket_t fd) override {
+    ++accepted_;
+    if (turning_away) {
+      ++turned_away_;
+      Log(LogLevel::kWarning, "a connection was turned away",
+          {{"server", options_.name}, {"limit", std::to_string(options_.max_connections)}});
+    } else {
+      ++connections_;
+    }
+    Process(fd);
+    ::shutdown(fd, SHUT_RDWR);
+    ::close(fd);
+    if (!turning_away) --connections_;
+    return true;
+  }
+
+  void Process(socket_t fd) {
     if (options_.tls == nullptr) {
       PlainTransport transport(fd);
       if (turning_away) {
@@ -562,9 +640,6 @@ class HttpServer::Impl final : public httplib::Server {
         transport.EndWriting();
       }
     }
-    ::shutdown(fd, SHUT_RDWR);
-    ::close(fd);
-    return true;
   }
 
   bool Handshake(TlsTransport& transport) {
@@ -671,6 +746,9 @@ class HttpServer::Impl final : public httplib::Server {
   int port_ = -1;
   std::atomic<bool> draining_ = false;
   mutable std::atomic<int> streams_ = 0;
+  std::atomic<int> connections_ = 0;
+  std::atomic<std::uint64_t> accepted_ = 0;
+  std::atomic<std::uint64_t> turned_away_ = 0;
 };
 
 HttpServer::HttpServer(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -681,6 +759,8 @@ void HttpServer::Handle(std::string_view method, std::string path, Handler handl
 }
 Status HttpServer::Start() { return impl_->Begin(); }
 int HttpServer::port() const { return impl_->bound_port(); }
+HttpServer::Load HttpServer::load() const { return impl_->load(); }
+const std::string& HttpServer::name() const { return impl_->name(); }
 void HttpServer::Drain() { impl_->BeginDrain(); }
 void HttpServer::Stop() { impl_->Shutdown(); }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -67,6 +68,8 @@ struct HttpResponse {
 class HttpServer {
  public:
   struct Options {
+    // Of its threads: "NAME" serves connections, "NAME-accept" takes them.
+    std::string name = "http";
     // "host:port"; port 0 takes any free one.
     std::string address = "127.0.0.1:0";
     std::size_t max_body_bytes = 1U << 20;
@@ -81,6 +84,8 @@ class HttpServer {
     Duration last_call = std::chrono::seconds(1);
     // So many answers may come in parts at a time, each on a connection of its own; beyond it 503.
     int max_streams = 16;
+    // Its threads step back where processors are scarce.
+    bool background = false;
     // Longer text is sent gzipped to those who accept it.
     bool compress = false;
     // Part of every answer that does not say otherwise.
@@ -101,6 +106,17 @@ class HttpServer {
   // Binds and serves in threads of its own.
   Status Start();
   [[nodiscard]] int port() const;
+  // How busy it is. Any thread.
+  struct Load {
+    int connections = 0;  // served now
+    int streams = 0;      // of them, that are answered in parts
+    int most = 0;         // Options::max_connections
+    std::uint64_t accepted = 0;
+    std::uint64_t turned_away = 0;  // of those: over the bound
+  };
+  [[nodiscard]] Load load() const;
+  // Options::name.
+  [[nodiscard]] const std::string& name() const;
   // From now on each answer closes its connection, so that clients go elsewhere. New connections
   // are still served.
   void Drain();

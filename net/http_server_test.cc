@@ -204,6 +204,11 @@ TEST_P(HttpServerTest, TurnsAwayConnectionsOverTheBound) {
   }
   ASSERT_TRUE(a->Send(Post("again")));
   EXPECT_THAT(a->Answer(), HasSubstr("again"));
+  const HttpServer::Load load = server_->load();
+  EXPECT_EQ(load.connections, 2);
+  EXPECT_EQ(load.most, 2);
+  EXPECT_EQ(load.accepted, 3U);
+  EXPECT_EQ(load.turned_away, 1U);
 }
 
 TEST_P(HttpServerTest, AStalledRequestIsGivenUp) {
