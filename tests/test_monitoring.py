@@ -215,21 +215,58 @@ def alerts() -> list[dict]:
     return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 
 
-def test_every_alert_says_what_to_do():
-    text = (ROOT / "docs" / "metrics.md").read_text()
-    rows = [line for line in text.splitlines() if line.startswith("| <a id=")]
+def runbook() -> dict[str, str]:
+    """The sections of docs/runbook.md by their titles."""
+    parts = re.split(r"^## (.+)$", (ROOT / "docs" / "runbook.md").read_text(), flags=re.M)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    assert len(sections) == len(parts) // 2, "two sections have one title"
+    return sections
+
+
+def test_every_alert_leads_to_its_section_and_every_section_has_an_alert():
     names = [alert["alert"] for alert in alerts()]
     assert len(set(names)) == len(names)
     for alert in alerts():
         assert alert["labels"]["severity"] in {"info", "warning", "critical"}
-        assert set(alert["annotations"]) == {"summary", "description", "runbook"}
-        page, anchor = alert["annotations"]["runbook"].split("#")
-        assert page == "docs/metrics.md"
-        (row,) = [row for row in rows if f'<a id="{anchor}"></a>' in row]
-        assert re.search(rf"\b{alert['alert']}\b", row) and alert["labels"]["severity"] in row.split("|")[2]
-    for row in rows:
-        for name in re.findall(r"\bSobre[A-Z]\w+", row):
-            assert name in names, f"{name} is documented and does not exist"
+        assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+        # Where a heading's anchor is its title in small letters.
+        assert alert["annotations"]["runbook_url"] == "docs/runbook.md#" + alert["alert"].lower()
+    sections = [title for title in runbook() if title.startswith("Sobre")]
+    assert sections == names, "a section for each alert, in their order"
+    assert [title for title in runbook() if title not in names] == ["How to look"]
+
+
+@pytest.mark.parametrize("name", [alert["alert"] for alert in alerts()])
+def test_a_section_says_what_it_means_what_is_felt_how_to_look_and_what_to_do(name):
+    text = runbook()[name]
+    labels = re.findall(r"^\*\*(.+?)\.\*\* ", text, re.M)
+    assert labels == ["Means", "Felt", "Look", "Do"], labels
+
+
+def test_what_the_runbook_names_exists(sobre_bin):
+    text = (ROOT / "docs" / "runbook.md").read_text()
+    for metric in set(re.findall(r"\b(?:sobre|process)_\w+", text)):
+        bare = metric.removesuffix("_bucket")
+        assert bare in promql.documented() or any(known.startswith(bare) for known in promql.documented() if metric.endswith("_")), metric
+    commands = set(re.findall(r"\bsobre ([a-z-]+) --config", text))
+    assert commands >= {"doctor", "report"}
+    for command in commands:
+        described = subprocess.run([sobre_bin, command, "--help"], capture_output=True, text=True)
+        assert described.returncode == 0 and "--config" in described.stdout, command
+    for option in set(re.findall(r"\bsobre ([a-z-]+) --config \S+ (--[a-z-]+)", text)):
+        assert option[1] in subprocess.run([sobre_bin, option[0], "--help"], capture_output=True, text=True).stdout, option
+    for link in re.findall(r"\]\(([a-z-]+\.md)", text):
+        assert (ROOT / "docs" / link).exists(), link
+
+
+def test_the_table_of_alerts_is_complete():
+    text = (ROOT / "docs" / "metrics.md").read_text().partition("## Alerts")[2]
+    names = {alert["alert"]: alert for alert in alerts()}
+    for name, anchor in re.findall(r"\[(\w+)\]\(runbook.md#(\w+)\)", text):
+        assert name in names and anchor == name.lower(), f"{name} is documented and does not exist"
+    for name, alert in names.items():
+        (row,) = [line for line in text.splitlines() if f"[{name}](runbook.md" in line]
+        assert alert["labels"]["severity"] in row.split("|")[2], name
 
 
 def test_every_alert_is_seen_to_fire_and_to_be_silent():

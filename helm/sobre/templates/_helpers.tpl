@@ -181,7 +181,7 @@ topologySpreadConstraints:
 {{/* The part of it that sobre-grpc reads, with what is its own. */}}
 {{- define "sobre.grpcConfig" -}}
 {{- $config := dict -}}
-{{- range $key := list "policy" "kubernetes" "prometheus" "currencies" "limits" -}}
+{{- range $key := list "policy" "kubernetes" "prometheus" "currencies" "limits" "log" -}}
 {{- with index $.Values.config $key }}{{ $_ := set $config $key . }}{{ end -}}
 {{- end -}}
 {{- if .Values.catalog }}{{ $_ := set $config "catalog" (dict "directory" "catalog") }}{{ end -}}
