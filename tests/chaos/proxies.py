@@ -250,6 +250,7 @@ class ApiFront(HttpFront):
 
     def __init__(self, tls: ssl.SSLContext, address: str, port: int, trust: ssl.SSLContext) -> None:
         self.target, self.trust, self.only = (address, port), trust, None
+        self.led = 0.0  # when the Lease was taken or renewed through here
         super().__init__(tls)
 
     def connect(self) -> http.client.HTTPConnection:
@@ -259,6 +260,8 @@ class ApiFront(HttpFront):
         upstream.request(request.method, request.path, request.body or None,
                          {k: v for k, v in request.headers if k.lower() not in ("host", "connection", "content-length")})
         answer = upstream.getresponse()
+        if request.method in ("PUT", "POST") and "/leases" in request.path and answer.status < 300:
+            self.led = time.monotonic()
         mangled = self.only is None or self.only(request)
         sent = 0
 
@@ -308,6 +311,13 @@ class Service(HttpFront):
         made.replica = name
         return made
 
+    def open(self, upstream: http.client.HTTPConnection) -> None:
+        try:
+            upstream.connect()
+        except ssl.SSLCertVerificationError as error:
+            self.history.add("claim", claim="the extender port is trusted", fault="a new connection", holds=False, text=f"{upstream.replica}: {error!r}")
+            raise
+
     def exchange(self, client: socket.socket, upstream: http.client.HTTPConnection, request: Request) -> bool:
         asked = json.loads(request.body)
         meta = asked["Pod"]["metadata"]
@@ -316,7 +326,7 @@ class Service(HttpFront):
         self.in_flight[id(call)] = upstream.replica
         try:
             if upstream.sock is None:
-                upstream.connect()
+                self.open(upstream)
             call["sent"] = True  # some of it, at least
             upstream.request(request.method, request.path, request.body, {"Content-Type": "application/json"})
             answer = upstream.getresponse()

@@ -294,9 +294,20 @@ class Setting:
 
     # Nodes and signals.
 
+    def patiently(self, do):
+        """do(), again while the API server is away: other faults may have taken it."""
+        for left in reversed(range(60)):
+            try:
+                return do()
+            except OSError as error:
+                # What it refuses it will refuse again.
+                if left == 0 or any(f" {status} " in str(error) for status in (400, 403, 404, 409, 422)):
+                    raise
+                time.sleep(1)
+
     def add_node(self, name: str, region: str) -> None:
         try:
-            self.plane.add_node(name, world.REGIONS[region][1], region)
+            self.patiently(lambda: self.plane.add_node(name, world.REGIONS[region][1], region))
         except OSError as error:
             if " 409 " not in str(error):
                 raise
@@ -307,7 +318,7 @@ class Setting:
         self.tell_signals()
 
     def remove_node(self, name: str) -> None:
-        self.plane.call("DELETE", f"/api/v1/nodes/{name}")
+        self.patiently(lambda: self.plane.call("DELETE", f"/api/v1/nodes/{name}"))
         self.node_regions.pop(name, None)
 
     def tell_signals(self) -> None:
@@ -325,12 +336,9 @@ class Setting:
         with contextlib.suppress(urllib.error.HTTPError):  # compacted already
             self.etcd("/v3/kv/compaction", {"revision": revision, "physical": True})
 
-    def leader(self) -> Replica | None:
-        """Whose Lease it is can be told by who renews it: the identity alone does not say."""
-        for replica in self.replicas:
-            if replica.metric("sobre_accounting_holder") == 1:
-                return replica
-        return None
+    def leader(self) -> Replica:
+        """Who renewed the Lease last: the identity alone does not say which process it is."""
+        return max(self.replicas, key=lambda r: r.api.led)
 
     def stop(self) -> None:
         self.stack.close()
