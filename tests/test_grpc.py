@@ -64,7 +64,7 @@ class Grpc:
 
     def logged(self, message: str) -> list[dict]:
         lines = [json.loads(line) for line in self.process.log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in lines if line["message"] == message]
+        return [line for line in lines if line["msg"] == message]
 
     def grow(self, *questions: dict) -> list[dict]:
         """The answers to {shape, options}, by the Go client."""
@@ -342,7 +342,7 @@ def test_health_follows_the_world_reflection_lists_the_services_and_sigterm_ends
         for name in (b"grpcplugin.Expander", b"sobre.v1.Sobre", b"grpc.health.v1.Health"):
             assert name in listed
     assert sobre.process.stop() == 0
-    assert [line["message"] for line in map(json.loads, sobre.process.log.read_text().splitlines())][-2:] == ["stopping", "stopped"]
+    assert [line["msg"] for line in map(json.loads, sobre.process.log.read_text().splitlines())][-2:] == ["stopping", "stopped"]
 
 
 def test_a_renewed_certificate_is_taken_without_a_restart(start, authority):

@@ -83,7 +83,7 @@ def reloads(sobre: Sobre, outcome: str) -> float:
 
 def warnings(sobre: Sobre, what: str) -> list[str]:
     lines = [json.loads(line) for line in sobre.process.log.read_text().splitlines()]
-    return [line["error"] for line in lines if line["level"] == "warning" and what in line["message"]]
+    return [line["error"] for line in lines if line["level"] == "warning" and what in line["msg"]]
 
 
 def test_answers_are_those_of_plain_http(start, tmp_path, authority):
