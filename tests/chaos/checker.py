@@ -206,17 +206,31 @@ def limits_hold(story: Story, bounds: Bounds):
                         f"bound to {bound['node']} in {', '.join(str(r) for r in regions) or 'no known region'}", bound["at"])
 
 
+def match(calls: list[dict], entries: list[float], clock: float) -> tuple[list[dict], list[float]]:
+    """As many pairs of a call and an entry of its time as there can be: the calls and entries that are left. Calls of one pod overlap
+    where kube-scheduler gave one up."""
+    left, unmatched = [], list(calls)
+    for at in sorted(entries):
+        call = min((c for c in unmatched if c["begin"] - clock <= at <= c["answered"] + clock), key=lambda c: c["answered"], default=None)
+        if call is None:
+            left.append(at)
+        else:
+            unmatched.remove(call)
+    return unmatched, left
+
+
 def decisions_are_recorded(story: Story, bounds: Bounds):
     """Each answered call has one entry, but for what may be lost; and no entry is without a call."""
     entries = collections.defaultdict(list)
     for line in story.by_kind["entry"]:
         if line["entry"] == "decision":
-            entries[line["uid"]].append(line["time_ms"] / 1000)
+            # A chain's name begins with "sobre-REPLICA-".
+            entries[line["uid"], line["chain"].split("-")[1]].append(line["time_ms"] / 1000)
     if not story.by_kind["entries-read"]:
         return
     calls = collections.defaultdict(list)
     for line in story.by_kind["call"]:
-        calls[line["uid"]].append(line)
+        calls[line["uid"], line["replica"]].append(line)
     may_lose = {}
     for replica in story.down:
         kills = [(x["at"] - bounds.kill, x["at"] + 0.1) for x in story.by_kind["replica"]
@@ -234,22 +248,18 @@ def decisions_are_recorded(story: Story, bounds: Bounds):
         counted[process] = max(counted.get(process, 0), line["records"].get("dropped_total", 0))
     dropped = sum(counted.values())
     missing = []
-    for uid, asked in calls.items():
-        own = sorted(entries.pop(uid, []))
-        for call in sorted((c for c in asked if c["status"] == 200), key=lambda c: c["begin"]):
-            begin, end = call["begin"] - bounds.clock, call["answered"] + bounds.clock
-            at = next((t for t in own if begin <= t <= end), None)
-            if at is not None:
-                own.remove(at)
-            elif not may_lose[call["replica"]].touches(call["begin"], call["answered"]) and not story.blocked("clock").touches(call["begin"], call["end"]):
+    for (uid, replica), asked in calls.items():
+        unmatched, own = match([c for c in asked if c["status"] == 200], entries.pop((uid, replica), []), bounds.clock)
+        for call in unmatched:
+            if not may_lose[replica].touches(call["begin"], call["answered"]) and not story.blocked("clock").touches(call["begin"], call["end"]):
                 missing.append(call)
         # Answers that never came may have been decided and recorded.
         for call in (c for c in asked if c["status"] != 200 and c.get("sent")):
             own = [t for t in own if not call["begin"] - bounds.clock <= t <= max(call["end"], call["begin"] + 60)]
         if own and not story.blocked("clock").spans:
             yield Violation("recorded once", f"pod {asked[0]['pod']} ({uid}) has {len(own)} decisions on record that no call asked for, or twice", own[0])
-    for uid, left in entries.items():
-        yield Violation("recorded once", f"a decision about {uid} is on record, which nobody asked for", left[0])
+    for (uid, replica), left in entries.items():
+        yield Violation("recorded once", f"a decision of {replica} about {uid} is on record, which nobody asked for", left[0])
     if len(missing) > dropped:
         for call in missing:
             yield Violation("recorded once", f"{call['verb']} about {call['pod']} ({call['uid']}) was answered by {call['replica']} and is not on record "

@@ -457,7 +457,7 @@ def _(run: Run):
         filler.unlink(missing_ok=True)
 
 
-@fault("disk-read-only", "store", "the disk with the records can only be read", RECORDS, ("disks",))
+@fault("disk-read-only", "store+replica", "the disk with the records can only be read", RECORDS, ("disks",))
 def _(run: Run):
     replica = run.victim()
     done = subprocess.run(["mount", "-o", "remount,ro", replica.records], capture_output=True)

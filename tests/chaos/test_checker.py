@@ -132,6 +132,13 @@ def test_a_decision_on_record_twice_or_unasked():
     assert broken(entry(50, 2), call(49.9, status=None, answered=None, end=T + 52)) == [], "the answer never came, the record did"
 
 
+def test_calls_that_overlap_each_have_their_own():
+    """One stood still on a replica, kube-scheduler gave it up and asked the other."""
+    both = [call(30, took=10, delivered=False), call(35, replica="b"), call(38), entry(35.05, 1, chain="sobre-b-1"), entry(38.05, 2), entry(39.9, 3)]
+    assert broken(both) == []
+    assert broken(both[:-1]) == ["recorded once"]
+
+
 def test_a_chain_that_is_not_whole():
     assert broken(line(201, "verified", database="a", code=1, text="a:5: the hash")) == ["chains are whole"]
     assert broken(entry(10.3, 3, kind="outcome")) == ["chains are whole"]
