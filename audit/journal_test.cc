@@ -2,6 +2,7 @@
 
 #include <array>
 #include <filesystem>
+#include <limits>
 #include <random>
 
 #include <gmock/gmock.h>
@@ -182,6 +183,21 @@ TEST_F(JournalTest, AFlippedByteAnywhereIsFound) {
     ASSERT_TRUE(database_->Run(sql, back).ok());
   }
   EXPECT_TRUE(Verify().ok());
+}
+
+TEST_F(JournalTest, WhatAGapCountsIsANumberOfEntries) {
+  Journal journal = OpenJournal();
+  const auto lose = [&](std::int64_t entries) {
+    v1::RecordedGap gap;
+    gap.set_dropped(entries);
+    ASSERT_TRUE(journal.Append({DraftOf(EntryKind::kGap, kTime, gap)}, {}, kTime).ok());
+  };
+  constexpr std::int64_t kAll = std::numeric_limits<std::int64_t>::max();
+  lose(kAll);
+  ASSERT_TRUE(Verify().ok()) << Complaint();
+  EXPECT_EQ(Verify()->front().dropped, kAll);
+  lose(1);
+  EXPECT_THAT(Complaint(), HasSubstr(":2: no chain can have lost 1 entries"));
 }
 
 TEST_F(JournalTest, SealsAreSigned) {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "base/text.h"
-#include "base/time.h"
+#include "base/told_time.h"
 #include "scoring/signal.h"
 
 // For the sources of this folder alone: from messages back to values.
@@ -27,7 +27,7 @@ inline constexpr std::array kMethods = {Method::kMeasured, Method::kEstimated, M
                                         Method::kConfigured};
 
 inline std::int64_t ToMs(Timestamp time) { return time.time_since_epoch().count(); }
-inline Timestamp FromMs(std::int64_t ms) { return Timestamp(Duration(ms)); }
+inline Timestamp FromMs(std::int64_t ms) { return FromUnixMs(ms); }
 
 template <class Strings>
 std::vector<std::string> ReadAll(const Strings& strings) {

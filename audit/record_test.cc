@@ -1,6 +1,7 @@
 #include "audit/record.h"
 
 #include <algorithm>
+#include <limits>
 #include <random>
 
 #include <gmock/gmock.h>
@@ -8,6 +9,7 @@
 
 #include "audit/test_case.h"
 #include "audit/verify.h"
+#include "base/told_time.h"
 #include "scoring/analysis.h"
 #include "scoring/random_world.h"
 
@@ -150,6 +152,20 @@ TEST(Verify, AnotherCatalogueOrOtherRulesAreNoLie) {
   record = RandomRecord(1);
   record.set_algorithm_version(kAlgorithmVersion + 1);
   EXPECT_EQ(Verify(record, record.known(), Embedded()).code(), ErrorCode::kNotFound);
+}
+
+// FormatTime(), ages and expiries are sums of them.
+TEST(Verify, TimesThatNoClockShowsDoNotOverflow) {
+  for (const std::int64_t ms :
+       {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()}) {
+    v1::Record record = RandomRecord(1);
+    record.mutable_policy()->add_certifications("HDS");
+    record.set_time_ms(ms);
+    for (std::int64_t& time : *record.mutable_times_ms()) time = ms;
+    const Result<Recalled> recalled = Recall(record, record.known(), Embedded());
+    ASSERT_TRUE(recalled.ok()) << recalled.status().message();
+    EXPECT_EQ(recalled->snapshot->time(), ms < 0 ? kEarliestTime : kLatestTime);
+  }
 }
 
 TEST(Verify, ARecordThatIsNoneNeverCrashes) {

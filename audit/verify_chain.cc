@@ -140,7 +140,10 @@ class ChainVerifier {
       case EntryKind::kGap: {
         const auto gap = Parse<v1::RecordedGap>(entry);
         if (!gap.ok()) return gap.status();
-        summary_.dropped += gap->dropped();
+        if (gap->dropped() < 0 ||
+            __builtin_add_overflow(summary_.dropped, gap->dropped(), &summary_.dropped))
+          return Status::Invalid("no chain can have lost " + std::to_string(gap->dropped()) +
+                                 " entries");
         return Status::Ok();
       }
       case EntryKind::kPruning: {

@@ -19,6 +19,13 @@ if(SOBRE_SANITIZE)
   add_link_options(-fsanitize=${SOBRE_SANITIZE})
 endif()
 
+# For the preset fuzz: everything counts what it comes through.
+option(SOBRE_FUZZ "Build the fuzz targets for libFuzzer (clang++)" OFF)
+if(SOBRE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
+
 # sobre_library(NAME SOURCES … USES …): one folder, one target.
 function(sobre_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;USES;PRIVATE_USES" ${ARGN})

@@ -66,6 +66,8 @@ void ReadPresets(Section& section, const std::string& window, ServerPlan& plan) 
       AddPreset(where, word, common, false, plan);
       return;
     }
+    // Without a server nobody is asked: reading them takes longer than all else here.
+    if (plan.server.url.empty()) return;
     for (const std::string_view name : PresetNames()) AddPreset(where, name, common, true, plan);
   };
   if (!value || value.IsNull()) {
@@ -234,10 +236,12 @@ void ReadRecords(Section& section, Config::Records& records) {
 std::optional<double> ReadAmount(Section& section, const char* key) {
   const YAML::Node value = section.Scalar(key);
   if (!value) return std::nullopt;
+  // More than the world has; sums of it stay numbers.
+  constexpr double kMost = 1e15;
   const std::optional<double> number = ParseNumber(value.Scalar());
-  if (!number || *number <= 0) {
+  if (!number || *number <= 0 || *number > kMost) {
     Section::Fail(value, section.Path(key) + ": '" + Printable(value.Scalar(), 40) +
-                             "' is no amount over 0, such as 500");
+                             "' is no amount over 0 and up to 1e15, such as 500");
   }
   return number;
 }

@@ -49,6 +49,16 @@ TEST(Config, ReadsWhatIsLogged) {
   EXPECT_FALSE(ParseConfig("log: {levels: info}", "sobre.yaml").ok());
 }
 
+TEST(Config, AnAmountIsANumberThatSumsCanBeMadeOf) {
+  const auto config = ParseConfig(R"(
+records: {directory: /var/lib/sobre}
+budgets:
+  - {namespace: shop, kg_co2e_per_month: 1e306}
+)",
+                                  "sobre.yaml");
+  EXPECT_THAT(config.status().message(), HasSubstr("'1e306' is no amount over 0 and up to 1e15"));
+}
+
 TEST(Config, ReadsHowTheExtenderPortSpeaksTls) {
   EXPECT_FALSE(ParseConfig("listen: {tls: }", "sobre.yaml")->listen.tls);
   const auto config = ParseConfig(R"(

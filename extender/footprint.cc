@@ -1,5 +1,4 @@
 #include <array>
-#include <cmath>
 #include <cstdio>
 
 #include "base/file.h"
@@ -56,16 +55,9 @@ int RunFootprint(std::span<const std::string_view> arguments) {
   }
   const Result<std::string> text = ReadInput(line->Get("--in"));
   if (!text.ok()) return UsageError("footprint", text.status());
-  const Result<FootprintRequest> request = ParseFootprintRequest(*text);
-  if (!request.ok())
-    return UsageError("footprint", request.status().WithContext(line->Get("--in")));
-  const Footprint footprint = ComputeFootprint(*request, Catalog::Embedded().coefficients().value);
-  if (!std::isfinite(footprint.energy.value()) ||
-      !std::isfinite(footprint.total.value_or(Grams(0)).value()) ||
-      !std::isfinite(footprint.euros.value_or(Euros(0)).value()))
-    return UsageError("footprint", Status::Invalid("the figures are too large to compute with"));
-  const std::string json = FootprintJson(footprint);
-  std::fwrite(json.data(), 1, json.size(), stdout);
+  const Result<std::string> json = AnswerFootprint(*text);
+  if (!json.ok()) return UsageError("footprint", json.status().WithContext(line->Get("--in")));
+  std::fwrite(json->data(), 1, json->size(), stdout);
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <functional>
 #include <span>
 #include <vector>
@@ -256,6 +257,20 @@ Result<FootprintRequest> ParseFootprintRequest(std::string_view json) {
   } catch (const Mistake& mistake) {
     return Status::Invalid(mistake.message);
   }
+}
+
+Result<std::string> AnswerFootprint(std::string_view json) {
+  const Result<FootprintRequest> request = ParseFootprintRequest(json);
+  if (!request.ok()) return request.status();
+  const Footprint footprint = ComputeFootprint(*request, Catalog::Embedded().coefficients().value);
+  for (const std::optional<double> figure :
+       {std::optional(footprint.energy.value()), ValueOf(footprint.operational),
+        std::optional(footprint.embodied.value()), ValueOf(footprint.total),
+        footprint.grams_per_unit, ValueOf(footprint.euros), footprint.euros_per_unit}) {
+    if (!std::isfinite(figure.value_or(0)))
+      return Status::Invalid("the figures are too large to compute with");
+  }
+  return FootprintJson(footprint);
 }
 
 std::string FootprintJson(const Footprint& footprint) {

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <limits>
 #include <map>
 #include <mutex>
 
 #include <gtest/gtest.h>
 
+#include "base/told_time.h"
 #include "k8s/wire_objects.h"
 #include "net/http_server.h"
 #include "proto/k8s/objects.pb.h"
@@ -306,6 +308,31 @@ TEST(WireObjects, AreReadFromAnyBytes) {
     }
   }
   EXPECT_GT(unread, static_cast<int>(whole.size()) / 2);
+}
+
+TEST(WireObjects, ATimeThatNoClockShowsDoesNotOverflow) {
+  k8s::wire::Pod pod = PodNamed("web-1");
+  pod.mutable_metadata()->mutable_creation_timestamp()->set_seconds(std::int64_t{1} << 62);
+  pod.mutable_status()->mutable_start_time()->set_seconds(-(std::int64_t{1} << 62));
+  const auto seen = WatchedPodOf(pod.SerializeAsString(), "");
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->created, kLatestTime);
+  EXPECT_EQ(seen->placement.started, kEarliestTime);
+}
+
+TEST(WireObjects, AcceleratorsBeyondAllMachinesStayThere) {
+  k8s::wire::Node node;
+  node.mutable_metadata()->set_name("n1");
+  auto& allocatable = *node.mutable_status()->mutable_allocatable();
+  for (const char* kind : {"nvidia.com/gpu", "nvidia.com/gpu.shared", "amd.com/gpu"})
+    allocatable[kind].set_string("9Ei");
+  const auto seen = NodeOf(node.SerializeAsString(), "own");
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->allocatable.gpus, 0) << "9Ei is no 64-bit number";
+  for (const char* kind : {"nvidia.com/gpu", "nvidia.com/gpu.shared", "amd.com/gpu"})
+    allocatable[kind].set_string("7Ei");
+  EXPECT_EQ(NodeOf(node.SerializeAsString(), "own")->allocatable.gpus,
+            std::numeric_limits<std::int64_t>::max());
 }
 
 TEST(ClusterWatch, BindingsAreCountedByAFewSchedulers) {

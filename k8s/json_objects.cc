@@ -288,13 +288,13 @@ void ReadWholeNodes(od::value list, ExtenderArgs& args) {
       const std::string_view text = object.raw_json();
       object.reset();
       args.node_texts.push_back(text);
+      // To the end: with a second `metadata` it would not be one name by which a node is known.
       for (od::field field : object) {
         if (std::string_view(field.unescaped_key()) != "metadata") continue;
         ForEachField(field.value(), [&](std::string_view inner, od::value meta) {
           if (inner == "name" && !IsNull(meta))
             AddName(meta, args.plain_names && !HasEscape(meta.raw_json_token()), args);
         });
-        break;
       }
       if (args.names.size() != args.node_texts.size() || args.names.back().empty())
         throw Malformed{"Nodes: a node without metadata.name, or with two"};

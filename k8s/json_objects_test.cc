@@ -120,6 +120,32 @@ TEST(ExtenderArgs, ReadsWholeNodesAndKeepsTheirText) {
   EXPECT_EQ(args.node_texts[0], kNode);
 }
 
+// What kube-scheduler sends where it has no node: a slice that is nil, or one that is empty.
+TEST(ExtenderArgs, ReadsListsThatAreNil) {
+  Status status;
+  const ExtenderArgs whole = Parse(
+      R"({"Pod":{"spec":{"containers":null}},"Nodes":{"metadata":{},"items":null}})", &status);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_TRUE(whole.whole_nodes);
+  EXPECT_THAT(whole.names, IsEmpty());
+  EXPECT_THAT(Parse(R"({"Pod":{},"Nodes":null,"NodeNames":[]})", &status).names, IsEmpty());
+  EXPECT_TRUE(status.ok()) << status.message();
+}
+
+// A name is a string of Go, which is never nil; nor is there a pod or a node without a name there.
+TEST(ExtenderArgs, ANodeHasOneName) {
+  Status status;
+  for (const char* node :
+       {R"({"metadata":{"name":"a"},"metadata":{"name":"b"}})",
+        R"({"metadata":{"name":"a","name":"b"}})", R"({"metadata":{"name":null}})",
+        R"({"metadata":{"name":""}})", "null", R"("a")"}) {
+    Parse(R"({"Pod":{},"Nodes":{"items":[)" + std::string(node) + "]}}", &status);
+    EXPECT_FALSE(status.ok()) << node;
+  }
+  Parse(R"({"Pod":{},"NodeNames":["a",null]})", &status);
+  EXPECT_FALSE(status.ok());
+}
+
 TEST(ExtenderArgs, SaysWhatIsWrong) {
   const auto error = [](const std::string& json) {
     Status status;

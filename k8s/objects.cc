@@ -163,7 +163,7 @@ void ApplyResource(std::string_view name, std::string_view quantity, Resources& 
   } else if (name == "memory") {
     resources.memory_bytes = ParseQuantity(quantity).value_or(resources.memory_bytes);
   } else if (name == kNvidiaGpu || name == kNvidiaSharedGpu || name == kAmdGpu) {
-    resources.gpus += ParseQuantity(quantity).value_or(0);
+    resources.gpus = Sum(resources.gpus, ParseQuantity(quantity).value_or(0));
   } else if (const std::int64_t slices = SlicesOf(name); slices > 0) {
     constexpr std::int64_t kMost = 1'000'000;
     resources.gpu_slices +=

@@ -1,8 +1,8 @@
 #include "k8s/wire_objects.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "base/told_time.h"
 #include "k8s/objects.h"
 #include "k8s/wire_fields.h"
 #include "k8s/wire_rules.h"
@@ -18,8 +18,7 @@ struct Owner {
 
 bool ReadTime(std::string_view raw, Timestamp& time) {
   return EachField(raw, [&time](const WireField& field) {
-    if (field.tag == NumberTag(1))
-      time = Timestamp(std::chrono::seconds(static_cast<std::int64_t>(field.number)));
+    if (field.tag == NumberTag(1)) time = FromUnixSeconds(static_cast<std::int64_t>(field.number));
     return true;
   });
 }

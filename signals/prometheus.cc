@@ -16,6 +16,12 @@ Timestamp FromSeconds(double seconds) {
   return Timestamp(Duration(static_cast<std::int64_t>(ms)));
 }
 
+// A count, whatever the server says; what is none is 0.
+std::int64_t WholeOf(double count) {
+  constexpr double kMost = 1e15;
+  return count > 0 ? static_cast<std::int64_t>(std::min(count, kMost)) : 0;
+}
+
 bool IsNameCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
          c == ':';
@@ -307,7 +313,7 @@ std::optional<QueryFailure> Prometheus::Discover(const Metrics& metrics,
   return Ask(
       promql, std::nullopt,
       [&](const VectorReader::Sample& sample) {
-        found[std::string(sample.Label("metric"))] = static_cast<std::int64_t>(sample.value);
+        found[std::string(sample.Label("metric"))] = WholeOf(sample.value);
       },
       answer);
 }

@@ -1,6 +1,7 @@
 #include "signals/prometheus.h"
 
 #include <cmath>
+#include <map>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -170,6 +171,23 @@ TEST_F(PrometheusTest, SaysWhatWentWrongAndWhoseFaultItIs) {
   const Asked slow = ask("slow");
   EXPECT_THAT(slow.problem, HasSubstr("http://127.0.0.1:"));
   EXPECT_EQ(slow.scope, QueryFailure::Scope::kUnclear);
+}
+
+TEST_F(PrometheusTest, ACountThatIsNoneIsZero) {
+  for (const auto& [told, count] :
+       {std::pair("NaN", std::int64_t{0}), std::pair("-1e300", 0L),
+        std::pair("1e300", 1'000'000'000'000'000L), std::pair("7", 7L)}) {
+    HttpServer server({.address = "127.0.0.1:0", .body_type = "application/x-www-form-urlencoded"});
+    server.Handle("POST", "/api/v1/query", [&](const HttpRequest&, HttpResponse& response) {
+      response.body = Vector(told);
+    });
+    ASSERT_TRUE(server.Start().ok());
+    options_.url = "http://127.0.0.1:" + std::to_string(server.port());
+    Prometheus prometheus(options_, stop_);
+    std::map<std::string, std::int64_t> found;
+    ASSERT_FALSE(prometheus.Discover({{"m", ""}}, found));
+    EXPECT_EQ(found[""], count) << told;
+  }
 }
 
 TEST_F(PrometheusTest, AFileThatCannotBeReadIsAnError) {

@@ -77,6 +77,8 @@ def test_numbers_have_17_digits_in_any_locale():
     ('{"pue": 1, "pue": 2}', "pue: stands twice"),
     ({"power": [{"component": "cpu", "tdp_watts": 100, "utilization": 1}]}, "power[0]: needs vcpu_hours, or duration_seconds"),
     ({"energy_kwh": [1e300, 1e300], "grid_gco2e_per_kwh": 1e300}, "too large"),
+    ({"energy_kwh": [1e300], "grid_gco2e_per_kwh": 1, "units": 1e-300}, "too large"),
+    ({"energy_kwh": [1], "embodied": [{"total_gco2e": 1e300, "used_hours": 1e300}]}, "too large"),
 ], ids=lambda value: None if isinstance(value, dict) else value)
 def test_mistakes_are_named_by_their_path(document, said):
     result = run(document)
