@@ -502,6 +502,20 @@ void MoveBook::Forget(Timestamp now) {
   std::erase_if(advice_, [&](const Advice& advice) {
     return IsClosed(advice.state) && now - advice.changed > keep;
   });
+  // Of which nothing came: no rule asks for it any more.
+  std::vector<Timestamp> expired;
+  const auto came_to_nothing = [](const Advice& advice) {
+    return advice.state == AdviceState::kExpired && advice.evictions == 0;
+  };
+  for (const Advice& advice : advice_)
+    if (came_to_nothing(advice)) expired.push_back(advice.changed);
+  if (expired.size() <= options_.most_expired) return;
+  const auto oldest_kept = expired.end() - static_cast<std::ptrdiff_t>(options_.most_expired);
+  std::nth_element(expired.begin(), oldest_kept, expired.end());
+  const Timestamp from = options_.most_expired == 0 ? Timestamp::max() : *oldest_kept;
+  std::erase_if(advice_, [&](const Advice& advice) {
+    return came_to_nothing(advice) && advice.changed < from;
+  });
 }
 
 std::vector<Advice> MoveBook::TakeChanged() {

@@ -54,6 +54,8 @@ class MoveBook {
     // So long a reservation is watched before anything can be said of it.
     Duration watch = std::chrono::hours(24);
     Duration keep = std::chrono::hours(24 * 30);  // what is closed
+    // Of that, so much as nothing came of: where workloads come and go it would be endless.
+    std::size_t most_expired = 5000;
   };
   // The first eviction waits from `start` for as long as one waits for the one before.
   MoveBook(Options options, Timestamp start)

@@ -261,6 +261,31 @@ TEST(MoveBook, AReservationIsNotJudgedBeforeItWasWatchedAgain) {
   EXPECT_EQ(book.all()[0].state, AdviceState::kExpired);
 }
 
+TEST(MoveBook, WhatNothingCameOfIsBoundedAndTheOldestGoes) {
+  MovesWorld world;
+  std::vector<Advice> kept(30);
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    kept[i].id = "m" + std::to_string(i);
+    kept[i].namespace_name = "shop";
+    kept[i].workload = "gone-" + std::to_string(i);
+    kept[i].state = AdviceState::kExpired;
+    kept[i].opened = kept[i].changed = world.now + std::chrono::seconds(i);
+  }
+  kept[0].evictions = 1;
+  kept[1].state = AdviceState::kMeasured;
+  world.now += hours(1);
+  MoveBook book({.most_expired = 10}, world.now);
+  book.Restore(kept, world.now);
+  WorldState state;
+  state.input = world.Grid().input();
+  state.snapshot = world.Grid().Snapshot();
+  book.Update(state, {}, {}, world.now);
+  std::vector<std::string> ids;
+  for (const Advice& advice : book.all()) ids.push_back(advice.id);
+  EXPECT_THAT(ids, ElementsAre("m0", "m1", "m20", "m21", "m22", "m23", "m24", "m25", "m26", "m27",
+                               "m28", "m29"));
+}
+
 TEST(Mover, ARefusalWaitsAndIsCounted) {
   MovesWorld world;
   world.AddPod("web", "west");
