@@ -14,7 +14,7 @@ from tests.minicluster import Image, MiniCluster
 # The longest first, so that workers end together; all else as it comes. Of a file that stands here with True each test has a world of
 # its own, so that workers share them; the tests of any other stay in one worker, in their order, with what its fixtures set up.
 LONGEST = {
-    "tests/e2e/test_installed.py": True, "tests/e2e/test_records.py": False, "tests/test_faults.py": True, "tests/test_store.py": False,
+    "tests/e2e/test_installed.py": True, "tests/e2e/test_records.py": False, "tests/test_faults.py": True, "tests/test_store.py": False, "tests/test_overload.py": True,
     "tests/test_records.py": False, "tests/e2e/test_minicluster.py": False, "tests/test_page.py": False, "tests/e2e/test_deferral.py": False,
     "tests/e2e/test_monitoring.py": False, "tests/e2e/test_clusters.py": False, "tests/e2e/test_chart.py": False,
     "tests/e2e/test_presets.py": False, "tests/e2e/test_moves.py": False, "tests/test_service.py": False,
