@@ -15,12 +15,13 @@ LIMIT = 64
 ATTEMPTS = 10_000
 STREAMS = 16
 # Of all that a crowd may leave in the allocator's and the C library's hands.
-ALLOWED_MIB = 16
+ALLOWED_MIB = 32
 NODES = {"items": [{"metadata": {"name": f"node-{i:04d}", "labels": {"topology.kubernetes.io/region": region}},
                     "spec": {"providerID": f"aws:///{region}a/n{i}"}, "status": {"allocatable": {"cpu": "16", "memory": "64Gi"}}}
                    for i, region in enumerate(["eu-west-3", "eu-central-1", "eu-north-1", "eu-west-1"] * 250)]}
 NAMES = [n["metadata"]["name"] for n in NODES["items"]]
 FEW = NAMES[:20]
+COSTLY = b"GET /api/v1/ranking?cpu=1&memory-gib=2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 class World:
@@ -48,7 +49,7 @@ class World:
 
     def _fill_once(self) -> None:
         """Every thread that there can be has served a large question: buffers and stacks are as large as they get."""
-        for port, data in [(self.sobre.extender_port, post(question(NAMES))), (self.sobre.status_port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")]:
+        for port, data in [(self.sobre.extender_port, post(question(NAMES))), (self.sobre.status_port, COSTLY)]:
             clients = [connect(port) for _ in range(LIMIT)]
             for client in clients:
                 client.sendall(data)
@@ -110,8 +111,8 @@ def test_ten_thousand_connections_over_the_limit_are_refused_in_order(world, ser
     holder.close()
     world.check_nothing_is_left()
     # The log tells of it, and is not filled by it.
-    lines = [line for line in world.sobre.process.log.read_text().splitlines() if "turned away" in line]
-    assert 1 <= len(lines) <= 60 and json.loads(lines[0])["server"] == server
+    lines = [line for line in map(json.loads, world.sobre.process.log.read_text().splitlines()) if "turned away" in line["msg"]]
+    assert len(lines) <= 60 and server in {line.get("server") for line in lines}
 
 
 def test_a_burst_of_real_calls_is_answered_or_shed_and_all_of_it_again_afterwards(world):
@@ -335,7 +336,7 @@ def test_a_crowd_of_readers_does_not_keep_the_scheduler_waiting(world):
 
     def read() -> None:
         with connect(world.sobre.status_port) as client:
-            client.sendall(b"GET /api/v1/ranking?cpu=1&memory-gib=2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            client.sendall(COSTLY)
             first = client.recv(1 << 20)
             while client.recv(1 << 20):
                 pass
