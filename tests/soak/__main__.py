@@ -1,6 +1,7 @@
 """./run soak: mixed traffic with faults for as long as one likes; memory, descriptors, threads and latency by minute, and whether they are flat."""
 import argparse
 import collections
+import contextlib
 import http.client
 import itertools
 import json
@@ -177,14 +178,20 @@ class Soak:
         faulty = threading.Thread(target=lambda: kind and not self.stopping.wait(seconds / 6) and self.fault(kind))
         faulty.start()
         samples = []
+        look = http.client.HTTPConnection("127.0.0.1", self.sobre.status_port, timeout=60)
         while time.monotonic() < end:
             status = pathlib.Path(f"/proc/{self.sobre.process.child.pid}/status").read_text()
-            samples.append((int(status.split("VmRSS:")[1].split()[0]) / 1024, descriptors(self.sobre), int(status.split("Threads:")[1].split()[0])))
+            with contextlib.suppress(OSError, http.client.HTTPException, IndexError):
+                look.request("GET", "/debug/process")
+                page = look.getresponse().read().decode().partition("# connections")[2].splitlines()[1:3]
+                clients = sum(int(line.split()[1]) for line in page)
+                samples.append((int(status.split("VmRSS:")[1].split()[0]) / 1024, descriptors(self.sobre) - clients, int(status.split("Threads:")[1].split()[0])))
             time.sleep(min(1, max(0, end - time.monotonic()) + 0.001))
+        look.close()
         faulty.join()
         with self.lock:
             took = sorted(self.took) or [0.0]
-            resident, files, threads = (statistics.median(s[i] for s in samples) for i in range(3))
+            resident, files, threads = (statistics.median_low([s[i] for s in samples]) for i in range(3))
             return verdict.Minute(number, self.answered, len(self.failed) - failed_before, 1000 * statistics.median(took), 1000 * took[int(0.99 * (len(took) - 1))],
                                   resident, files, threads, kind)
 
