@@ -68,6 +68,8 @@ constexpr Words kFrench = {"Énergie",
 
 // Somebody else's text, fit for one line.
 std::string OneLine(std::string_view text, std::size_t characters) {
+  const std::string printable = Printable(text, 4 * (characters + 1));
+  text = printable;
   std::string line;
   std::size_t count = 0;
   while (!text.empty()) {
@@ -214,7 +216,7 @@ std::string LabelSvg(const LabelText& text, const ReportLine& line, const Report
                OneLine(report.context.program, 20) + " · " + std::string(words.catalogue) + " " +
                    OneLine(report.context.catalog->version(), 12),
                colours.soft);
-  std::string spoken = std::string(words.title) + ": " + text.name;
+  std::string spoken = std::string(words.title) + ": " + Printable(text.name, 600);
   const auto tell = [&](std::string_view name, std::optional<ClassLetter> letter) {
     if (letter) spoken += ", " + std::string(name) + " " + ToLetter(*letter);
   };

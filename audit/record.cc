@@ -8,6 +8,7 @@
 
 #include "audit/digest.h"
 #include "audit/read_back.h"
+#include "base/json_writer.h"
 #include "base/text.h"
 #include "scoring/analysis.h"
 
@@ -470,8 +471,7 @@ v1::Record ResultsOf(const Recalled& recalled) {
 std::string RecordJson(const v1::Record& record) {
   std::string json;
   if (!google::protobuf::util::MessageToJsonString(record, &json).ok()) return "{}\n";
-  json += '\n';
-  return json;
+  return PrintableJson(json) + "\n";
 }
 
 Result<v1::Record> ParseRecord(std::string_view json) {

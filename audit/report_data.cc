@@ -1,5 +1,6 @@
 #include "audit/report_formats.h"
 #include "base/json_writer.h"
+#include "base/text.h"
 
 namespace sobre {
 namespace {
@@ -211,6 +212,11 @@ std::string ReportJson(const Report& report) {
 }
 
 std::string CsvField(std::string_view text) {
+  // A spreadsheet would take it for a formula.
+  const bool formula = !text.empty() &&
+                       std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos &&
+                       !ParseNumber(text);
+  if (formula) return CsvField("'" + std::string(text));
   if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
   std::string out = "\"";
   for (const char c : text) {

@@ -319,6 +319,18 @@ TEST(Report, NamesCannotBreakTheFormats) {
   EXPECT_THAT(ReportJson(report), HasSubstr("<script>alert(\\\"1\\\")</script>,\\n'x'"));
 }
 
+TEST(Report, ANameIsNoFormulaForASpreadsheet) {
+  for (const char* const name : {"=1+1", "+x", "-x", "@SUM(A1)", "\tx"}) {
+    UsageRow row = Row(0, name);
+    const Report report = Of({row}, "workload");
+    EXPECT_THAT(ReportCsv(report), HasSubstr("\r\n'" + std::string(name) + ","));
+  }
+  UsageRow credit = Row(0, "web");
+  credit.eur = -2;
+  EXPECT_THAT(FocusCsv({credit}, Of({credit}, "workload").request, ReportContext()),
+              HasSubstr(",-2,"));
+}
+
 TEST(Report, NumbersForPeopleAndForPrograms) {
   EXPECT_EQ(ReadableNumber(0), "0");
   EXPECT_EQ(ReadableNumber(0.0012345), "0.00123");

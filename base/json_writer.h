@@ -9,8 +9,11 @@
 namespace sobre {
 
 // Appends `text` as a JSON string, quotes included. Broken UTF-8 becomes U+FFFD, so that the output
-// is always valid JSON.
+// is always valid JSON; what is not to be printed (IsControl) is escaped, so that it may be.
 void AppendJsonString(std::string& out, std::string_view text);
+
+// `json`, of whatever writer, with what is not to be printed escaped.
+std::string PrintableJson(std::string_view json);
 
 // Writes JSON into one string, front to back, without building a tree. The caller keeps begin and
 // end balanced; commas are the writer's business. Not thread-safe.

@@ -29,5 +29,20 @@ TEST(JsonWriter, KeepsUtf8AndMendsWhatIsNot) {
   EXPECT_EQ(out, "\"\xc3\xa9\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz\"");
 }
 
+TEST(JsonWriter, EscapesWhatATerminalWouldActUpon) {
+  std::string out;
+  AppendJsonString(out,
+                   "a\x7f\xc2\x9b"
+                   "2J\xe2\x80\xae"
+                   "b\xf3\xa0\x80\x81"
+                   "é…");
+  EXPECT_EQ(out, R"("a\u007f\u009b2J\u202eb\udb40\udc01é…")");
+}
+
+TEST(JsonWriter, WhatAnotherWroteIsMadePrintable) {
+  EXPECT_EQ(PrintableJson("{\"a\": \"é\x7f\xe2\x81\xa6…\"\n}"), R"({"a": "é\u007f\u2066…"
+})");
+}
+
 }  // namespace
 }  // namespace sobre

@@ -156,28 +156,74 @@ std::size_t Utf8SequenceLength(std::string_view text) {
   return 0;
 }
 
+bool IsControl(std::string_view sequence) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(sequence[i]); };
+  switch (sequence.size()) {
+    case 1:
+      return byte(0) < 0x20 || byte(0) == 0x7F;
+    case 2:
+      // U+0080 to U+009F, U+00AD, U+061C.
+      return (byte(0) == 0xC2 && (byte(1) < 0xA0 || byte(1) == 0xAD)) ||
+             (byte(0) == 0xD8 && byte(1) == 0x9C);
+    case 3:
+      // U+200B to U+200F, U+2028 to U+202E, U+2060 to U+206F.
+      if (byte(0) == 0xE2 && byte(1) == 0x80)
+        return (byte(2) >= 0x8B && byte(2) <= 0x8F) || (byte(2) >= 0xA8 && byte(2) <= 0xAE);
+      if (byte(0) == 0xE2 && byte(1) == 0x81) return byte(2) >= 0xA0 && byte(2) <= 0xAF;
+      // U+FEFF, U+FFF9 to U+FFFB.
+      return byte(0) == 0xEF && ((byte(1) == 0xBB && byte(2) == 0xBF) ||
+                                 (byte(1) == 0xBF && byte(2) >= 0xB9 && byte(2) <= 0xBB));
+    case 4:
+      // U+E0000 to U+E007F.
+      return byte(0) == 0xF3 && byte(1) == 0xA0 && byte(2) < 0x82;
+    default:
+      return false;
+  }
+}
+
+bool IsPrintable(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = Utf8SequenceLength(text);
+    if (length == 0 || IsControl(text.substr(0, length))) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+namespace {
+
+// Appends what stands first in `text`, or a question mark for it; how many bytes that was.
+std::size_t TakePrintable(std::string_view text, std::string& out) {
+  const std::size_t length = Utf8SequenceLength(text);
+  if (length == 0 || IsControl(text.substr(0, length))) {
+    out += '?';
+  } else {
+    out += text.substr(0, length);
+  }
+  return std::max<std::size_t>(length, 1);
+}
+
+}  // namespace
+
 std::string Printable(std::string_view text, std::size_t limit) {
   std::string out;
   std::size_t at = 0;
-  while (at < text.size() && out.size() < limit) {
-    const std::size_t length = Utf8SequenceLength(text.substr(at));
-    const auto byte = static_cast<unsigned char>(text[at]);
-    // C1 controls are C2 80..9F; the bidi and line-separator controls all begin with E2 80 or
-    // E2 81.
-    const bool control = length == 1 ? byte < 0x20 || byte == 0x7F
-                         : length == 2
-                             ? byte == 0xC2 && static_cast<unsigned char>(text[at + 1]) < 0xA0
-                             : length == 3 && byte == 0xE2 &&
-                                   (static_cast<unsigned char>(text[at + 1]) & 0xFE) == 0x80 &&
-                                   static_cast<unsigned char>(text[at + 2]) >= 0xA6;
-    if (length == 0 || control) {
-      out += '?';
-    } else {
-      out += text.substr(at, length);
-    }
-    at += std::max<std::size_t>(length, 1);
-  }
+  while (at < text.size() && out.size() < limit) at += TakePrintable(text.substr(at), out);
   if (at < text.size()) out += "...";
+  return out;
+}
+
+std::string PrintableLines(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (text[at] == '\n') {
+      out += text[at++];
+    } else {
+      at += TakePrintable(text.substr(at), out);
+    }
+  }
   return out;
 }
 

@@ -38,10 +38,17 @@ std::string DidYouMean(std::string_view word, std::span<const std::string_view> 
 // Bytes of the well-formed UTF-8 sequence that starts the non-empty `text`, or 0 where it is
 // broken.
 std::size_t Utf8SequenceLength(std::string_view text);
+// Whether a well-formed sequence is one that is acted upon instead of shown: control characters,
+// line and paragraph separators, marks that turn the direction of writing, and what cannot be seen.
+bool IsControl(std::string_view sequence);
+// Whether somebody else's text is well-formed UTF-8 without any of these.
+bool IsPrintable(std::string_view text);
 // Fit for the text or a quoted attribute of an HTML page.
 std::string EscapeHtml(std::string_view text);
-// At most `limit` bytes of somebody else's text, with control characters and broken UTF-8 replaced:
-// fit for a log line or an error.
+// The first `limit` bytes or so of somebody else's text, then "..." where there are more, with
+// control characters and broken UTF-8 replaced: fit for a log line, an error or a terminal's cell.
 std::string Printable(std::string_view text, std::size_t limit = 120);
+// All of a text of several lines, which may have somebody else's in it: fit for a terminal.
+std::string PrintableLines(std::string_view text);
 
 }  // namespace sobre

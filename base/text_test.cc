@@ -68,6 +68,43 @@ TEST(Text, StrangersTextIsMadePrintable) {
                       "evil"),
             "?evil");
   EXPECT_EQ(Printable("abcdef", 3), "abc...");
+  EXPECT_EQ(Printable("a… ‰ é 🌱"), "a… ‰ é 🌱");
+}
+
+// Code points, as UTF-8, that a terminal, an editor or a reader's eye would be misled by.
+constexpr const char* kMisleading[] = {"\x01",
+                                       "\t",
+                                       "\r",
+                                       "\x1b",
+                                       "\x7f",
+                                       "\xc2\x80",
+                                       "\xc2\x9b",
+                                       "\xc2\xad",
+                                       "\xd8\x9c",
+                                       "\xe2\x80\x8b",
+                                       "\xe2\x80\x8f",
+                                       "\xe2\x80\xa8",
+                                       "\xe2\x80\xaa",
+                                       "\xe2\x80\xae",
+                                       "\xe2\x81\xa6",
+                                       "\xe2\x81\xa9",
+                                       "\xef\xbb\xbf",
+                                       "\xef\xbf\xb9",
+                                       "\xf3\xa0\x80\x81"};
+
+TEST(Text, WhatMisleadsIsReplacedWhereverItStands) {
+  for (const char* const bad : kMisleading) {
+    const std::string text = std::string("a") + bad + "b";
+    EXPECT_TRUE(IsControl(bad));
+    EXPECT_FALSE(IsPrintable(text));
+    EXPECT_EQ(Printable(text), "a?b");
+    EXPECT_EQ(PrintableLines("x\n" + text + "\n"), "x\na?b\n");
+  }
+  EXPECT_TRUE(IsPrintable(""));
+  EXPECT_TRUE(IsPrintable("Müller’s café 模型 🌱 \xef\xbf\xbd"));
+  EXPECT_FALSE(IsPrintable("\xff"));
+  EXPECT_FALSE(IsPrintable(std::string_view("a\0b", 3)));
+  EXPECT_EQ(PrintableLines("\xc3(\n"), "?(\n");
 }
 
 TEST(PercentEncode, LeavesOnlyWhatNeedsNoCare) {

@@ -285,7 +285,7 @@ void AddDecisionsApi(HttpServer& server, const RecentDecisions& recent, RecordRe
         const auto seen = last ? ParseInteger(*last) : std::nullopt;
         const auto position =
             seen && *seen >= 0 ? std::optional(static_cast<std::uint64_t>(*seen)) : std::nullopt;
-        response.content_type = "text/event-stream";
+        response.content_type = "text/event-stream; charset=utf-8";
         response.headers = {{"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}};
         response.next_part = [follower = std::make_shared<Follower>(recent, position)](
                                  std::string& out) { return follower->Next(out); };

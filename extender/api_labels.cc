@@ -101,7 +101,7 @@ void AddLabels(HttpServer& server, RecordReaders& readers, const Config& config)
                   if (!reader.ok()) return fail(reader.status());
                   Result<std::string> svg = Draw(*wanted, **reader, config, Now());
                   if (!svg.ok()) return fail(svg.status());
-                  response.content_type = "image/svg+xml";
+                  response.content_type = "image/svg+xml; charset=utf-8";
                   // A picture that other pages may show.
                   response.headers = {{"Cross-Origin-Resource-Policy", "cross-origin"},
                                       {"Cache-Control", "private, max-age=300"}};

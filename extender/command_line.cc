@@ -64,7 +64,7 @@ std::string HelpFor(std::span<const Option> options) {
 
 int UsageError(std::string_view command, const Status& status) {
   std::fprintf(stderr, "sobre %.*s: %s\n", static_cast<int>(command.size()), command.data(),
-               status.message().c_str());
+               PrintableLines(status.message()).c_str());
   return 2;
 }
 

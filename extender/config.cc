@@ -112,8 +112,12 @@ std::string ReadMatchers(Section& section) {
       Section::Fail(entry.first, section.Path(kKey) + ": expected labels and their values");
     match += label + "=\"";
     for (const char c : entry.second.Scalar()) {
+      if (c == '\n') {
+        match += "\\n";
+        continue;
+      }
       if (c == '"' || c == '\\') match += '\\';
-      match += c == '\n' ? ' ' : c;
+      match += c;
     }
     match += "\",";
   }
@@ -135,6 +139,8 @@ ServerPlan ReadServer(Section& section, const std::string& window) {
       server.url.substr(host + 3, server.url.find('/', host + 3) - host - 3).find('@') !=
           std::string::npos)
     section.FailHere("url: a name and password there would be printed; say them in basic_auth");
+  if (server.url.find_first_of("?#") != std::string::npos)
+    section.FailHere("url: expected the API's root; what follows ? or # would be printed");
   section.Read("timeout", server.timeout);
   std::int64_t megabytes = static_cast<std::int64_t>(server.max_response_bytes >> 20);
   section.Read("max_response_megabytes", 1, 4096, megabytes);

@@ -4,6 +4,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include "base/json_writer.h"
 #include "proto/sobre/v1/decision.pb.h"
 #include "scoring/analysis.h"
 #include "scoring/explain.h"
@@ -273,7 +274,7 @@ std::string DecisionJson(const DecisionRequest& request, const Decision& decisio
   options.always_print_primitive_fields = true;
   std::string json;
   if (!google::protobuf::util::MessageToJsonString(out, &json, options).ok()) return "{}\n";
-  return json;
+  return PrintableJson(json);
 }
 
 }  // namespace sobre

@@ -418,14 +418,17 @@ std::vector<Finding> Diagnose(const WorldState& state, const Config& config) {
 }
 
 std::string FindingsText(const std::vector<Finding>& findings) {
+  constexpr std::size_t kLongest = 2000;
   std::string text;
   std::array<int, 4> counts{};
   for (const Finding& finding : findings) {
     ++counts[static_cast<std::size_t>(finding.severity)];
     std::string label(ToString(finding.severity));
     label.resize(9, ' ');
-    text += label + finding.about + ": " + finding.text + "\n";
-    if (!finding.repair.empty()) text += "         -> " + finding.repair + "\n";
+    text += label + Printable(finding.about, kLongest) + ": " + Printable(finding.text, kLongest) +
+            "\n";
+    if (!finding.repair.empty())
+      text += "         -> " + Printable(finding.repair, kLongest) + "\n";
   }
   const auto number = [](int count, const char* one, const char* many) {
     return std::to_string(count) + " " + (count == 1 ? one : many);

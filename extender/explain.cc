@@ -12,6 +12,7 @@
 #include "extender/command_line.h"
 #include "extender/config.h"
 #include "extender/decision_json.h"
+#include "extender/offline.h"
 #include "extender/records.h"
 #include "scoring/explain.h"
 #include "scoring/limits.h"
@@ -152,7 +153,7 @@ void AddInputs(const Recalled& recalled, const Placement& placement, std::string
     const std::int32_t index = recalled.snapshot->Find(name);
     if (name.empty() || index == Snapshot::kUnknownNode || !done.insert(name).second) continue;
     text +=
-        "\nWhat was known of " + name + "\n" +
+        "\nWhat was known of " + Printable(name, 253) + "\n" +
         InputsText(recalled.snapshot->nodes()[static_cast<std::size_t>(index)], recalled.decision);
   }
 }
@@ -241,22 +242,22 @@ Result<std::string> ExplainPlacement(const Placement& placement, const Fetch& fe
             Against(placement.outcome->record.best(), Taken(placement), "that") + ".\n";
   }
   if (record.best().node().empty() && !record.refusal().empty())
-    text += "No node keeps the limits: " + record.refusal() + ".\n";
+    text += "No node keeps the limits: " + Printable(record.refusal(), 1000) + ".\n";
   for (const std::string& origin : record.policy_from())
-    text += "Policy: said of " + origin + ".\n";
+    text += "Policy: said of " + Printable(origin, 1000) + ".\n";
   text += again.check.ok() ? "Checked: made again, every figure is the same to the bit.\n"
-                           : "Checked: " + again.check.message() + ".\n";
+                           : "Checked: " + Printable(again.check.message(), 1000) + ".\n";
   if (!again.recalled) {
     if (!record.best().node().empty())
-      text += "Best: " + record.best().node() + ", score " + std::to_string(record.best().score()) +
-              ".\n";
+      text += "Best: " + Printable(record.best().node(), 253) + ", score " +
+              std::to_string(record.best().score()) + ".\n";
     return text;
   }
   text += "\n" + ExplainText(again.recalled->request, again.recalled->decision,
                              *again.recalled->snapshot, most_rows);
   const std::vector<std::string> changes = Alternatives(*again.recalled, record);
   if (!changes.empty()) text += "\nWhat would have to change\n";
-  for (const std::string& change : changes) text += "  " + change + "\n";
+  for (const std::string& change : changes) text += "  " + Printable(change, 1000) + "\n";
   AddInputs(*again.recalled, placement, text);
   return text;
 }
@@ -369,10 +370,7 @@ int RunExplain(std::span<const std::string_view> arguments) {
     text = RecordJson(record);
   }
   if (!text.ok()) return UsageError("explain", text.status());
-  if (std::fwrite(text->data(), 1, text->size(), stdout) != text->size() ||
-      std::fflush(stdout) != 0)
-    return UsageError("explain", Status::Unavailable("standard output: not all was written"));
-  return 0;
+  return PrintAll("explain", *text) == 0 ? 0 : 2;
 }
 
 }  // namespace sobre

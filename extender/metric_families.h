@@ -7,6 +7,8 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include "base/text.h"
+
 namespace sobre {
 
 // Metrics as Prometheus' text format has them, written family after family.
@@ -16,6 +18,11 @@ class MetricFamilies {
     families_.push_back({std::move(name), std::move(help), type, {}});
   }
   prometheus::ClientMetric& Add(std::vector<prometheus::ClientMetric::Label> labels = {}) {
+    // Prometheus refuses a whole page for one label that is not UTF-8.
+    constexpr std::size_t kLongest = 300;
+    for (prometheus::ClientMetric::Label& label : labels)
+      if (label.value.size() > kLongest || !IsPrintable(label.value))
+        label.value = Printable(label.value, kLongest);
     prometheus::ClientMetric& metric = families_.back().metric.emplace_back();
     metric.label = std::move(labels);
     return metric;

@@ -378,10 +378,19 @@ std::string Metrics::Serialize(const WorldState& state, Timestamp now,
   out.Begin("sobre_tls_reloads_total",
             "Changes of the extender port's certificate files, by whether they could be used.",
             MetricType::Counter);
-  if (tls_reloads_) {
-    const ServerTls::Reloads reloads = tls_reloads_();
+  if (tls_ != nullptr) {
+    const ServerTls::Reloads reloads = tls_->reloads();
     out.Value(static_cast<double>(reloads.done), {{"outcome", "done"}});
     out.Value(static_cast<double>(reloads.failed), {{"outcome", "failed"}});
+  }
+  out.Begin("sobre_tls_refused_total",
+            "Connections to the extender port whose TLS handshake failed, by why.",
+            MetricType::Counter);
+  if (tls_ != nullptr) {
+    for (std::size_t i = 0; i < kTlsRefusals; ++i) {
+      const auto why = static_cast<TlsRefusal>(i);
+      out.Value(static_cast<double>(tls_->refused(why)), {{"reason", std::string(ToString(why))}});
+    }
   }
   AddConnections(servers_, out);
   out.Begin("sobre_build_info", "Versions, in labels.", MetricType::Gauge);

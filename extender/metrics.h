@@ -45,8 +45,8 @@ class Metrics {
   void WatchCertificates(std::function<std::vector<CertificateInUse>()> certificates) {
     certificates_ = std::move(certificates);
   }
-  // The same of how reading the extender port's certificates again went.
-  void WatchTls(std::function<ServerTls::Reloads()> reloads) { tls_reloads_ = std::move(reloads); }
+  // The same of the extender port's TLS, which must outlive this.
+  void WatchTls(const ServerTls& tls) { tls_ = &tls; }
 
   // Whose connections are counted; the same. They must outlive the last Serialize().
   void WatchServers(std::vector<const HttpServer*> servers) { servers_ = std::move(servers); }
@@ -85,7 +85,7 @@ class Metrics {
   std::atomic<std::uint64_t> refusals_ = 0;
   std::atomic<std::uint64_t> candidates_ = 0;
   std::function<std::vector<CertificateInUse>()> certificates_;
-  std::function<ServerTls::Reloads()> tls_reloads_;  // nothing: plain HTTP
+  const ServerTls* tls_ = nullptr;  // null: plain HTTP
   std::vector<const HttpServer*> servers_;
 };
 

@@ -76,7 +76,8 @@ Result<OfflineCase> LoadOfflineCase(const CommandLine& line) {
   return loaded;
 }
 
-int PrintAll(std::string_view command, std::string_view text) {
+int PrintAll(std::string_view command, std::string_view words) {
+  const std::string text = PrintableLines(words);
   if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
     return 0;
   static_cast<void>(

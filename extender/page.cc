@@ -16,7 +16,7 @@ std::string_view TypeOf(std::string_view name) {
       {{".html", "text/html; charset=utf-8"},
        {".js", "text/javascript; charset=utf-8"},
        {".css", "text/css; charset=utf-8"},
-       {".svg", "image/svg+xml"}}};
+       {".svg", "image/svg+xml; charset=utf-8"}}};
   for (const auto& [ending, type] : kTypes)
     if (name.ends_with(ending)) return type;
   return "application/octet-stream";
@@ -31,7 +31,7 @@ const HttpHeaders& PageHeaders() {
        "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
       {"X-Content-Type-Options", "nosniff"},
       {"Referrer-Policy", "no-referrer"},
-      {"Cache-Control", "no-cache"},
+      {"Cache-Control", "no-store"},
       {"Cross-Origin-Resource-Policy", "same-origin"}};
   return kHeaders;
 }

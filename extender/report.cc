@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/text.h"
 #include "extender/command_line.h"
 #include "extender/config.h"
 #include "extender/records.h"
@@ -47,7 +48,7 @@ Status WriteOut(const std::string& path, const std::string& text) {
 }
 
 int Failed(const Status& status) {
-  std::fprintf(stderr, "sobre report: %s\n", status.message().c_str());
+  std::fprintf(stderr, "sobre report: %s\n", PrintableLines(status.message()).c_str());
   return 1;
 }
 

@@ -161,7 +161,7 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
     return CertificatesInUse(kubernetes, config_.prometheus.servers, tls_.get());
   });
   metrics_.WatchServers({&extender_, &status_});
-  if (tls_ != nullptr) metrics_.WatchTls([this] { return tls_->reloads(); });
+  if (tls_ != nullptr) metrics_.WatchTls(*tls_);
   AddStatusPages(status_, *world_, config_, metrics_, *records_, readers_, accountant_.get(),
                  mover_.get(), clusters_.get(), {&extender_, &status_}, draining_);
 }

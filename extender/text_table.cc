@@ -15,6 +15,13 @@ std::size_t WidthOf(std::string_view text) {
 
 }  // namespace
 
+void TextTable::Add(std::vector<std::string> cells) {
+  constexpr std::size_t kLongest = 300;
+  for (std::string& cell : cells)
+    if (cell.size() > kLongest || !IsPrintable(cell)) cell = Printable(cell, kLongest);
+  rows_.push_back(std::move(cells));
+}
+
 std::string TextTable::Text() const {
   std::vector<std::size_t> widths(rows_.front().size(), 0);
   for (const auto& row : rows_)

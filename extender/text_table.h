@@ -10,8 +10,8 @@ namespace sobre {
 class TextTable {
  public:
   explicit TextTable(std::vector<std::string> heads) { rows_.push_back(std::move(heads)); }
-  // As many cells as there are heads.
-  void Add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  // As many cells as there are heads; a stranger's text is made printable.
+  void Add(std::vector<std::string> cells);
   // A line each, two spaces between columns, none at the end.
   [[nodiscard]] std::string Text() const;
 

@@ -1,5 +1,7 @@
 #include "extender/text_table.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 namespace sobre {
@@ -13,6 +15,15 @@ TEST(TextTable, ColumnsAreAsWideAsTheirWidestCell) {
             "a          long head  c\n"
             "wide cell  é\n"
             "           x          y\n");
+}
+
+TEST(TextTable, ACellCannotLeaveItsLineOrSteerTheTerminal) {
+  TextTable table({"a", "b"});
+  table.Add({"x\ny\x1b[2J", std::string(1000, 'z')});
+  const std::string text = table.Text();
+  EXPECT_NE(text.find("\nx?y?[2J  zzz"), std::string::npos) << text;
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
+  EXPECT_LT(text.size(), 700U);
 }
 
 TEST(TextTable, FiguresAreShort) {

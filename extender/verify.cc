@@ -40,7 +40,7 @@ int VerifyLines(const std::string& path, const std::shared_ptr<const Catalog>& c
       continue;
     }
     std::fprintf(stderr, "sobre verify: %s:%lld: %s\n", path.c_str(),
-                 static_cast<long long>(number), status.message().c_str());
+                 static_cast<long long>(number), PrintableLines(status.message()).c_str());
     return record.ok() && status.code() == ErrorCode::kInvalid ? 1 : 2;
   }
   std::printf("%lld records made again: all agree\n", static_cast<long long>(agree));
@@ -59,7 +59,8 @@ Result<VerifyOptions::KeptHead> ParseHead(const std::string& text) {
 }
 
 void Print(const ChainSummary& chain, bool recomputed) {
-  std::string text = chain.chain + ": " + std::to_string(chain.decisions) + " decisions and " +
+  const std::string name = Printable(chain.chain, 253);
+  std::string text = name + ": " + std::to_string(chain.decisions) + " decisions and " +
                      std::to_string(chain.outcomes) + " outcomes, ";
   if (recomputed) {
     const std::int64_t again = chain.decisions - chain.other_rules;
@@ -81,7 +82,7 @@ void Print(const ChainSummary& chain, bool recomputed) {
     text += "; " + std::to_string(chain.dropped) +
             " entries were dropped when they could not be "
             "written, as the chain says";
-  std::printf("%s\n  head %s:%lld:%s\n", text.c_str(), chain.chain.c_str(),
+  std::printf("%s\n  head %s:%lld:%s\n", text.c_str(), name.c_str(),
               static_cast<long long>(chain.head.seq), Hex(chain.head.hash).c_str());
 }
 
@@ -129,7 +130,7 @@ int RunVerify(std::span<const std::string_view> arguments) {
   if (!database.ok()) return UsageError("verify", database.status());
   const auto chains = VerifyChains(**database, config->rows, options);
   if (!chains.ok()) {
-    std::fprintf(stderr, "sobre verify: %s\n", chains.status().message().c_str());
+    std::fprintf(stderr, "sobre verify: %s\n", PrintableLines(chains.status().message()).c_str());
     const ErrorCode code = chains.status().code();
     return code == ErrorCode::kInvalid || code == ErrorCode::kDamaged ? 1 : 2;
   }

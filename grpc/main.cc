@@ -27,7 +27,7 @@ constexpr std::array<Option, 5> kOptions = {{
 constexpr sobre::Duration kLook = std::chrono::milliseconds(500);
 
 int Fail(const sobre::Status& status) {
-  std::fprintf(stderr, "sobre-grpc: %s\n", status.message().c_str());
+  std::fprintf(stderr, "sobre-grpc: %s\n", sobre::PrintableLines(status.message()).c_str());
   return 2;
 }
 

@@ -182,9 +182,11 @@ void ClusterWatch::TellGone(std::uint32_t generation) {
 
 void ClusterWatch::CountBinding(const std::string& scheduler) {
   ++bindings_;
-  const bool own =
-      bindings_by_scheduler_.contains(scheduler) || bindings_by_scheduler_.size() < kOwnSchedulers;
-  ++bindings_by_scheduler_[own ? scheduler : "other"];
+  constexpr const char* kOther = "other";
+  const std::size_t named = bindings_by_scheduler_.size() - bindings_by_scheduler_.count(kOther);
+  const bool own = bindings_by_scheduler_.contains(scheduler) ||
+                   (named < kOwnSchedulers && CanNameAnObject(scheduler));
+  ++bindings_by_scheduler_[own ? scheduler : kOther];
 }
 
 void ClusterWatch::TakePod(std::string_view raw) {

@@ -13,7 +13,8 @@ namespace {
 constexpr Duration kPause = std::chrono::milliseconds(100);
 constexpr Duration kQuiet = std::chrono::minutes(10);
 constexpr std::size_t kMostRemembered = 4096;
-constexpr std::size_t kLongestMessage = 1024;  // what the API server takes
+constexpr std::size_t kMostOfEach = 2048;
+constexpr std::size_t kLongestMessage = 1000;  // the API server takes 1,024
 
 std::string EventJson(const PodEvent& event, Timestamp now) {
   const std::string time = FormatTime(now).substr(0, 19) + "Z";
@@ -63,8 +64,8 @@ bool EventWriter::SaidLately(const PodEvent& event, Timestamp now) {
     std::erase_if(said_, [&](const auto& entry) { return now - entry.second > kQuiet; });
     if (said_.size() >= kMostRemembered) said_.clear();
   }
-  const auto [entry, added] =
-      said_.emplace(event.uid + "\n" + event.reason + "\n" + event.message, now);
+  const std::string what = event.uid + "\n" + event.reason + "\n" + event.message;
+  const auto [entry, added] = said_.emplace(what.substr(0, kMostOfEach), now);
   if (added) return false;
   if (now - entry->second <= kQuiet) return true;
   entry->second = now;

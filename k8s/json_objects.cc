@@ -333,6 +333,10 @@ Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
     });
   });
   if (!status.ok()) return status;
+  // As the API server bounds them: they are kept for as long as the decision is.
+  constexpr std::size_t kLongest = 253;
+  for (const std::string* name : {&args.pod.namespace_name, &args.pod.name, &args.pod.uid})
+    if (name->size() > kLongest) return Status::Invalid("Pod: a name of over 253 bytes");
   if (!has_pod) return Status::Invalid("no Pod in the request");
   if (has_names && args.whole_nodes)
     return Status::Invalid("both Nodes and NodeNames; send one of them");

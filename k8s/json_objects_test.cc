@@ -163,6 +163,25 @@ TEST(ExtenderArgs, SaysWhatIsWrong) {
   EXPECT_THAT(error(R"({"Pod":{},"Nodes":{"items":[{}]}})"), HasSubstr("without metadata.name"));
   EXPECT_THAT(error(R"({"Pod":{},"Nodes":{"items":[]},"NodeNames":[]})"), HasSubstr("both"));
   EXPECT_THAT(error(R"({"Pod":{},"NodeNames":[]})"), IsEmpty());
+  for (const char* const key : {"name", "namespace", "uid"}) {
+    EXPECT_THAT(error(R"({"Pod":{"metadata":{")" + std::string(key) + "\":\"" +
+                      std::string(254, 'x') + R"("}},"NodeNames":[]})"),
+                HasSubstr("over 253 bytes"));
+  }
+}
+
+TEST(JsonObjects, AnOwnersNameThatNoObjectCanHaveIsNotFollowed) {
+  const auto workload = [](const std::string& owner) {
+    const auto pod =
+        ParsePod(Padded(R"({"metadata":{"name":"web-1","ownerReferences":[{"kind":"Job","name":")" +
+                        owner + R"(","controller":true}]}})"));
+    return pod.ok() ? pod->workload : pod.status().message();
+  };
+  EXPECT_EQ(workload("nightly"), "nightly");
+  for (const std::string& bad :
+       {std::string("a\\u0000b"), std::string("<img src=x>"), std::string("a/b"),
+        std::string("\\u001b[2J"), std::string("\\u202e"), std::string(254, 'x')})
+    EXPECT_EQ(workload(bad), "web-1") << bad;
 }
 
 TEST(Nodes, OfSeveralPoolLabelsTheOrderDoesNotMatter) {

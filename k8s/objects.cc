@@ -87,6 +87,15 @@ void ApplyAttested(std::string_view key, std::string_view value, AttestedFacts& 
 
 }  // namespace
 
+bool CanNameAnObject(std::string_view name) {
+  constexpr std::size_t kLongest = 253;
+  return !name.empty() && name.size() <= kLongest &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '.' || c == '_' || c == ':';
+         });
+}
+
 void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& node) {
   if (key == "topology.kubernetes.io/region") {
     node.region = value;
@@ -140,7 +149,7 @@ Resources PodRequests::Total() const {
 
 std::string_view WorkloadOf(std::string_view pod, std::string_view controller_kind,
                             std::string_view controller_name, std::string_view template_hash) {
-  if (controller_name.empty()) return pod;
+  if (!CanNameAnObject(controller_name)) return pod;
   if (controller_kind != "ReplicaSet" || template_hash.empty()) return controller_name;
   std::string_view name = controller_name;
   if (!name.ends_with(template_hash)) return controller_name;

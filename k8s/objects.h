@@ -14,6 +14,9 @@ inline constexpr std::string_view kNvidiaGpu = "nvidia.com/gpu";
 inline constexpr std::string_view kNvidiaSharedGpu = "nvidia.com/gpu.shared";
 inline constexpr std::string_view kAmdGpu = "amd.com/gpu";
 
+// Whether an object can have the name. What refers to one is not checked by the API server.
+bool CanNameAnObject(std::string_view name);
+
 // Sets what `key` tells of a node (provider, region, instance type, accelerator, grid zone).
 void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& node);
 // "aws:///eu-west-3a/i-1" means provider "aws"; a label has precedence, so apply this first.
@@ -42,8 +45,8 @@ class PodRequests {
   Resources whole_pod_;
 };
 // The workload that a pod belongs to: its controller; behind a Deployment's ReplicaSet, the
-// Deployment, whose name lacks the template's hash; without a controller, the pod itself. A part of
-// what was handed in.
+// Deployment, whose name lacks the template's hash; without a controller, or where its name is one
+// that no object can have, the pod itself. A part of what was handed in.
 std::string_view WorkloadOf(std::string_view pod, std::string_view controller_kind,
                             std::string_view controller_name, std::string_view template_hash);
 inline constexpr std::string_view kTemplateHashLabel = "pod-template-hash";

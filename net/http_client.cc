@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include <curl/curl.h>
+#include <openssl/evp.h>
 
 namespace sobre {
 namespace {
@@ -41,6 +42,47 @@ std::size_t OnBody(char* data, std::size_t size, std::size_t count, void* opaque
   }
   exchange.reply.body += bytes;
   return bytes.size();
+}
+
+void Hide(std::string_view secret, std::string& text) {
+  if (secret.empty()) return;
+  constexpr std::string_view kInstead = "[secret]";
+  for (std::size_t at = text.find(secret); at != std::string::npos;
+       at = text.find(secret, at + kInstead.size()))
+    text.replace(at, secret.size(), kInstead);
+}
+
+// What a server says of a request that it refuses goes on to logs and pages.
+void HideSecrets(const HttpCall& call, std::string& body) {
+  constexpr std::string_view kBearer = "Authorization: Bearer ";
+  constexpr std::size_t kShortestSecret = 6;
+  for (const std::string_view header : call.headers) {
+    if (header.starts_with(kBearer)) Hide(header.substr(kBearer.size()), body);
+    const std::size_t colon = header.find(": ");
+    const std::string_view name = header.substr(0, colon);
+    if (colon == std::string_view::npos || name == "Content-Type" || name == "Accept") continue;
+    const std::string_view value = header.substr(colon + 2);
+    if (value.size() >= kShortestSecret) Hide(value, body);
+  }
+  if (call.password.empty()) return;
+  Hide(call.password, body);
+  const std::string pair = call.username + ":" + call.password;
+  std::string base64(4 * (pair.size() / 3 + 1) + 1, '\0');
+  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(base64.data()),
+                                   reinterpret_cast<const unsigned char*>(pair.data()),
+                                   static_cast<int>(pair.size()));
+  base64.resize(static_cast<std::size_t>(size));
+  Hide(base64, body);
+}
+
+// Whoever is named there, with a password perhaps, is not for the log.
+std::string WithoutUser(std::string url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string::npos) return url;
+  const std::size_t host = scheme + 3;
+  const std::size_t at = url.rfind('@', url.find_first_of("/?#", host));
+  if (at != std::string::npos && at >= host) url.erase(host, at + 1 - host);
+  return url;
 }
 
 int OnProgress(void* opaque, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
@@ -115,15 +157,17 @@ struct HttpClient::Impl {
     constexpr curl_off_t kMostSeconds = 86'400;
     exchange.reply.retry_after =
         std::chrono::seconds(std::clamp<curl_off_t>(retry_seconds, 0, kMostSeconds));
+    const std::string url = WithoutUser(call.url);
     if (exchange.too_large) {
-      return Status::TooLarge(call.url + ": the answer is larger than " +
+      return Status::TooLarge(url + ": the answer is larger than " +
                               std::to_string(call.max_response_bytes) + " bytes");
     }
+    if (exchange.reply.status >= 400) HideSecrets(call, exchange.reply.body);
     if (code == CURLE_OK || exchange.taker_done || (exchange.stop != nullptr && *exchange.stop)) {
       return std::move(exchange.reply);
     }
     const std::string why = error[0] != 0 ? error : curl_easy_strerror(code);
-    const std::string message = call.url + ": " + why;
+    const std::string message = url + ": " + why;
     return code == CURLE_OPERATION_TIMEDOUT ? Status::Timeout(message)
                                             : Status::Unavailable(message);
   }

@@ -64,6 +64,12 @@ TEST_F(HttpClientTest, SaysWhoDidNotAnswer) {
   EXPECT_THAT(reply.status().message(), HasSubstr("http://127.0.0.1:1/: "));
 }
 
+TEST_F(HttpClientTest, SaysNoUserOfAnAddress) {
+  HttpCall call;
+  call.url = "http://me:secret@127.0.0.1:1/x@y";
+  EXPECT_THAT(client_.Fetch(call).status().message(), HasSubstr("http://127.0.0.1:1/x@y: "));
+}
+
 TEST_F(HttpClientTest, StreamsUntilTheTakerHasEnough) {
   const std::atomic<bool> stop = false;
   std::size_t taken = 0;

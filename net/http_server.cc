@@ -37,9 +37,12 @@ constexpr std::size_t kReadBufferBytes = 64U << 10;
 constexpr std::size_t kCoalesceBytes = 16U << 10;
 constexpr Duration kHandshakeTimeout = std::chrono::seconds(10);
 
-constexpr std::string_view kBusy =
-    "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: "
-    "1\r\nContent-Length: 0\r\n\r\n";
+std::string BusyAnswer(const HttpHeaders& headers) {
+  std::string answer =
+      "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n";
+  for (const auto& [name, value] : headers) answer += name + ": " + value + "\r\n";
+  return answer + "Content-Length: 0\r\n\r\n";
+}
 constexpr std::string_view kNotTls =
     "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 constexpr int kAcceptPause = 10;      // ms
@@ -56,7 +59,10 @@ class Connection final : public httplib::Stream {
     header_bytes_left_ = kMaxHeaderBytes;
     in_header_ = true;
     close_after_ = false;
+    header_.clear();
   }
+  // Of the request, as it came: the library decodes and leaves out what it likes.
+  [[nodiscard]] std::string_view header() const { return header_; }
   // Another part of the answer: it has the whole time again.
   void BeginPart() { deadline_ = Clock::now() + timeout_; }
   [[nodiscard]] bool IsPeerGone() const { return transport_.IsPeerGone(); }
@@ -108,6 +114,7 @@ class Connection final : public httplib::Stream {
     const std::size_t taken = std::min(size, in_end_ - in_begin_);
     std::memcpy(out, in_.data() + in_begin_, taken);
     in_begin_ += taken;
+    if (in_header_) header_.append(out, taken);
     return static_cast<ssize_t>(taken);
   }
 
@@ -144,6 +151,7 @@ class Connection final : public httplib::Stream {
   std::size_t in_begin_ = 0;
   std::size_t in_end_ = 0;
   std::string out_;
+  std::string header_;
   Clock::time_point deadline_;
   std::size_t header_bytes_left_ = 0;
   bool in_header_ = false;
@@ -234,6 +242,38 @@ class ConnectionThreads {
   bool stopping_ = false;
 };
 
+bool IsToken(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  });
+}
+
+// Whether somebody between the client and us may read a header otherwise than the library does, and
+// so see the request end elsewhere: a line that is folded, ends without a carriage return or holds
+// a zero byte, a name with a space, a length that is more than digits.
+bool IsAmbiguous(std::string_view header) {
+  constexpr std::string_view kEnd = "\r\n";
+  for (bool first = true;; first = false) {
+    const std::size_t end = header.find('\n');
+    if (end == std::string_view::npos) return true;
+    std::string_view line = header.substr(0, end + 1);
+    if (!line.ends_with(kEnd)) return true;
+    line.remove_suffix(kEnd.size());
+    if (line.find_first_of(std::string_view("\0\r", 2)) != std::string_view::npos) return true;
+    header.remove_prefix(end + 1);
+    if (first) continue;
+    if (line.empty()) return false;
+    const std::size_t colon = std::min(line.find(':'), line.size());
+    const std::string_view name = line.substr(0, colon);
+    if (colon == line.size() || !IsToken(name)) return true;
+    if (!EqualsIgnoreCase(name, "Content-Length")) continue;
+    const std::string_view length = Trim(line.substr(colon + 1));
+    if (length.empty() || length.find_first_not_of("0123456789") != std::string_view::npos)
+      return true;
+  }
+}
+
 // Shorter than a packet, it would arrive no sooner.
 constexpr std::size_t kCompressFrom = 1400;
 // Beyond this, speed matters more than the last per cent.
@@ -296,7 +336,7 @@ std::optional<std::string> HttpRequest::Header(std::string_view name) const {
 void HttpResponse::Fail(int error_status, std::string_view message) {
   status = error_status;
   next_part = nullptr;
-  content_type = "application/json";
+  content_type = "application/json; charset=utf-8";
   body.clear();
   JsonWriter(body).BeginObject().Key("error").Value(message).EndObject();
   body += '\n';
@@ -308,7 +348,9 @@ void HttpResponse::Fail(int error_status, std::string_view message) {
 class HttpServer::Impl final : public httplib::Server {
  public:
   explicit Impl(HttpServer::Options options)
-      : options_(std::move(options)), stop_event_(::eventfd(0, EFD_CLOEXEC)) {
+      : options_(std::move(options)),
+        busy_(BusyAnswer(options_.headers)),
+        stop_event_(::eventfd(0, EFD_CLOEXEC)) {
     set_payload_max_length(options_.max_body_bytes);
     set_tcp_nodelay(true);
     set_keep_alive_timeout(options_.idle_timeout.count() / 1000);
@@ -320,10 +362,12 @@ class HttpServer::Impl final : public httplib::Server {
       ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     });
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
-      return Admit(request, response) ? HandlerResponse::Unhandled : HandlerResponse::Handled;
-    });
-    Get(".*", [this](const httplib::Request& request, httplib::Response& response) {
+      if (!Admit(request, response)) return HandlerResponse::Handled;
+      if (request.method == "POST") return HandlerResponse::Unhandled;
+      // Here, and not by the library's routes: these are regular expressions, which recurse for
+      // each character of a path.
       Serve(*Find("GET", request.path), request, {}, response);
+      return HandlerResponse::Handled;
     });
     Post(".*",
          [this](const httplib::Request& request, httplib::Response& response,
@@ -471,9 +515,10 @@ class HttpServer::Impl final : public httplib::Server {
   // False: the answer is a refusal. A body that will not be read costs the connection.
   bool Admit(const httplib::Request& request, httplib::Response& response) const {
     current_connection->EndHeader();
-    const bool has_body =
-        request.has_header("Transfer-Encoding") ||
-        (request.has_header("Content-Length") && request.get_header_value("Content-Length") != "0");
+    const std::size_t lengths = request.get_header_value_count("Content-Length");
+    const bool ambiguous = IsAmbiguous(current_connection->header());
+    const bool has_body = ambiguous || request.has_header("Transfer-Encoding") || lengths > 1 ||
+                          (lengths == 1 && request.get_header_value("Content-Length") != "0");
     const auto refuse = [&](int status, const std::string& message) {
       Refuse(status, message, response);
       if (has_body || request.method != "GET") {
@@ -482,6 +527,11 @@ class HttpServer::Impl final : public httplib::Server {
       }
       return false;
     };
+    if (ambiguous) {
+      return refuse(400,
+                    "a line of the header is folded, ends without a carriage return, has a name "
+                    "that is none, or is a Content-Length that is no number");
+    }
     const auto route = RouteOf(request.path);
     if (route == routes_.end()) return refuse(404, "no such path: " + Printable(request.path));
     if (Find(request.method, request.path) == nullptr) {
@@ -499,7 +549,7 @@ class HttpServer::Impl final : public httplib::Server {
     if (request.has_header("Transfer-Encoding")) {
       return refuse(411, "Transfer-Encoding is not accepted; send Content-Length");
     }
-    if (request.get_header_value_count("Content-Length") != 1) {
+    if (lengths != 1) {
       return refuse(411, "exactly one Content-Length is required");
     }
     const auto length = ParseInteger(request.get_header_value("Content-Length"));
@@ -629,7 +679,7 @@ class HttpServer::Impl final : public httplib::Server {
     if (options_.tls == nullptr) {
       PlainTransport transport(fd);
       if (turning_away) {
-        transport.Send(kBusy, {}, Clock::now());
+        transport.Send(busy_, {}, Clock::now());
       } else {
         ServeRequests(transport);
       }
@@ -740,6 +790,7 @@ class HttpServer::Impl final : public httplib::Server {
   }
 
   const HttpServer::Options options_;
+  const std::string busy_;
   const int stop_event_;
   std::map<std::string, Methods, std::less<>> routes_;  // fixed before Begin()
   std::thread listener_;

@@ -41,7 +41,7 @@ using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpResponse {
   int status = 200;
-  std::string_view content_type = "application/json";
+  std::string_view content_type = "application/json; charset=utf-8";
   std::string body;
   HttpHeaders headers;
   // The connection ends after it, so that the client's next request may go elsewhere.

@@ -19,6 +19,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // Whom the tests trust, and what their servers show: made once, as making keys takes its time.
@@ -175,6 +176,24 @@ TEST_P(HttpServerTest, AnUnreadBodyIsNeverTakenForARequest) {
   ASSERT_TRUE(client->Send(Post(smuggled, "/nowhere")));
   EXPECT_THAT(client->Answer(), StartsWith("HTTP/1.1 404"));
   EXPECT_TRUE(client->ClosedByPeer());
+}
+
+TEST_P(HttpServerTest, WhereARequestEndsIsNeverInDoubt) {
+  const std::string smuggled = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
+  const std::string length = std::to_string(smuggled.size());
+  for (const std::string& header : std::vector<std::string>{
+           "Content-Length: 0\r\nContent-Length: " + length, "Content-Length: +" + length,
+           "Content-Length : " + length, "Content-Length: %30",
+           "X: y\r\n Content-Length: " + length, "Transfer-Encoding:\r\n chunked",
+           "Transfer-Encoding : chunked", "X: y\nContent-Length: " + length,
+           std::string("X\0: y", 6), "no colon"}) {
+    const auto client = Connect(server_->port());
+    ASSERT_TRUE(
+        client->Send("GET /hello HTTP/1.1\r\nHost: x\r\n" + header + "\r\n\r\n" + smuggled));
+    EXPECT_THAT(client->Answer(), StartsWith("HTTP/1.1 400")) << header;
+    EXPECT_TRUE(client->ClosedByPeer()) << header;
+  }
+  ExpectAlive();
 }
 
 TEST_P(HttpServerTest, AnEndlessHeaderIsCutOff) {
@@ -354,6 +373,13 @@ TEST_P(HttpAnswers, HaveTheNearestFoldersHandler) {
   EXPECT_THAT(Get("/tree/a/b/c.svg"), HasSubstr("tree /tree/a/b/c.svg"));
   EXPECT_THAT(Get("/tree/near/x/y"), HasSubstr("near"));
   EXPECT_THAT(Get("/other/a"), HasSubstr("404"));
+}
+
+TEST_P(HttpAnswers, APathMayBeAsLongAsTheLibraryReads) {
+  const std::string name(8000, 'x');
+  EXPECT_THAT(Get("/tree/" + name), HasSubstr("tree /tree/" + name));
+  EXPECT_THAT(Get("/tree/" + std::string(100'000, 'x')), Not(HasSubstr("200 OK")));
+  EXPECT_THAT(Get("/tree/a"), HasSubstr("tree /tree/a"));
 }
 
 TEST_P(HttpAnswers, CarryTheServersHeadersAlsoWhenTheyRefuse) {

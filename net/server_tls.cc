@@ -60,35 +60,52 @@ Key ReadKey(const std::string& text) {
   return Key(PEM_read_bio_PrivateKey(TextOf(text).get(), nullptr, no_passphrase, nullptr));
 }
 
-bool IsOneOf(const std::vector<std::string>& names, const ASN1_STRING* text, bool any_case) {
-  const std::string_view name(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
-                              static_cast<std::size_t>(ASN1_STRING_length(text)));
+std::string_view TextOf(const ASN1_STRING* text) {
+  return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+          static_cast<std::size_t>(ASN1_STRING_length(text))};
+}
+
+bool IsOneOf(const std::vector<std::string>& names, std::string_view name, bool any_case) {
   return std::any_of(names.begin(), names.end(), [&](const std::string& accepted) {
     return any_case ? EqualsIgnoreCase(accepted, name) : accepted == name;
   });
 }
 
-bool HasOneOf(const std::vector<std::string>& names, const X509* certificate) {
+// Calls `take(name, is_dns)` for each DNS name, then for each common name.
+template <class Take>
+void ForEachName(const X509* certificate, const Take& take) {
   const std::unique_ptr<GENERAL_NAMES, Freed<GENERAL_NAMES_free>> alternatives(
       static_cast<GENERAL_NAMES*>(
           X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; i < sk_GENERAL_NAME_num(alternatives.get()); ++i) {
     const GENERAL_NAME* const name = sk_GENERAL_NAME_value(alternatives.get(), i);
-    if (name->type == GEN_DNS && IsOneOf(names, name->d.dNSName, true)) return true;
+    if (name->type == GEN_DNS) take(TextOf(name->d.dNSName), true);
   }
   const X509_NAME* const subject = X509_get_subject_name(certificate);
-  for (int i = -1; (i = X509_NAME_get_index_by_NID(subject, NID_commonName, i)) >= 0;) {
-    if (IsOneOf(names, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)), false))
-      return true;
-  }
-  return false;
+  for (int i = -1; (i = X509_NAME_get_index_by_NID(subject, NID_commonName, i)) >= 0;)
+    take(TextOf(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i))), false);
+}
+
+bool HasOneOf(const std::vector<std::string>& names, const X509* certificate) {
+  bool found = false;
+  ForEachName(certificate,
+              [&](std::string_view name, bool is_dns) { found |= IsOneOf(names, name, is_dns); });
+  return found;
 }
 
 // Once the chain holds, the names.
 int VerifyClient(X509_STORE_CTX* chain, void* opaque) {
   if (X509_verify_cert(chain) != 1) return 0;
   const auto& names = *static_cast<const std::vector<std::string>*>(opaque);
-  if (names.empty() || HasOneOf(names, X509_STORE_CTX_get0_cert(chain))) return 1;
+  const X509* const certificate = X509_STORE_CTX_get0_cert(chain);
+  if (names.empty() || HasOneOf(names, certificate)) return 1;
+  const auto* const ssl =
+      static_cast<SSL*>(X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  if (auto* const shown = static_cast<std::string*>(SSL_get_app_data(ssl)); shown != nullptr) {
+    ForEachName(certificate, [shown](std::string_view name, bool) {
+      *shown += (shown->empty() ? "'" : ", '") + Printable(name) + "'";
+    });
+  }
   X509_STORE_CTX_set_error(chain, X509_V_ERR_APPLICATION_VERIFICATION);
   return 0;
 }
@@ -124,9 +141,28 @@ std::shared_ptr<SSL_CTX> NewContext() {
 
 }  // namespace
 
-std::string WhyClientRefused(long verify_result) {
-  if (verify_result == X509_V_ERR_APPLICATION_VERIFICATION)
-    return "the client's certificate has none of the names in client_names";
+std::string_view ToString(TlsRefusal refusal) {
+  switch (refusal) {
+    case TlsRefusal::kNoCertificate:
+      return "no_certificate";
+    case TlsRefusal::kUntrusted:
+      return "untrusted";
+    case TlsRefusal::kName:
+      return "name";
+    default:
+      return "handshake";
+  }
+}
+
+TlsRefusal RefusalOf(long verify_result) {
+  return verify_result == X509_V_ERR_APPLICATION_VERIFICATION ? TlsRefusal::kName
+                                                              : TlsRefusal::kUntrusted;
+}
+
+std::string WhyClientRefused(long verify_result, std::string_view names) {
+  if (RefusalOf(verify_result) == TlsRefusal::kName)
+    return "the client's certificate has none of the names in client_names; it is for " +
+           Printable(names, 300);
   return "the client's certificate was refused: " +
          std::string(X509_verify_cert_error_string(verify_result));
 }
@@ -182,6 +218,7 @@ Result<std::shared_ptr<const TlsContext>> ServerTls::Make(const Texts& texts) co
     }
   }
   auto made = std::make_shared<TlsContext>();
+  made->refusals = refusals_;
   made->ssl = NewContext();
   SSL_CTX* const ssl = made->ssl.get();
 

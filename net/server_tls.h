@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -18,15 +19,29 @@ struct ssl_ctx_st;
 
 namespace sobre {
 
+// Why a connection did not come about.
+enum class TlsRefusal : std::uint8_t {
+  kNoCertificate,  // the client showed none
+  kUntrusted,      // what it showed is not of client_ca_file, or has ended, or is not for clients
+  kName,           // it has none of client_names
+  kHandshake,      // all else: no TLS at all, or the client did not like us
+};
+inline constexpr std::size_t kTlsRefusals = 4;
+std::string_view ToString(TlsRefusal refusal);
+using TlsRefusalCounts = std::array<std::atomic<std::uint64_t>, kTlsRefusals>;
+
 // What connections are accepted with, made of the files as they were at one moment. Immutable.
 struct TlsContext {
   std::shared_ptr<ssl_ctx_st> ssl;
   std::vector<std::string> client_names;
   CertificateExpiry certificate;
   std::optional<CertificateExpiry> client_ca;
+  std::shared_ptr<TlsRefusalCounts> refusals;
 };
-// In words, what OpenSSL says of a client's certificate.
-std::string WhyClientRefused(long verify_result);
+// Of a client's certificate of which OpenSSL says this: why it was refused, and in words. Its names
+// are those that it was refused for.
+TlsRefusal RefusalOf(long verify_result);
+std::string WhyClientRefused(long verify_result, std::string_view names);
 
 // The certificates of a server: read from files, and again as those change. Connections that are
 // open keep what they began with.
@@ -62,6 +77,10 @@ class ServerTls {
   // For a new connection; never null once started. Any thread.
   [[nodiscard]] std::shared_ptr<const TlsContext> context() const;
   [[nodiscard]] Reloads reloads() const;
+  // Since the start; any thread.
+  [[nodiscard]] std::uint64_t refused(TlsRefusal why) const {
+    return (*refusals_)[static_cast<std::size_t>(why)];
+  }
 
  private:
   // The texts of the files: certificate, key, client's authority. Nothing: it cannot be read.
@@ -73,6 +92,7 @@ class ServerTls {
   void Take(const Texts& texts);
 
   const Options options_;
+  const std::shared_ptr<TlsRefusalCounts> refusals_ = std::make_shared<TlsRefusalCounts>();
   mutable std::mutex mutex_;  // guards the next four
   std::condition_variable wake_;
   bool stop_ = false;

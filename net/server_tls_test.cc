@@ -183,6 +183,15 @@ TEST_F(ServerTlsTest, KnowsItsClientsByName) {
   EXPECT_EQ(answer("system:kube-scheduler2", "DNS:xscheduler.example"), "");
   // A name of another kind is none of these.
   EXPECT_EQ(answer("x", "email:scheduler.example,URI:system:kube-scheduler"), "");
+  // The client hears of it a moment before it is counted.
+  const auto wait = [this](TlsRefusal why, std::uint64_t count) {
+    while (tls_->refused(why) < count) std::this_thread::yield();
+    EXPECT_EQ(tls_->refused(why), count);
+  };
+  wait(TlsRefusal::kName, 3);
+  EXPECT_EQ(Ask(Trusting()), "");
+  wait(TlsRefusal::kNoCertificate, 1);
+  EXPECT_EQ(tls_->refused(TlsRefusal::kUntrusted), 0U);
 }
 
 TEST_F(ServerTlsTest, TakesChangedFilesForNewConnections) {

@@ -96,10 +96,11 @@ BIO* NewBio(Transport* transport) {
   return bio;
 }
 
-// One in a while: whoever fails tries again and again.
-bool MayLogRefusal() {
+// One of a kind in a while: whoever fails tries again and again.
+bool MayLogRefusal(TlsRefusal refusal) {
   constexpr std::int64_t kBetweenMilliseconds = 60'000;
-  static std::atomic<std::int64_t> next = 0;
+  static std::array<std::atomic<std::int64_t>, kTlsRefusals> all{};
+  std::atomic<std::int64_t>& next = all[static_cast<std::size_t>(refusal)];
   const std::int64_t now = std::chrono::steady_clock::now().time_since_epoch() / Duration(1);
   std::int64_t due = next;
   return now >= due && next.compare_exchange_strong(due, now + kBetweenMilliseconds);
@@ -197,6 +198,7 @@ TlsTransport::TlsTransport(int fd, std::shared_ptr<const TlsContext> context)
   BIO* const bio = NewBio(this);
   SSL_set_bio(ssl_, bio, bio);
   SSL_set_accept_state(ssl_);
+  SSL_set_app_data(ssl_, &refused_names_);
 }
 
 TlsTransport::~TlsTransport() { SSL_free(ssl_); }
@@ -209,11 +211,13 @@ Transport::Attempt TlsTransport::Handshake() {
 }
 
 void TlsTransport::Refuse(Deadline deadline) {
+  if (peer_speaks_http_ || !problem_.empty())
+    ++(*context_->refusals)[static_cast<std::size_t>(refusal_)];
   if (peer_speaks_http_) {
     PlainTransport(fd()).Send(kPlainHttp, {}, deadline);
   } else if (problem_.empty()) {
     return;
-  } else if (MayLogRefusal()) {
+  } else if (MayLogRefusal(refusal_)) {
     std::string peer;
     int port = 0;
     GetPeer(peer, port);
@@ -261,15 +265,19 @@ Transport::Attempt TlsTransport::Failed(int result) {
       break;
   }
   usable_ = false;
+  refusal_ = TlsRefusal::kHandshake;
   const unsigned long error = ERR_peek_error();
   if (ERR_GET_LIB(error) == ERR_LIB_SSL) {
     const int reason = ERR_GET_REASON(error);
     peer_speaks_http_ = reason == SSL_R_HTTP_REQUEST;
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
-      problem_ = WhyClientRefused(SSL_get_verify_result(ssl_));
+      const long verified = SSL_get_verify_result(ssl_);
+      refusal_ = RefusalOf(verified);
+      problem_ = WhyClientRefused(verified, refused_names_);
     } else if (reason != SSL_R_UNEXPECTED_EOF_WHILE_READING) {
       const char* text = ERR_reason_error_string(error);
       problem_ = text == nullptr ? "TLS error " + std::to_string(reason) : text;
+      if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) refusal_ = TlsRefusal::kNoCertificate;
     }
   }
   ERR_clear_error();

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -65,6 +66,7 @@ class PlainTransport final : public Transport {
 };
 
 struct TlsContext;
+enum class TlsRefusal : std::uint8_t;
 
 class TlsTransport final : public Transport {
  public:
@@ -91,6 +93,8 @@ class TlsTransport final : public Transport {
   bool usable_ = false;  // the handshake is done and nothing has failed since
   bool peer_speaks_http_ = false;
   std::string problem_;  // why it broke, for a person; empty where the peer just left
+  TlsRefusal refusal_{};
+  std::string refused_names_;  // of a certificate that has none of the names that it should
 };
 
 }  // namespace sobre

@@ -105,7 +105,8 @@ std::string Percent(Fraction fraction) {
   return FormatSignificant(fraction.value() * 100, 3) + " %";
 }
 
-void Pad(std::string& line, std::string_view text, std::size_t width) {
+void Pad(std::string& line, std::string_view words, std::size_t width) {
+  const std::string text = Printable(words, 300);
   line += text;
   // Width in characters: continuation bytes take no column.
   const auto columns = static_cast<std::size_t>(
@@ -231,9 +232,9 @@ std::string DescribeCandidate(const Candidate& candidate, const Decision& decisi
                               const Snapshot& snapshot) {
   const NodeRecord* record = RecordOf(candidate, snapshot);
   if (record == nullptr) return "unknown node: score 0";
-  std::string text = record->facts->name;
+  std::string text = Printable(record->facts->name, 253);
   const std::string place = Place(*record->facts);
-  if (!place.empty()) text += " (" + place + ")";
+  if (!place.empty()) text += " (" + Printable(place) + ")";
   text += ": score " + std::to_string(candidate.score) + ", ";
   const Scale scale = ReadableScale(candidate, decision);
   text += candidate.placement.grams_known
@@ -341,7 +342,7 @@ std::string InputsText(const NodeRecord& node, const Decision& decision) {
     std::string line;
     Pad(line, what, 22);
     Pad(line, value, 22);
-    line += source;
+    line += Printable(source, 300);
     if (time && *time != Timestamp())
       line += ", " + FormatAge(std::max(Duration(0), decision.time - *time)) + " old";
     text += "  " + line + "\n";
@@ -411,7 +412,7 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
     } else {
       Pad(line, power, 16);
       line += "refused: ";
-      line += refused;
+      line += Printable(refused, 300);
     }
     text += line + "\n";
   };
@@ -457,7 +458,7 @@ std::string ExplainText(const DecisionRequest& request, const Decision& decision
     text += AlternativesText(request, decision, snapshot);
   }
   for (const std::string& note : Notes(request, decision, snapshot))
-    text += "Note: " + note + ".\n";
+    text += "Note: " + Printable(note, 1000) + ".\n";
   return text;
 }
 

@@ -91,6 +91,8 @@ constexpr std::array<std::string_view, 3> kFreeTrade = {"IS", "LI", "NO"};
 
 // Longer lists are no policy but an attack.
 constexpr std::size_t kLongestList = 300;
+// Nor are so many annotations that cannot be followed; the others are counted.
+constexpr std::size_t kMostProblems = 20;
 
 template <class Names, class T>
 std::string_view NameOf(const Names& names, T value) {
@@ -139,9 +141,16 @@ std::string ReadDuration(std::string_view value, std::optional<Duration>& out) {
   return {};
 }
 
+// Names go on into metrics, databases and other people's terminals.
+std::string Unshowable(std::string_view name) {
+  return IsPrintable(name) ? std::string()
+                           : Quoted(name) + " has control characters, or is no UTF-8";
+}
+
 std::string SetWord(std::string_view value, std::string& out) {
   constexpr std::size_t kLongest = 253;
   if (Trim(value).empty() || value.size() > kLongest) return "a name of 1 to 253 bytes is expected";
+  if (std::string wrong = Unshowable(Trim(value)); !wrong.empty()) return wrong;
   out = Trim(value);
   return {};
 }
@@ -152,6 +161,7 @@ std::string ReadList(std::string_view value, std::vector<std::string_view>& out)
     const std::string_view item = Trim(part);
     if (item.empty()) return Quoted(value) + " has an empty entry";
     if (out.size() == kLongestList) return "the list has over 300 entries";
+    if (std::string wrong = Unshowable(item); !wrong.empty()) return wrong;
     out.push_back(item);
   }
   return {};
@@ -220,6 +230,7 @@ std::string SetDataRegion(std::string_view value, std::optional<RegionName>& out
   const std::vector<std::string_view> parts = Split(Trim(value), '/');
   if (parts.size() != 2 || parts[0].empty() || parts[1].empty())
     return Quoted(value) + " is no provider/region, such as aws/eu-west-3";
+  if (std::string wrong = Unshowable(Trim(value)); !wrong.empty()) return wrong;
   out = RegionName{std::string(parts[0]), std::string(parts[1])};
   return {};
 }
@@ -391,6 +402,7 @@ void ApplyAnnotations(const Annotations& annotations, Origin origin, std::string
                       Policy& policy, std::vector<std::string>& problems) {
   // What a farther voice enforced; this one's own marks bind only those that come nearer.
   const std::array<KeyOrigin, kPolicyKeyCount> before = policy.origins;
+  std::size_t found = 0;
   for (const Annotation& annotation : annotations) {
     const std::optional<PolicyKey> key = FindKey(annotation.key);
     std::string wrong;
@@ -416,10 +428,15 @@ void ApplyAnnotations(const Annotations& annotations, Origin origin, std::string
       hard = meant && IsHardLimit(*FindKey(*meant));
     }
     if (wrong.empty()) continue;
+    if (++found > kMostProblems && !(hard && policy.limits.unreadable.empty())) continue;
     std::string problem = std::string(owner) + ": " + std::string(kAnnotationPrefix) +
                           Printable(annotation.key, 63) + ": " + wrong;
     if (hard) policy.limits.unreadable.push_back(problem);
     problems.push_back(std::move(problem));
+  }
+  if (found > kMostProblems) {
+    problems.push_back(std::string(owner) + ": " + std::to_string(found - kMostProblems) +
+                       " more annotations cannot be followed");
   }
 }
 

@@ -37,6 +37,47 @@ TEST(Policy, ABadValueChangesNothingAndIsSaid) {
   }
 }
 
+TEST(Policy, ANameThatCannotBeShownIsRefused) {
+  for (const std::string& bad :
+       {std::string("a\0b", 3), std::string("\x1b[2J"), std::string("\xff"), std::string("a\nb"),
+        std::string("\xe2\x80\xae"
+                    "b")}) {
+    for (const char* const key : {"model", "request-source", "data-region"}) {
+      Policy policy;
+      std::vector<std::string> problems;
+      ApplyAnnotations({{key, "x/" + bad}}, Origin::kPod, "pod", policy, problems);
+      EXPECT_THAT(problems, ElementsAre(HasSubstr("control characters"))) << key;
+      EXPECT_TRUE(policy.model.empty() && policy.request_source.empty() && !policy.data_region);
+    }
+    for (const char* const key :
+         {"denied-operators", "required-certifications", "allowed-regions"}) {
+      Policy policy;
+      std::vector<std::string> problems;
+      ApplyAnnotations({{key, "own/fine, x/" + bad}}, Origin::kPod, "pod", policy, problems);
+      EXPECT_THAT(problems, ElementsAre(HasSubstr("control characters"))) << key;
+      EXPECT_EQ(policy.limits.unreadable.size(), 1U) << "a limit fails closed";
+    }
+  }
+  Policy policy;
+  std::vector<std::string> problems;
+  ApplyAnnotations({{"model", "  modèle 7b\n"}, {"denied-operators", "a,\n  b\n"}}, Origin::kPod,
+                   "pod", policy, problems);
+  EXPECT_THAT(problems, IsEmpty()) << "white space around names is no matter";
+  EXPECT_EQ(policy.model, "modèle 7b");
+}
+
+TEST(Policy, OfManyAnnotationsThatCannotBeFollowedAFewAreTold) {
+  Annotations many;
+  for (int i = 0; i < 10'000; ++i) many.push_back({"zz-" + std::to_string(i), "x"});
+  many.push_back({"allowed-countrys", "FR"});
+  Policy policy;
+  std::vector<std::string> problems;
+  ApplyAnnotations(many, Origin::kPod, "pod", policy, problems);
+  EXPECT_LE(problems.size(), 30U);
+  EXPECT_THAT(problems.back(), HasSubstr("more annotations cannot be followed"));
+  EXPECT_EQ(policy.limits.unreadable.size(), 1U) << "a limit among them still fails closed";
+}
+
 TEST(Policy, ATypoGetsAHint) {
   Policy policy;
   std::vector<std::string> problems;

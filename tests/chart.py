@@ -22,7 +22,7 @@ COMBINATIONS: dict[str, dict] = {
     "cert-manager": {"tls": {"mode": "cert-manager", "mutual": True}},
     "cert-manager-issuer": {"tls": {"mode": "cert-manager", "certManager": {"issuerRef": {"kind": "ClusterIssuer", "name": "corp",
                                                                                          "group": "cert-manager.io"}}}},
-    "own-secrets": {"tls": {"mode": "secret", "mutual": True, "secret": {"server": "sobre-server", "client": "sobre-client"}}},
+    "own-secrets": {"tls": {"mode": "secret", "mutual": True, "clientNames": ["kube-scheduler"], "secret": {"server": "sobre-server", "client": "sobre-client"}}},
     "own-secret-existing": {"scheduler": {"mode": "existing"}, "tls": {"mode": "secret", "secret": {"server": "sobre-server"}}},
     "persistent": {"records": {"persistence": {"enabled": True, "storageClassName": "ssd", "size": "20Gi", "whenDeleted": "Delete"},
                                "signingKeySecret": {"name": "seal"}}},

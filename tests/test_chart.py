@@ -38,6 +38,8 @@ def test_rendering_is_the_recorded_one(name, tmp_path):
     ({"catalog": {"../pue.csv": "x"}}, "not allowed"),
     ({"records": {"postgres": {"url": "postgresql://sobre:secret@db/sobre"}}}, "does not match pattern"),
     ({"tls": {"mode": "off", "mutual": True}}, "tls.mutual needs certificates"),
+    ({"tls": {"clientNames": ["x"]}}, "set tls.mutual as well"),
+    ({"tls": {"mutual": True, "clientNames": [""]}}, "/tls/clientNames"),
     ({"tls": {"mode": "secret"}}, "tls.secret.server"),
     ({"tls": {"mode": "secret", "mutual": True, "secret": {"server": "a"}}}, "tls.secret.client"),
     ({"grpc": {"enabled": True}, "tls": {"mode": "off"}}, "grpc.enabled needs certificates"),

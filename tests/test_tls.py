@@ -175,9 +175,10 @@ def test_the_ends_of_its_certificates_are_those_in_use(start, authority):
     assert metric(sobre, end("client_ca")) == client_ca
 
 
-def test_its_metric_has_the_labels_that_are_documented(start):
+def test_its_metrics_have_the_labels_that_are_documented(start):
     _, labels = promql.exposed(fetch(start().status_url + "/metrics").decode())
-    assert promql.documented()["sobre_tls_reloads_total"] == ("counter", labels["sobre_tls_reloads_total"])
+    for name in ("sobre_tls_reloads_total", "sobre_tls_refused_total"):
+        assert promql.documented()[name] == ("counter", labels[name])
 
 
 def refused(sobre: Sobre, context: ssl.SSLContext) -> str:
@@ -194,8 +195,15 @@ def test_only_clients_that_are_known_are_answered(start, authority, stranger):
     assert "certificate required" in refused(sobre, authority.trust()).lower().replace("_", " ")
     assert "unknown ca" in refused(sobre, authority.trust(stranger.issue("kube-scheduler"))).lower().replace("_", " ")
     assert "alert" in refused(sobre, authority.trust(authority.issue("somebody"))).lower()
-    # The first in a minute, of as many as there are.
-    assert warnings(sobre, "TLS handshake failed") == ["peer did not return a certificate"]
+    # Of each kind the first in a minute, however many there are.
+    for _ in range(3):
+        refused(sobre, authority.trust(authority.issue("somebody")))
+    # The client hears of it a moment before it is counted.
+    expected = {"no_certificate": 1, "untrusted": 1, "name": 4}
+    eventually(lambda: {reason: metric(sobre, f'sobre_tls_refused_total{{reason="{reason}"}}') for reason in expected} == expected, "all are counted")
+    none, untrusted, name = warnings(sobre, "TLS handshake failed")
+    assert none == "peer did not return a certificate" and untrusted.startswith("the client's certificate was refused: ")
+    assert name == "the client's certificate has none of the names in client_names; it is for 'localhost', 'somebody'"
 
 
 @pytest.mark.parametrize("tls, said", [

@@ -5,6 +5,10 @@ export type Attributes = Record<string, string | number | boolean | null | undef
 
 const kSvg = 'http://www.w3.org/2000/svg';
 
+// Control characters, and what turns the direction of writing or cannot be seen: a stranger's name is not to be read as another.
+const kMisleading = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+export const readable = (text: string): string => text.replace(kMisleading, '\ufffd');
+
 function fill(element: Element, attributes: Attributes, children: Child[]): void {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
@@ -18,7 +22,7 @@ export function append(parent: Node, children: Child): void {
   if (Array.isArray(children)) for (const child of children) append(parent, child);
   else if (children instanceof Node) parent.appendChild(children);
   else if (children !== null && children !== undefined && children !== false)
-    parent.appendChild(document.createTextNode(String(children)));
+    parent.appendChild(document.createTextNode(readable(String(children))));
 }
 
 export function h<K extends keyof HTMLElementTagNameMap>(
@@ -42,5 +46,6 @@ export function replace(parent: Element, ...children: Child[]): void {
 
 // Sets the text only where it changed: less work, and nothing is announced again.
 export function setText(element: Element, text: string): void {
-  if (element.textContent !== text) element.textContent = text;
+  const shown = readable(text);
+  if (element.textContent !== shown) element.textContent = shown;
 }

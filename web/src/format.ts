@@ -142,3 +142,6 @@ export function age(text: string | null | undefined, now: number): string {
   const [unit, size] = kAges.find((entry) => Math.abs(seconds) >= entry[1]) ?? ['second', 1];
   return new Intl.RelativeTimeFormat(locale(), {numeric: 'auto', style: 'short'}).format(Math.round(seconds / size), unit);
 }
+
+// Text for a page in Markdown, which may be somebody else's: it can be no link, no markup and no end of what it stands in.
+export const escapeMarkdown = (text: string): string => text.replace(/[\\`*_[\](){}<>#!|&~]/g, (c) => (c === '<' ? '&lt;' : c === '>' ? '&gt;' : c === '&' ? '&amp;' : `\\${c}`)).replace(/\s+/g, ' ');

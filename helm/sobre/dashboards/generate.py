@@ -375,7 +375,9 @@ def service() -> dict:
                   f"1000 * min by (cluster, use, server) (sobre_certificate_expiry_timestamp_seconds{{{C}}})", height=6,
                   transformations=[{"id": "organize", "options": {"excludeByName": {"Time": True}, "renameByName": {"Value": "Ends", "use": "Use", "server": "Server"}, "indexByName": {}}}]),
             panel("timeseries", "Certificate files read again", "Of the extender port, in the last interval; failed: they could not be used, and those before still are. 0 without TLS.", "short",
-                  (f"sum by (outcome) (increase(sobre_tls_reloads_total{{{C}}}[$__rate_interval])) or vector(0)", "{{outcome}}"), min=0, height=6)),
+                  (f"sum by (outcome) (increase(sobre_tls_reloads_total{{{C}}}[$__rate_interval])) or vector(0)", "{{outcome}}"), min=0, height=6),
+            panel("timeseries", "TLS connections refused", "Of the extender port, in the last interval, by why; 0 without TLS.", "short",
+                  (f"sum by (reason) (increase(sobre_tls_refused_total{{{C}}}[$__rate_interval])) or vector(0)", "{{reason}}"), min=0, height=6)),
     ])
 
 

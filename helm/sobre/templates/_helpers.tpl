@@ -160,7 +160,9 @@ topologySpreadConstraints:
 {{- $tls := dict "certificate_file" "tls/tls.crt" "key_file" "tls/tls.key" -}}
 {{- if .Values.tls.mutual -}}
 {{- $_ := set $tls "client_ca_file" "tls/ca.crt" -}}
-{{- if ne .Values.tls.mode "secret" }}{{ $_ := set $tls "client_names" (list (include "sobre.clientName" .)) }}{{ end -}}
+{{- $clients := .Values.tls.clientNames -}}
+{{- if ne .Values.tls.mode "secret" }}{{ $clients = prepend $clients (include "sobre.clientName" .) }}{{ end -}}
+{{- with $clients }}{{ $_ := set $tls "client_names" . }}{{ end -}}
 {{- end -}}
 {{- $_ := set $listen "tls" $tls -}}
 {{- end -}}
@@ -281,7 +283,8 @@ extenders:
 {{/* Why the values do not go together, or nothing. */}}
 {{- define "sobre.mistake" -}}
 {{- $v := .Values -}}
-{{- if and (eq $v.tls.mode "off") $v.tls.mutual -}}tls.mutual needs certificates: set tls.mode to self-signed, cert-manager or secret.
+{{- if and $v.tls.clientNames (not $v.tls.mutual) -}}tls.clientNames says who is answered among clients that show certificates: set tls.mutual as well.
+{{- else if and (eq $v.tls.mode "off") $v.tls.mutual -}}tls.mutual needs certificates: set tls.mode to self-signed, cert-manager or secret.
 {{- else if and (eq $v.tls.mode "secret") (not $v.tls.secret.server) -}}tls.mode is secret: say in tls.secret.server which Secret holds tls.crt, tls.key and ca.crt.
 {{- else if and (eq $v.tls.mode "secret") $v.tls.mutual (not $v.tls.secret.client) -}}tls.mutual with tls.mode secret: say in tls.secret.client which Secret holds kube-scheduler's tls.crt, tls.key and ca.crt.
 {{- else if and $v.grpc.enabled (eq $v.tls.mode "off") -}}grpc.enabled needs certificates, as the Cluster Autoscaler does: set tls.mode to self-signed, cert-manager or secret.

@@ -3,7 +3,7 @@ import {encodePath, get, urlOf, type PerUnit, type Workload, type Workloads} fro
 import {badge} from '../charts/small';
 import {TimeChart} from '../charts/time';
 import {h, replace, type Child} from '../dom';
-import {day, euros, eurosPerUnit, grams, gramsRange, kilowattHours, number, parseTime, percent, wattHours, whole} from '../format';
+import {day, escapeMarkdown, euros, eurosPerUnit, grams, gramsRange, kilowattHours, number, parseTime, percent, wattHours, whole} from '../format';
 import {currentLanguage, t} from '../i18n';
 import {newest} from '../poll';
 import {hashOf, rememberInHash} from '../router';
@@ -46,8 +46,8 @@ function label(context: Context, by: By, path: readonly string[], w: Workload): 
   const retheme = (): void => image.setAttribute('src', labelUrl(by, path, isDark() ? 'dark' : 'light'));
   document.addEventListener('sobre-theme', retheme);
   onLeave(context, () => document.removeEventListener('sobre-theme', retheme));
-  const absolute = new URL(labelUrl(by, path, 'light'), document.baseURI).href;
-  return section(t('label.title'), h('div', {class: 'label-box'}, image, h('div', {class: 'label-side'}, h('p', {class: 'hint'}, t('label.about', {n: kLabelDays})), copyable(`![${text}](${absolute})`, t('label.copy')))));
+  const absolute = new URL(labelUrl(by, path, 'light'), document.baseURI).href.replace(/[()]/g, (c) => (c === '(' ? '%28' : '%29'));
+  return section(t('label.title'), h('div', {class: 'label-box'}, image, h('div', {class: 'label-side'}, h('p', {class: 'hint'}, t('label.about', {n: kLabelDays})), copyable(`![${escapeMarkdown(text)}](${absolute})`, t('label.copy')))));
 }
 
 function trend(context: Context, found: Workloads, w: Workload, name: string): HTMLElement {
