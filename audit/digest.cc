@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <new>
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -118,7 +119,9 @@ Result<std::string> FromHex(std::string_view digits) {
 std::string Compress(std::string_view bytes) {
   uLongf size = compressBound(bytes.size());
   std::string out(size, '\0');
-  compress2(Raw(out), &size, Raw(bytes), bytes.size(), Z_DEFAULT_COMPRESSION);
+  // There is room for whatever comes out: what it can lack is memory of its own.
+  if (compress2(Raw(out), &size, Raw(bytes), bytes.size(), Z_DEFAULT_COMPRESSION) != Z_OK)
+    throw std::bad_alloc();
   out.resize(size);
   return out;
 }

@@ -2,9 +2,12 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <new>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace sobre {
 namespace {
@@ -35,6 +38,25 @@ TEST(Digest, HexBothWays) {
   EXPECT_EQ(*FromHex("00ff10"), bytes);
   EXPECT_FALSE(FromHex("0").ok());
   EXPECT_FALSE(FromHex("0G").ok());
+}
+
+TEST(Digest, WithoutMemoryNothingIsTakenForCompressed) {
+  const std::string text(2000, 'x');
+  const auto without_memory = [&text] {
+    rlimit before{};
+    getrlimit(RLIMIT_AS, &before);
+    const rlimit none{1, before.rlim_max};
+    setrlimit(RLIMIT_AS, &none);
+    try {
+      const std::string packed = Compress(text);
+      setrlimit(RLIMIT_AS, &before);
+      const auto back = Decompress(packed);
+      _exit(back.ok() && *back == text ? 0 : 1);
+    } catch (const std::bad_alloc&) {
+      _exit(0);
+    }
+  };
+  EXPECT_EXIT(without_memory(), ::testing::ExitedWithCode(0), "");
 }
 
 TEST(Digest, CompressionBothWays) {

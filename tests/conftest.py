@@ -15,7 +15,8 @@ from tests.minicluster import Image, MiniCluster
 # its own, so that workers share them; the tests of any other stay in one worker, in their order, with what its fixtures set up.
 LONGEST = {
     "tests/e2e/test_installed.py": True, "tests/e2e/test_records.py": False, "tests/test_faults.py": True, "tests/test_store.py": False, "tests/test_overload.py": True,
-    "tests/test_records.py": False, "tests/e2e/test_minicluster.py": False, "tests/test_page.py": False, "tests/e2e/test_deferral.py": False,
+    "tests/test_records.py": False, "tests/chaos/test_chaos.py": True, "tests/e2e/test_minicluster.py": False, "tests/test_page.py": False,
+    "tests/e2e/test_deferral.py": False,
     "tests/e2e/test_monitoring.py": False, "tests/e2e/test_clusters.py": False, "tests/e2e/test_chart.py": False,
     "tests/e2e/test_presets.py": False, "tests/e2e/test_moves.py": False, "tests/test_service.py": False,
     "tests/e2e/test_accounting.py": False, "tests/e2e/test_placement.py": False, "tests/test_api.py": False, "tests/e2e/test_page.py": False}
