@@ -21,8 +21,8 @@ def allow_descriptors(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
 
-def question(names: list[str], pod: str = "p") -> bytes:
-    pod_json = {"metadata": {"name": pod, "namespace": "shop", "uid": pod},
+def question(names: list[str], pod: str = "p", namespace: str = "shop") -> bytes:
+    pod_json = {"metadata": {"name": pod, "namespace": namespace, "uid": pod},
                 "spec": {"containers": [{"name": "a", "resources": {"requests": {"cpu": "1"}}}]}}
     return json.dumps({"Pod": pod_json, "Nodes": None, "NodeNames": names}).encode()
 

@@ -25,6 +25,7 @@ from tests.soak import verdict
 from tests.soak.world import Line, PrometheusStub
 
 NODES, PODS, LIMIT = 500, 5000, 64
+SPACE = "team-0001"  # one that the simulated cluster has
 NAMES = [f"node-{i:06d}" for i in range(NODES)]
 PAGES = ["/", "/api/v1/overview", "/api/v1/decisions", "/api/v1/workloads", "/api/v1/regions", "/api/v1/ranking?cpu=1&memory-gib=2", "/api/v1/nodes",
          "/api/v1/policy", "/api/v1/signals", "/api/v1/budgets", "/api/v1/recommendations", "/readyz?verbose", "/debug/process", "/nowhere"]
@@ -95,9 +96,9 @@ class Soak:
         whole = [node(i) | {"metadata": node(i)["metadata"] | {"name": NAMES[i]}} for i in range(100)]
 
         def whole_nodes() -> bytes:
-            return json.dumps(json.loads(question([], f"whole-{next(number)}")) | {"NodeNames": None, "Nodes": {"metadata": {}, "items": whole}}).encode()
-        self.every(0.2, self.scheduler(lambda: question(NAMES, f"soak-{next(number)}"), both()))
-        self.every(0.5, self.scheduler(lambda: question(self.random.sample(NAMES, 20), f"few-{next(number)}"), both()))
+            return json.dumps(json.loads(question([], f"whole-{next(number)}", SPACE)) | {"NodeNames": None, "Nodes": {"metadata": {}, "items": whole}}).encode()
+        self.every(0.2, self.scheduler(lambda: question(NAMES, f"soak-{next(number)}", SPACE), both()))
+        self.every(0.5, self.scheduler(lambda: question(self.random.sample(NAMES, 20), f"few-{next(number)}", SPACE), both()))
         self.every(3, self.scheduler(whole_nodes, both()))
 
         def scheduled() -> None:
