@@ -212,7 +212,7 @@ def test_reports_budgets_signals_and_policy_show_what_the_api_says(browser, demo
         assert entry["key"] in browser.wait("main").text
     before = demo.get("reports?by=namespace")["total"]["gco2e"]["total_location_based"]["mid"]
     go(browser, demo, "reports")
-    shown = max(figures(browser, "main [data-testid=gco2e]"))
+    shown = max(eventually(lambda: figures(browser, "main [data-testid=gco2e]"), "figures are shown"))
     assert before <= shown <= demo.get("reports?by=namespace")["total"]["gco2e"]["total_location_based"]["mid"]
 
 
