@@ -49,6 +49,13 @@ TEST(Config, ReadsWhatIsLogged) {
   EXPECT_FALSE(ParseConfig("log: {levels: info}", "sobre.yaml").ok());
 }
 
+TEST(Config, AMistakeIsOneLineOfText) {
+  const auto config = ParseConfig("listen: \"a\\\x1b[2J\"", "sobre.yaml");
+  EXPECT_THAT(config.status().message(), ::testing::StartsWith("sobre.yaml:1: unknown escape"));
+  const std::string message = config.status().message();
+  for (const char c : message) EXPECT_GE(static_cast<unsigned char>(c), 0x20);
+}
+
 TEST(Config, AnAmountIsANumberThatSumsCanBeMadeOf) {
   const auto config = ParseConfig(R"(
 records: {directory: /var/lib/sobre}

@@ -8,6 +8,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include "base/status.h"
+#include "base/text.h"
 #include "base/time.h"
 
 namespace sobre {
@@ -72,7 +73,8 @@ Status ReadYaml(std::string_view text, std::string_view file_name, const Read& r
   } catch (const YamlSection::Mistake& mistake) {
     return Status::Invalid(mistake.message).WithContext(at(mistake.line));
   } catch (const YAML::Exception& error) {
-    return Status::Invalid(error.msg).WithContext(at(error.mark.line + 1));
+    // It repeats what stands in the file, as it stands there.
+    return Status::Invalid(Printable(error.msg)).WithContext(at(error.mark.line + 1));
   }
   return Status::Ok();
 }
