@@ -40,7 +40,8 @@ constexpr Duration kHandshakeTimeout = std::chrono::seconds(10);
 std::string BusyAnswer(const HttpHeaders& headers) {
   std::string answer =
       "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n";
-  for (const auto& [name, value] : headers) answer += name + ": " + value + "\r\n";
+  for (const auto& [name, value] : headers)
+    answer.append(name).append(": ").append(value).append("\r\n");
   return answer + "Content-Length: 0\r\n\r\n";
 }
 constexpr std::string_view kNotTls =
