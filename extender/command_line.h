@@ -44,6 +44,7 @@ int RunServe(std::span<const std::string_view> arguments);
 int RunScore(std::span<const std::string_view> arguments);
 int RunRegions(std::span<const std::string_view> arguments);
 int RunCompare(std::span<const std::string_view> arguments);
+int RunBacktest(std::span<const std::string_view> arguments);
 int RunVerify(std::span<const std::string_view> arguments);
 int RunExplain(std::span<const std::string_view> arguments);
 int RunBackup(std::span<const std::string_view> arguments);

@@ -2,7 +2,7 @@
 
 #include "base/json_writer.h"
 #include "base/text.h"
-#include "extender/text_table.h"
+#include "base/text_table.h"
 
 namespace sobre {
 namespace {

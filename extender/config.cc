@@ -468,12 +468,7 @@ Config Read(const YAML::Node& root) {
   catalog.Done();
   top.ForEach("currencies", [&](Section& rate) { ReadCurrency(rate, config); });
   Section policy = top.Sub("policy");
-  ReadPolicy(policy, "objective", "objective", config.policy);
-  ReadPolicy(policy, "cost_tolerance_percent", "cost-tolerance", config.policy);
-  ReadPolicy(policy, "carbon_price_eur_per_tonne", "carbon-price", config.policy);
-  ReadPolicy(policy, "expected_utilization", "expected-utilization", config.policy);
-  ReadAnnotations(policy, "annotations", config.policy);
-  ReadPolicy(policy, "enforced", "enforced", config.policy);
+  ReadClusterPolicy(policy, config.policy);
   policy.Done();
   Section clusters = top.Sub("clusters");
   ReadClusters(clusters, config);
@@ -509,6 +504,15 @@ Result<Catalog> LoadCatalogRows(const std::filesystem::path& directory) {
 }
 
 }  // namespace
+
+void ReadClusterPolicy(YamlSection& section, Policy& policy) {
+  ReadPolicy(section, "objective", "objective", policy);
+  ReadPolicy(section, "cost_tolerance_percent", "cost-tolerance", policy);
+  ReadPolicy(section, "carbon_price_eur_per_tonne", "carbon-price", policy);
+  ReadPolicy(section, "expected_utilization", "expected-utilization", policy);
+  ReadAnnotations(section, "annotations", policy);
+  ReadPolicy(section, "enforced", "enforced", policy);
+}
 
 Result<Config> ParseConfig(std::string_view yaml, std::string_view file_name) {
   Config config;

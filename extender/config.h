@@ -15,6 +15,7 @@
 #include "scoring/policy.h"
 #include "scoring/snapshot.h"
 #include "signals/collector.h"
+#include "signals/yaml_section.h"
 
 namespace sobre {
 
@@ -131,6 +132,9 @@ struct Config {
   // A snapshot's input that knows what the configuration says, and nothing else yet.
   [[nodiscard]] SnapshotInput NewInput(Timestamp now) const;
 };
+
+// The keys of the section `policy`, laid over what `policy` says. Throws Mistake.
+void ReadClusterPolicy(YamlSection& section, Policy& policy);
 
 // Strict: an unknown key, a wrong type or an impossible value is an error that names file, line and
 // key, and the nearest key that exists.

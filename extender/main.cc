@@ -15,6 +15,7 @@ Sobre tells kube-scheduler how good each node is for a pod, in euros and gCO2e p
   score      print what would be decided, offline, from kubectl's files
   regions    rank every region and kind of machine that is known for a pod, also without a node
   compare    a machine of one's own against offers of a cloud, with where both are equal
+  backtest   try policies on a described cluster and time, beside kube-scheduler alone
   explain    why a pod was sent where it was, from the records
   verify     check the records' chain and make every decision again; say which one is wrong
   backup     copy the records' file while a service writes it, and check the copy
@@ -39,6 +40,7 @@ int main(int argc, char** argv) {
   if (command == "score") return sobre::RunScore(rest);
   if (command == "regions") return sobre::RunRegions(rest);
   if (command == "compare") return sobre::RunCompare(rest);
+  if (command == "backtest") return sobre::RunBacktest(rest);
   if (command == "footprint") return sobre::RunFootprint(rest);
   if (command == "explain") return sobre::RunExplain(rest);
   if (command == "verify") return sobre::RunVerify(rest);
@@ -57,8 +59,8 @@ int main(int argc, char** argv) {
     return arguments.empty() ? 2 : 0;
   }
   constexpr std::string_view kCommands[] = {
-      "serve",  "score",  "regions", "compare", "footprint",  "doctor", "explain",
-      "verify", "backup", "report",  "probe",   "open-gates", "demo",   "version"};
+      "serve",  "score",  "regions", "compare", "backtest",   "footprint", "doctor", "explain",
+      "verify", "backup", "report",  "probe",   "open-gates", "demo",      "version"};
   const std::string hint = sobre::DidYouMean(command, kCommands);
   std::fprintf(stderr, "sobre: unknown command '%s'%s\n%.*s", sobre::Printable(command).c_str(),
                hint.c_str(), static_cast<int>(kHelp.size()), kHelp.data());

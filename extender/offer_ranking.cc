@@ -3,7 +3,7 @@
 #include "base/json_writer.h"
 #include "base/text.h"
 #include "extender/api_places.h"
-#include "extender/text_table.h"
+#include "base/text_table.h"
 
 namespace sobre {
 namespace {

@@ -1,4 +1,4 @@
-#include "extender/text_table.h"
+#include "base/text_table.h"
 
 #include <algorithm>
 

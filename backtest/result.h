@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+
+#include "backtest/replay.h"
+
+namespace sobre::backtest {
+
+// For people: a table of the variants beside the first, where their pods ran, notes and warnings.
+std::string ResultText(const Scenario& scenario, const Backtest& backtest);
+// All figures, by hour too, as one line of JSON; docs/backtest.md names the fields.
+std::string ResultJson(const Scenario& scenario, const Backtest& backtest);
+// One page with charts that needs nothing else and runs no script.
+std::string ResultHtml(const Scenario& scenario, const Backtest& backtest);
+
+}  // namespace sobre::backtest
