@@ -73,10 +73,12 @@ TEST(Metrics, CertificatesAreLookedUpAtEachPage) {
 TEST(Metrics, ReloadsOfCertificatesAreToldWhereThereIsTls) {
   Metrics metrics;
   EXPECT_THAT(TextOf({}, metrics), Not(HasSubstr("sobre_tls_reloads_total{")));
-  metrics.WatchTls([] { return ServerTls::Reloads{.done = 3, .failed = 2}; });
+  const ServerTls tls({});
+  metrics.WatchTls(tls);
   const std::string text = TextOf({}, metrics);
-  EXPECT_THAT(text, HasSubstr(R"(sobre_tls_reloads_total{outcome="done"} 3)"));
-  EXPECT_THAT(text, HasSubstr(R"(sobre_tls_reloads_total{outcome="failed"} 2)"));
+  EXPECT_THAT(text, HasSubstr(R"(sobre_tls_reloads_total{outcome="done"} 0)"));
+  EXPECT_THAT(text, HasSubstr(R"(sobre_tls_reloads_total{outcome="failed"} 0)"));
+  EXPECT_THAT(text, HasSubstr(R"(sobre_tls_refused_total{reason="name"} 0)"));
 }
 
 }  // namespace
