@@ -398,7 +398,9 @@ class Play {
 
   // Those that kube-scheduler finds, beginning where it left off.
   void FindCandidates(const Pod& pod) {
+    candidates_.clear();
     const auto count = static_cast<std::int64_t>(nodes_.size());
+    if (count == 0) return;
     const std::int64_t wanted = NodesToFind(count, variant_.percent_of_nodes);
     const std::vector<bool>& allowed = AllowedFor(pod.work);
     const std::size_t pools = allowed.size();
@@ -406,7 +408,6 @@ class Play {
     for (std::size_t pool = 0; pool < pools; ++pool)
       may_use_[pool] = MayUse(pod, allowed, static_cast<std::int32_t>(pool));
     const Resources& requests = requests_[pod.work].pod.requests;
-    candidates_.clear();
     std::int64_t looked = 0;
     for (; looked < count && static_cast<std::int64_t>(candidates_.size()) < wanted; ++looked) {
       const std::int64_t node = (next_start_ + looked) % count;

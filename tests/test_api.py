@@ -197,7 +197,7 @@ def test_the_stream_tells_each_placement_and_resumes(tmp_path, sobre_bin):
             connection = http.client.HTTPConnection("127.0.0.1", int(url[1]), timeout=30)
             connection.request("GET", "/api/v1/stream", headers=headers)
             reply = connection.getresponse()
-            assert reply.headers["Content-Type"] == "text/event-stream" and reply.headers["X-Accel-Buffering"] == "no"
+            assert reply.headers["Content-Type"] == "text/event-stream; charset=utf-8" and reply.headers["X-Accel-Buffering"] == "no"
             seen, bound, event = [], set(), ""
             for line in lines_of(reply):
                 if line.startswith("event: "):

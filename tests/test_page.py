@@ -168,7 +168,9 @@ def test_a_decision_shows_its_candidates_and_the_slider_asks_again_exactly(brows
         field.clear()
         field.send_keys(str(price))
         expected = demo.get(f"what-if/{decision['uid']}?objective=priced&carbon-price={price}")
-        eventually(lambda: all(node in browser.wait("[data-testid=what-if-best]").text for node in expected["best"][:3])
+        # In one step: an answer draws the elements anew.
+        best = "return document.querySelector('[data-testid=what-if-best]')?.textContent ?? ''"
+        eventually(lambda: all(node in browser.run(best) for node in expected["best"][:3])
                    and figures(browser, "[data-testid=what-if-score]") == [c["score"] for c in expected["candidates"]][:50],
                    f"the answer for {price} EUR/t")
     clean(browser, demo)

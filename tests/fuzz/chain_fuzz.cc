@@ -35,8 +35,8 @@ class Memory final : public Database {
     if (asks("FROM contents")) {
       for (const Content& content : contents) {
         if (!values.empty() && content.hash != Bytes(values[0])) continue;
-        const Status status = each(values.empty() ? SqlRow{Blob{content.hash}, Blob{content.bytes}}
-                                                  : SqlRow{Blob{content.bytes}});
+        Status status = each(values.empty() ? SqlRow{Blob{content.hash}, Blob{content.bytes}}
+                                            : SqlRow{Blob{content.bytes}});
         if (!status.ok()) return status;
       }
       return Status::Ok();
@@ -52,7 +52,7 @@ class Memory final : public Database {
     std::int64_t left = Integer(values[2]);
     for (const Entry& entry : entries) {
       if (entry.seq <= Integer(values[1]) || left-- <= 0) continue;
-      const Status status =
+      Status status =
           each({entry.chain, entry.seq, std::string(ToString(entry.kind)),
                 entry.time.time_since_epoch().count(), entry.pod_uid, entry.namespace_name,
                 entry.pod, Blob{entry.payload}, Blob{entry.hash}});
