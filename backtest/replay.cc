@@ -53,12 +53,12 @@ class World {
     std::vector<std::int32_t> all(pools_.size());
     std::iota(all.begin(), all.end(), 0);
     for (const Work& work : scenario.work) {
-      requests_.push_back(RequestFor(work, Policy()));
+      const DecisionRequest request = RequestFor(work, Policy());
       Decision decision;
-      Decide(requests_.back(), *first, all, decision);
+      Decide(request, *first, all, decision);
       std::vector<Rates>& rates = rates_.emplace_back();
       for (const Candidate& candidate : decision.candidates)
-        rates.push_back(RatesOf(requests_.back(), decision, candidate, *first));
+        rates.push_back(RatesOf(request, decision, candidate, *first));
     }
   }
 
@@ -212,7 +212,6 @@ class World {
   std::size_t zones_ = 0;
   std::vector<NodeUse> nodes_;
   std::vector<std::int32_t> pool_of_node_;
-  std::vector<DecisionRequest> requests_;
   std::vector<std::vector<Rates>> rates_;  // by work and pool
   std::vector<const Hourly*> intensity_of_pool_;
   std::vector<const Hourly*> price_of_pool_;

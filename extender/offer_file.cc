@@ -1,6 +1,5 @@
 #include "extender/offer_file.h"
 
-#include <optional>
 #include <utility>
 
 #include "base/text.h"
@@ -16,19 +15,6 @@ constexpr double kHoursPerYear = 8760;
 // Its time is that of the snapshot which it is in.
 Sourced<EurosPerHour> Stated(EurosPerHour price) {
   return {price, "as stated", Timestamp(), Method::kConfigured};
-}
-
-std::optional<double> ReadNumber(Section& section, const char* key, double lowest,
-                                 double highest = 1e12) {
-  const YAML::Node value = section.Scalar(key);
-  if (!value) return std::nullopt;
-  const std::optional<double> number = ParseNumber(value.Scalar());
-  if (!number || *number < lowest || *number > highest) {
-    Section::Fail(value, section.Path(key) + ": '" + Printable(value.Scalar(), 40) +
-                             "' is no number from " + FormatNumber(lowest) + " to " +
-                             FormatNumber(highest));
-  }
-  return number;
 }
 
 // What was looked for and is not there, to be told after unknown keys: one may be meant by another.
@@ -121,6 +107,19 @@ void ReadSize(Section& section, NodeFacts& facts) {
 }
 
 }  // namespace
+
+std::optional<double> ReadNumber(YamlSection& section, const char* key, double lowest,
+                                 double highest) {
+  const YAML::Node value = section.Scalar(key);
+  if (!value) return std::nullopt;
+  const std::optional<double> number = ParseNumber(value.Scalar());
+  if (!number || *number < lowest || *number > highest) {
+    YamlSection::Fail(value, section.Path(key) + ": '" + Printable(value.Scalar(), 40) +
+                                 "' is no number from " + FormatNumber(lowest) + " to " +
+                                 FormatNumber(highest));
+  }
+  return number;
+}
 
 Offer ReadOffer(YamlSection& section) {
   Needed needed(section);

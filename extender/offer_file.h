@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -9,6 +10,10 @@
 #include "signals/yaml_section.h"
 
 namespace sobre {
+
+// A number within bounds; nothing where the key is absent. Throws Mistake.
+std::optional<double> ReadNumber(YamlSection& section, const char* key, double lowest,
+                                 double highest = 1e12);
 
 // An offer as the table of docs/compare.md describes it; its size may be left out, and is 0 then.
 // Throws Mistake. Prices are of no time yet.

@@ -20,17 +20,9 @@ using Section = YamlSection;
 constexpr std::int64_t kMostHours = 24LL * 366 * 3;
 constexpr std::int64_t kMostNodes = 100'000;
 
-// A number within bounds; `out` stays where the key is absent.
+// `out` stays where the key is absent.
 void ReadNumber(Section& section, const char* key, double lowest, double highest, double& out) {
-  const YAML::Node value = section.Scalar(key);
-  if (!value) return;
-  const std::optional<double> number = ParseNumber(value.Scalar());
-  if (!number || *number < lowest || *number > highest) {
-    Section::Fail(value, section.Path(key) + ": '" + Printable(value.Scalar(), 40) +
-                             "' is no number from " + FormatNumber(lowest) + " to " +
-                             FormatNumber(highest));
-  }
-  out = *number;
+  if (const auto number = sobre::ReadNumber(section, key, lowest, highest)) out = *number;
 }
 
 // What ran while nothing could be read is told where the file is named.
