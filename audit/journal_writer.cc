@@ -46,24 +46,24 @@ JournalWriter::JournalWriter(JournalOptions options)
 
 JournalWriter::~JournalWriter() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stop_ = true;
   }
-  wake_.notify_all();
+  wake_.NotifyAll();
   thread_.join();
 }
 
 bool JournalWriter::Put(Item item) {
   item.bytes = SizeOfItem(item);
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (item.known && item.known != last_known_)
       item.bytes += SizeOfNew(*item.known, last_known_.get());
     if (backlog_.size() < options_.most_items && bytes_ + item.bytes <= options_.most_bytes) {
       bytes_ += item.bytes;
       if (item.known) last_known_ = item.known;
       backlog_.push_back(std::move(item));
-      wake_.notify_all();
+      wake_.NotifyAll();
       return true;
     }
   }
@@ -72,7 +72,7 @@ bool JournalWriter::Put(Item item) {
 }
 
 void JournalWriter::CountDropped(std::uint64_t number) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (unsaid_ == 0) {
     unsaid_from_ = Now();
     Log(LogLevel::kError, "decisions are not recorded",
@@ -84,20 +84,20 @@ void JournalWriter::CountDropped(std::uint64_t number) {
 }
 
 std::optional<JournalWriter::Restored> JournalWriter::TakeRestored() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return std::exchange(restored_, std::nullopt);
 }
 
 JournalState JournalWriter::State() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   JournalState state = state_;
   state.backlog = backlog_.size();
   return state;
 }
 
 bool JournalWriter::WaitUntilWritten(Duration most) {
-  std::unique_lock lock(mutex_);
-  return written_.wait_for(lock, most, [this] { return backlog_.empty(); });
+  MutexLock lock(mutex_);
+  return written_.WaitFor(lock, most, [this]() SOBRE_REQUIRES(mutex_) { return backlog_.empty(); });
 }
 
 void JournalWriter::Run() {
@@ -108,8 +108,9 @@ void JournalWriter::Run() {
   while (true) {
     bool stopping = false;
     {
-      std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, failed ? kRetry : kGather, [&] { return stop_; });
+      MutexLock lock(mutex_);
+      wake_.WaitFor(lock, failed ? kRetry : kGather,
+                    [this]() SOBRE_REQUIRES(mutex_) { return stop_; });
       stopping = stop_;
     }
     const Timestamp now = Now();
@@ -117,7 +118,7 @@ void JournalWriter::Run() {
     if (status.ok()) status = Maintain(now);
     if (status.ok() && !stopping) status = Restore(now);
     if (stopping && status.ok()) {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       stopping = backlog_.empty();
       if (stopping) tries = 0;
     }
@@ -126,14 +127,14 @@ void JournalWriter::Run() {
     failed = !status.ok();
     if (stopping && (tries == 0 || --tries == 0)) break;
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!backlog_.empty())
     Log(LogLevel::kError, "stopped with decisions that could not be recorded",
         {{"number", std::to_string(backlog_.size())}, {"reason", state_.problem}});
 }
 
 void JournalWriter::Report(const Status& status) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!status.ok() && state_.problem.empty())
     Log(LogLevel::kError, "records cannot be written: trying again", {{"error", status.message()}});
   if (status.ok() && !state_.problem.empty()) Log(LogLevel::kInfo, "records are written again");
@@ -157,7 +158,7 @@ Status JournalWriter::Open(Timestamp now) {
   if (last_seal_ == Timestamp()) last_seal_ = now;
   if (options_.still_there) (void)options_.still_there(true);
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     state_.chain = journal_->chain();
     state_.head = journal_->head();
   }
@@ -189,7 +190,7 @@ Status JournalWriter::Restore(Timestamp now) {
   if (static_cast<std::int64_t>(rows->size()) == kRestorePage &&
       restoring_->pods.size() < kMostRestored)
     return Status::Ok();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   restored_ = std::move(restoring_->found);
   restoring_.reset();
   return Status::Ok();
@@ -198,7 +199,7 @@ Status JournalWriter::Restore(Timestamp now) {
 JournalWriter::Batch JournalWriter::Compose(Timestamp now) {
   Batch batch;
   std::int64_t seq = journal_->head().seq;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (unsaid_ > 0) {
     v1::RecordedGap gap;
     gap.set_dropped(static_cast<std::int64_t>(unsaid_));
@@ -248,7 +249,7 @@ Status JournalWriter::WriteBatch(Timestamp now) {
 
 void JournalWriter::DropFirst() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     bytes_ -= backlog_.front().bytes;
     backlog_.pop_front();
   }
@@ -256,7 +257,7 @@ void JournalWriter::DropFirst() {
 }
 
 void JournalWriter::Finish(const Batch& batch, Timestamp now) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (std::size_t i = 0; i < batch.items; ++i) {
     const Item& item = backlog_.front();
     if (item.outcome) ++state_.outcomes;
@@ -267,7 +268,7 @@ void JournalWriter::Finish(const Batch& batch, Timestamp now) {
   unsaid_ -= batch.gap;
   state_.head = journal_->head();
   state_.last_write = now;
-  if (backlog_.empty()) written_.notify_all();
+  if (backlog_.empty()) written_.NotifyAll();
 }
 
 Status JournalWriter::Seal(Timestamp now) {
@@ -281,7 +282,7 @@ Status JournalWriter::Seal(Timestamp now) {
        {"entries", std::to_string(journal_->head().seq)},
        {"head", Hex(journal_->head().hash)}});
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     state_.head = journal_->head();
   }
   if (options_.on_seal) options_.on_seal(journal_->chain(), journal_->head());
@@ -306,7 +307,7 @@ Status JournalWriter::Maintain(Timestamp now) {
   // Contents that nothing kept refers to are gone, and unknown to `stored_`.
   if (*pruned) stored_.Clear();
   stored_.ForgetOld(now);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   state_.head = journal_->head();
   return Status::Ok();
 }

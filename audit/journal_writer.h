@@ -1,11 +1,9 @@
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -14,6 +12,7 @@
 
 #include "audit/journal.h"
 #include "audit/outcomes.h"
+#include "base/mutex.h"
 #include "base/status.h"
 
 namespace sobre {
@@ -100,18 +99,18 @@ class JournalWriter {
   void Report(const Status& status);
 
   const JournalOptions options_;
-  mutable std::mutex mutex_;  // guards down to stop_
-  std::condition_variable wake_;
-  std::condition_variable written_;
-  std::deque<Item> backlog_;
-  std::size_t bytes_ = 0;
+  mutable Mutex mutex_;
+  ConditionVariable wake_;
+  ConditionVariable written_;
+  std::deque<Item> backlog_ SOBRE_GUARDED_BY(mutex_);
+  std::size_t bytes_ SOBRE_GUARDED_BY(mutex_) = 0;
   // Of the item put last: its contents are counted in bytes_ already.
-  std::shared_ptr<const KnownWriter::Written> last_known_;
-  std::uint64_t unsaid_ = 0;  // dropped, and in no entry yet
-  Timestamp unsaid_from_;
-  std::optional<Restored> restored_;
-  JournalState state_;
-  bool stop_ = false;
+  std::shared_ptr<const KnownWriter::Written> last_known_ SOBRE_GUARDED_BY(mutex_);
+  std::uint64_t unsaid_ SOBRE_GUARDED_BY(mutex_) = 0;  // dropped, and in no entry yet
+  Timestamp unsaid_from_ SOBRE_GUARDED_BY(mutex_);
+  std::optional<Restored> restored_ SOBRE_GUARDED_BY(mutex_);
+  JournalState state_ SOBRE_GUARDED_BY(mutex_);
+  bool stop_ SOBRE_GUARDED_BY(mutex_) = false;
   // Of the thread alone.
   std::unique_ptr<Database> database_;
   std::optional<Journal> journal_;

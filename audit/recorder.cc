@@ -71,24 +71,24 @@ void Recorder::Offer(Case made) {
 
 void Recorder::PodSeen(const std::string& uid, const std::string& node) {
   if (!recording_) return;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   events_.push_back({PodEvent::What::kSeen, uid, node});
 }
 
 void Recorder::PodGone(const std::string& uid) {
   if (!recording_) return;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   events_.push_back({PodEvent::What::kGone, uid, ""});
 }
 
 void Recorder::PodsListed() {
   if (!recording_) return;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   events_.push_back({PodEvent::What::kListed, "", ""});
 }
 
 void Recorder::Adopt(std::vector<std::pair<std::string, OpenDecision>> decisions) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (auto& decision : decisions) adopted_.push_back(std::move(decision));
 }
 
@@ -109,7 +109,7 @@ RecorderState Recorder::State() const {
 }
 
 std::optional<MeanOfCandidates> Recorder::MeanFor(const std::string& uid) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = means_.find(uid);
   if (found == means_.end()) return std::nullopt;
   return found->second;
@@ -140,7 +140,7 @@ void Recorder::Run() {
 bool Recorder::RunOnce() {
   std::deque<PodEvent> events;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     events.swap(events_);
   }
   TakeRestored();
@@ -217,7 +217,7 @@ void Recorder::TakeAdopted() {
   if (!journal_ || !pods_listed_) return;
   std::vector<std::pair<std::string, OpenDecision>> adopted;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     adopted.swap(adopted_);
   }
   if (adopted.empty()) return;
@@ -232,7 +232,7 @@ void Recorder::TakeEvent(const PodEvent& event) {
       break;
     case PodEvent::What::kGone: {
       book_.Gone(event.uid);
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       means_.erase(event.uid);
       break;
     }
@@ -247,7 +247,7 @@ void Recorder::Put(Closed closed) {
   if (closed.agreed) ++agreed_;
   if (listener_.closed) listener_.closed(closed);
   if (!closed.outcome.node().empty()) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     means_[closed.outcome.pod_uid()] = MeanOf(closed.outcome.mean());
   }
   JournalWriter::Item item;

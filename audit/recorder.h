@@ -6,7 +6,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -18,6 +17,7 @@
 #include "audit/outcomes.h"
 #include "audit/record.h"
 #include "base/bounded_queue.h"
+#include "base/mutex.h"
 
 namespace sobre {
 
@@ -120,10 +120,10 @@ class Recorder {
   std::atomic<std::uint64_t> agreed_ = 0;
   std::atomic<std::uint64_t> open_ = 0;
 
-  mutable std::mutex mutex_;  // guards the next three
-  std::deque<PodEvent> events_;
-  std::vector<std::pair<std::string, OpenDecision>> adopted_;
-  std::unordered_map<std::string, MeanOfCandidates> means_;
+  mutable Mutex mutex_;
+  std::deque<PodEvent> events_ SOBRE_GUARDED_BY(mutex_);
+  std::vector<std::pair<std::string, OpenDecision>> adopted_ SOBRE_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, MeanOfCandidates> means_ SOBRE_GUARDED_BY(mutex_);
 
   // Of the recording thread alone.
   std::vector<Candidate> candidates_;

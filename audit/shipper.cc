@@ -30,20 +30,20 @@ Shipper::Shipper(ShipperOptions options)
 Shipper::~Shipper() {
   Detach();
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stop_ = true;
   }
-  wake_.notify_all();
+  wake_.NotifyAll();
   thread_.join();
 }
 
 ShipperState Shipper::State() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return state_;
 }
 
 void Shipper::Detach() {
-  const std::lock_guard lock(calls_);
+  const MutexLock lock(calls_);
   attached_ = false;
 }
 
@@ -53,14 +53,14 @@ void Shipper::Run() {
   bool stopping = false;
   while (!stopping) {
     {
-      std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, options_.every, [this] { return stop_; });
+      MutexLock lock(mutex_);
+      wake_.WaitFor(lock, options_.every, [this]() SOBRE_REQUIRES(mutex_) { return stop_; });
       stopping = stop_;
     }
     const Timestamp now = Now();
     Status status = ShipAll(now);
     if (status.ok() && !stopping) status = Maintain(now);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!status.ok() && state_.problem.empty())
       Log(LogLevel::kWarning, "records stay on this disk: the shared database does not take them",
           {{"error", status.message()}});
@@ -153,7 +153,7 @@ void Shipper::PutPruning(std::int64_t first_seq, Timestamp now, const char* reas
   pruning.set_first_seq(first_seq);
   pruning.set_time_ms(ToMs(now - options_.keep));
   pruning.set_reason(reason);
-  const std::lock_guard lock(calls_);
+  const MutexLock lock(calls_);
   if (attached_ && options_.put) options_.put(DraftOf(EntryKind::kPruning, now, pruning));
 }
 
@@ -224,7 +224,7 @@ Result<std::int64_t> Shipper::ShipSome(const std::string& chain, Timestamp now) 
   if (!status.ok()) return status;
   arrived = entries.back().seq;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     state_.shipped += entries.size();
   }
   return static_cast<std::int64_t>(entries.size());
@@ -388,7 +388,7 @@ Status Shipper::Adopt(const std::string& chain, Timestamp now) {
       adopted.emplace_back(entry->pod_uid, OpenOf(*record, {entry->chain, entry->seq}));
   }
   if (adopted.empty()) return Status::Ok();
-  const std::lock_guard lock(calls_);
+  const MutexLock lock(calls_);
   if (attached_ && options_.adopt) options_.adopt(std::move(adopted));
   return Status::Ok();
 }

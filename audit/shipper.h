@@ -1,10 +1,8 @@
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -13,6 +11,7 @@
 
 #include "audit/journal.h"
 #include "audit/outcomes.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "base/time.h"
 
@@ -71,12 +70,12 @@ class Shipper {
   Status Adopt(const std::string& chain, Timestamp now);
 
   const ShipperOptions options_;
-  mutable std::mutex mutex_;  // guards state_, stop_
-  std::condition_variable wake_;
-  ShipperState state_;
-  bool stop_ = false;
-  std::mutex calls_;  // held while a callback runs; guards attached_
-  bool attached_ = true;
+  mutable Mutex mutex_;
+  ConditionVariable wake_;
+  ShipperState state_ SOBRE_GUARDED_BY(mutex_);
+  bool stop_ SOBRE_GUARDED_BY(mutex_) = false;
+  Mutex calls_;  // held while a callback runs
+  bool attached_ SOBRE_GUARDED_BY(calls_) = true;
   // Of the thread alone.
   std::unique_ptr<Database> local_;
   std::unique_ptr<Database> shared_;

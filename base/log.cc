@@ -5,11 +5,11 @@
 #include <atomic>
 #include <cstdio>
 #include <map>
-#include <mutex>
 #include <string>
 #include <utility>
 
 #include "base/json_writer.h"
+#include "base/mutex.h"
 
 namespace sobre {
 namespace {
@@ -33,12 +33,12 @@ struct Voice {
 };
 
 // Never destroyed: threads may still speak as the program ends.
-std::mutex& VoicesMutex() {
-  static auto* const mutex = new std::mutex;
-  return *mutex;
-}
-std::map<Place, Voice>& Voices() {
-  static auto* const voices = new std::map<Place, Voice>;
+struct Voices {
+  Mutex mutex;
+  std::map<Place, Voice> by_place SOBRE_GUARDED_BY(mutex);
+};
+Voices& AllVoices() {
+  static auto* const voices = new Voices;
   return *voices;
 }
 
@@ -87,8 +87,9 @@ void Log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
   const Timestamp now = Now();
   std::uint64_t left_out = 0;
   {
-    const std::lock_guard lock(VoicesMutex());
-    Voice& voice = Voices()[{file, line}];
+    Voices& voices = AllVoices();
+    const MutexLock lock(voices.mutex);
+    Voice& voice = voices.by_place[{file, line}];
     voice.level = level;
     voice.message = Shortened(message);
     if (!voice.limit.Admit(now)) return;
@@ -99,8 +100,9 @@ void Log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
 
 void TellLeftOut(bool now_all) {
   const Timestamp now = Now();
-  const std::lock_guard lock(VoicesMutex());
-  for (auto& [place, voice] : Voices()) {
+  Voices& voices = AllVoices();
+  const MutexLock lock(voices.mutex);
+  for (auto& [place, voice] : voices.by_place) {
     if (!voice.limit.HasToTell(now, now_all ? Duration(0) : kQuiet)) continue;
     Write(now, voice.level, ComponentOf(place.file), voice.message, voice.limit.TakeLeftOut(), {});
   }

@@ -10,6 +10,9 @@ target_compile_options(sobre_options INTERFACE
   -fno-omit-frame-pointer -fstack-protector-strong
   # One decision, bit for bit, on every machine: no contraction into fused multiply-add.
   -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(sobre_options INTERFACE -Wthread-safety)
+endif()
 if(SOBRE_WERROR)
   target_compile_options(sobre_options INTERFACE -Werror)
 endif()

@@ -203,9 +203,9 @@ Accountant::Accountant(const World& world, Duration every, Bookkeeper::Options o
 
 Accountant::~Accountant() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stop_ = true;
-    wake_.notify_all();
+    wake_.NotifyAll();
   }
   thread_.join();
 }
@@ -213,23 +213,23 @@ Accountant::~Accountant() {
 void Accountant::Run() {
   StepBack();
   NameThread("accountant");
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (!stop_) {
-    lock.unlock();
+    lock.Unlock();
     // No state is held while the database is waited for.
     bookkeeper_.Tick(*world_.Read(), Now());
     bookkeeper_.Sync(Now());
-    lock.lock();
+    lock.Lock();
     status_ = bookkeeper_.status();
-    wake_.wait_for(lock, every_, [this] { return stop_; });
+    wake_.WaitFor(lock, every_, [this]() SOBRE_REQUIRES(mutex_) { return stop_; });
   }
-  lock.unlock();
+  lock.Unlock();
   bookkeeper_.Tick(*world_.Read(), Now());
   bookkeeper_.Finish(Now());
 }
 
 AccountingStatus Accountant::status() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return status_;
 }
 

@@ -1,15 +1,14 @@
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "extender/budgets.h"
 #include "extender/usage_accumulator.h"
 #include "extender/usage_sink.h"
@@ -117,11 +116,11 @@ class Accountant {
 
   const World& world_;
   const Duration every_;
-  Bookkeeper bookkeeper_;     // of the thread alone
-  mutable std::mutex mutex_;  // guards the next three
-  std::condition_variable wake_;
-  bool stop_ = false;
-  AccountingStatus status_;
+  Bookkeeper bookkeeper_;  // of the thread alone
+  mutable Mutex mutex_;
+  ConditionVariable wake_;
+  bool stop_ SOBRE_GUARDED_BY(mutex_) = false;
+  AccountingStatus status_ SOBRE_GUARDED_BY(mutex_);
   std::thread thread_;  // last: it uses all above
 };
 

@@ -88,7 +88,7 @@ std::string_view NameBelow(const HttpRequest& request, std::string_view folder) 
 
 // The question that nobody asked for the longest makes room; whoever makes its answer still has it.
 std::shared_ptr<KeptAnswers::Kept> KeptAnswers::Find(const std::string& question, Timestamp now) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!asked_.contains(question) && asked_.size() >= kMostQuestions) {
     asked_.erase(std::min_element(asked_.begin(), asked_.end(), [](const auto& a, const auto& b) {
       return a.second.last < b.second.last;
@@ -103,7 +103,7 @@ std::shared_ptr<KeptAnswers::Kept> KeptAnswers::Find(const std::string& question
 Result<std::string> KeptAnswers::For(const std::string& question, Timestamp now,
                                      const std::function<Result<std::string>()>& make) {
   const std::shared_ptr<Kept> kept = Find(question, now);
-  const std::lock_guard lock(kept->mutex);
+  const MutexLock lock(kept->mutex);
   if (!IsDue(kept->made, keep_, now)) return kept->answer;
   kept->made.reset();
   kept->answer.clear();

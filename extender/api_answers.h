@@ -4,13 +4,13 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/status.h"
 #include "base/time.h"
 #include "extender/config.h"
@@ -55,19 +55,19 @@ class KeptAnswers {
 
  private:
   struct Kept {
-    std::mutex mutex;  // guards the next two; held while the answer is made
-    std::optional<Timestamp> made;
-    std::string answer;
+    Mutex mutex;  // held while the answer is made
+    std::optional<Timestamp> made SOBRE_GUARDED_BY(mutex);
+    std::string answer SOBRE_GUARDED_BY(mutex);
   };
   std::shared_ptr<Kept> Find(const std::string& question, Timestamp now);
 
   const Duration keep_;
-  std::mutex mutex_;  // guards what follows
+  Mutex mutex_;
   struct Asked {
     Timestamp last;
     std::shared_ptr<Kept> kept;
   };
-  std::map<std::string, Asked> asked_;
+  std::map<std::string, Asked> asked_ SOBRE_GUARDED_BY(mutex_);
 };
 
 // Opens the records for at most so many readers at a time, so that whoever looks cannot keep

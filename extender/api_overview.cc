@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
@@ -28,7 +27,7 @@ class MonthSoFar {
 
   // Nothing where nothing is accounted for, or it cannot be read now.
   std::optional<Report> At(Timestamp now) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (IsDue(read_, kFor, now)) {
       std::optional<Report> report = Read(now);
       // What could not be read just now is what it was, and is asked for again soon.
@@ -55,9 +54,9 @@ class MonthSoFar {
 
   RecordReaders& readers_;
   const Config& config_;
-  std::mutex mutex_;  // guards the next two; held while it reads, so that one reads for all
-  std::optional<Timestamp> read_;
-  std::optional<Report> report_;
+  Mutex mutex_;  // held while it reads, so that one reads for all
+  std::optional<Timestamp> read_ SOBRE_GUARDED_BY(mutex_);
+  std::optional<Report> report_ SOBRE_GUARDED_BY(mutex_);
 };
 
 void WriteDecisions(const Metrics::Decisions& decisions, JsonWriter& json) {

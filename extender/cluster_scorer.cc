@@ -42,15 +42,15 @@ ClusterScorer::ClusterScorer(const World& world, const Config& config, std::opti
 
 ClusterScorer::~ClusterScorer() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stop_ = true;
-    wake_.notify_all();
+    wake_.NotifyAll();
   }
   thread_.join();
 }
 
 ClusterScoresStatus ClusterScorer::status() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return status_;
 }
 
@@ -110,10 +110,10 @@ void ClusterScorer::Run() {
   StepBack();
   while (true) {
     const bool done = Tick(Now());
-    std::unique_lock lock(mutex_);
+    MutexLock lock(mutex_);
     status_ = now_;
-    if (wake_.wait_for(lock, done ? config_.every : std::min(config_.every, kWhileNotReady),
-                       [this] { return stop_; }))
+    if (wake_.WaitFor(lock, done ? config_.every : std::min(config_.every, kWhileNotReady),
+                      [this]() SOBRE_REQUIRES(mutex_) { return stop_; }))
       return;
   }
 }

@@ -1,15 +1,14 @@
 #pragma once
 
 #include <array>
-#include <condition_variable>
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "extender/cluster_scores.h"
 #include "k8s/placement_scores.h"
 
@@ -53,10 +52,10 @@ class ClusterScorer {
   ClusterScoresStatus now_;
   std::optional<Timestamp> scored_;
   std::map<std::string, std::string> problems_;  // by cluster, as they were logged
-  mutable std::mutex mutex_;                     // guards the next two
-  std::condition_variable wake_;
-  bool stop_ = false;
-  ClusterScoresStatus status_;
+  mutable Mutex mutex_;
+  ConditionVariable wake_;
+  bool stop_ SOBRE_GUARDED_BY(mutex_) = false;
+  ClusterScoresStatus status_ SOBRE_GUARDED_BY(mutex_);
   std::thread thread_;  // last: it uses all above
 };
 

@@ -203,9 +203,9 @@ Mover::Mover(World& world, const Config& config, DatabaseOpener open,
 
 Mover::~Mover() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stop_ = true;
-    wake_.notify_all();
+    wake_.NotifyAll();
   }
   thread_.join();
 }
@@ -216,16 +216,16 @@ void Mover::Run() {
   while (true) {
     const Timestamp now = Now();
     const bool looked = adviser_.Tick(world_, world_.Leads(), world_.HoldsLease(now), now);
-    std::unique_lock lock(mutex_);
+    MutexLock lock(mutex_);
     status_ = adviser_.status();
-    if (wake_.wait_for(lock, looked ? every_ : std::min(every_, kWhileNotReady),
-                       [this] { return stop_; }))
+    if (wake_.WaitFor(lock, looked ? every_ : std::min(every_, kWhileNotReady),
+                      [this]() SOBRE_REQUIRES(mutex_) { return stop_; }))
       return;
   }
 }
 
 MovesStatus Mover::status() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return status_;
 }
 

@@ -1,14 +1,13 @@
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "extender/config.h"
 #include "extender/move_book.h"
 #include "extender/usage_sink.h"
@@ -82,11 +81,11 @@ class Mover {
   World& world_;
   const Duration every_;
   std::unique_ptr<ApiClient> api_;
-  MoveAdviser adviser_;       // of the thread alone
-  mutable std::mutex mutex_;  // guards the next two
-  std::condition_variable wake_;
-  bool stop_ = false;
-  MovesStatus status_;
+  MoveAdviser adviser_;  // of the thread alone
+  mutable Mutex mutex_;
+  ConditionVariable wake_;
+  bool stop_ SOBRE_GUARDED_BY(mutex_) = false;
+  MovesStatus status_ SOBRE_GUARDED_BY(mutex_);
   std::thread thread_;  // last: it uses all above
 };
 

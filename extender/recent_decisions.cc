@@ -89,17 +89,17 @@ DecisionSummary Summarize(const DecisionCase& made, const MeanOfCandidates& mean
 
 void RecentDecisions::Add(DecisionSummary summary) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     summary.seq = ++decisions_seen_;
     kept_.push_back(std::move(summary));
     if (kept_.size() > kKept) kept_.pop_front();
   }
-  came_.notify_all();
+  came_.NotifyAll();
 }
 
 void RecentDecisions::Close(PodOutcome outcome) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     for (DecisionSummary& summary : kept_) {
       if (summary.uid != outcome.uid) continue;
       summary.bound = outcome.node;
@@ -109,17 +109,20 @@ void RecentDecisions::Close(PodOutcome outcome) {
     outcomes_.push_back(std::move(outcome));
     if (outcomes_.size() > kKept) outcomes_.pop_front();
   }
-  came_.notify_all();
+  came_.NotifyAll();
 }
 
-std::vector<DecisionSummary> RecentDecisions::List(std::size_t most) const {
-  const std::lock_guard lock(mutex_);
-  const auto count = static_cast<std::ptrdiff_t>(std::min(most, kept_.size()));
-  return {kept_.rbegin(), kept_.rbegin() + count};
+std::vector<DecisionSummary> RecentDecisions::List(
+    std::size_t most, const std::optional<std::string>& namespace_name) const {
+  const MutexLock lock(mutex_);
+  std::vector<DecisionSummary> list;
+  for (auto summary = kept_.rbegin(); summary != kept_.rend() && list.size() < most; ++summary)
+    if (!namespace_name || summary->namespace_name == *namespace_name) list.push_back(*summary);
+  return list;
 }
 
 std::optional<DecisionSummary> RecentDecisions::Find(std::string_view uid) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = std::find_if(kept_.rbegin(), kept_.rend(),
                                   [&](const DecisionSummary& s) { return s.uid == uid; });
   return found == kept_.rend() ? std::nullopt : std::optional(*found);
@@ -130,14 +133,14 @@ RecentDecisions::Position RecentDecisions::Last() const {
 }
 
 RecentDecisions::Position RecentDecisions::Now() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return Last();
 }
 
 RecentDecisions::News RecentDecisions::Wait(const Position& from, std::size_t most,
                                             Duration patience) const {
-  std::unique_lock lock(mutex_);
-  came_.wait_for(lock, patience, [&] {
+  MutexLock lock(mutex_);
+  came_.WaitFor(lock, patience, [&]() SOBRE_REQUIRES(mutex_) {
     return decisions_seen_ != from.decisions || outcomes_seen_ != from.outcomes;
   });
   News news;

@@ -1,15 +1,14 @@
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "audit/outcomes.h"
 #include "audit/record.h"
+#include "base/mutex.h"
 #include "base/time.h"
 
 namespace sobre {
@@ -54,6 +53,7 @@ DecisionSummary Summarize(const DecisionCase& made, const MeanOfCandidates& mean
 
 // Where a pod went.
 struct PodOutcome {
+  std::string namespace_name;
   std::string uid;
   std::string node;       // empty: nowhere
   bool followed = false;  // to the best node, or one as good
@@ -65,8 +65,9 @@ class RecentDecisions {
   static constexpr std::size_t kKept = 200;
   void Add(DecisionSummary summary);
   void Close(PodOutcome outcome);
-  // Newest first.
-  [[nodiscard]] std::vector<DecisionSummary> List(std::size_t most = kKept) const;
+  // Newest first; of one namespace, or of all.
+  [[nodiscard]] std::vector<DecisionSummary> List(
+      std::size_t most = kKept, const std::optional<std::string>& namespace_name = {}) const;
   [[nodiscard]] std::optional<DecisionSummary> Find(std::string_view uid) const;
 
   // How far somebody who follows has come.
@@ -87,14 +88,14 @@ class RecentDecisions {
   [[nodiscard]] Position Now() const;
 
  private:
-  [[nodiscard]] Position Last() const;
+  [[nodiscard]] Position Last() const SOBRE_REQUIRES(mutex_);
 
-  mutable std::mutex mutex_;  // guards all below
-  mutable std::condition_variable came_;
-  std::deque<DecisionSummary> kept_;
-  std::deque<PodOutcome> outcomes_;
-  std::uint64_t outcomes_seen_ = 0;
-  std::uint64_t decisions_seen_ = 0;
+  mutable Mutex mutex_;
+  mutable ConditionVariable came_;
+  std::deque<DecisionSummary> kept_ SOBRE_GUARDED_BY(mutex_);
+  std::deque<PodOutcome> outcomes_ SOBRE_GUARDED_BY(mutex_);
+  std::uint64_t outcomes_seen_ SOBRE_GUARDED_BY(mutex_) = 0;
+  std::uint64_t decisions_seen_ SOBRE_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace sobre

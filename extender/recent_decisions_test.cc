@@ -54,7 +54,7 @@ TEST(RecentDecisions, TellsWhatCameSince) {
 TEST(RecentDecisions, TellsWhatBecameOfThem) {
   RecentDecisions recent;
   recent.Add(Numbered(1));
-  recent.Close({"1", "fr-1", true});
+  recent.Close({"shop", "1", "fr-1", true});
   EXPECT_EQ(recent.List().front().bound, "fr-1");
   EXPECT_EQ(recent.List().front().followed, true);
   const auto news = recent.Wait({1, 0}, 4, Duration(0));

@@ -1,9 +1,7 @@
 #include "extender/records.h"
 
 #include <array>
-#include <condition_variable>
 #include <filesystem>
-#include <mutex>
 #include <thread>
 #include <unordered_map>
 
@@ -18,6 +16,7 @@
 #include "base/file.h"
 #include "base/json_writer.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "base/text.h"
 #include "k8s/api_client.h"
 
@@ -149,30 +148,30 @@ class HeadPublisher {
 
   ~HeadPublisher() {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       stop_ = true;
     }
-    wake_.notify_all();
+    wake_.NotifyAll();
     thread_.join();
   }
   HeadPublisher(const HeadPublisher&) = delete;
   HeadPublisher& operator=(const HeadPublisher&) = delete;
 
   void Offer(const std::string& chain, const Head& head) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     newest_ = {chain, head};
-    wake_.notify_all();
+    wake_.NotifyAll();
   }
 
  private:
   void Run() {
     NameThread("heads");
     while (true) {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stop_ || newest_; });
+      MutexLock lock(mutex_);
+      wake_.Wait(lock, [this]() SOBRE_REQUIRES(mutex_) { return stop_ || newest_; });
       if (!newest_) return;
       const auto [chain, head] = *std::exchange(newest_, std::nullopt);
-      lock.unlock();
+      lock.Unlock();
       Publish(chain, head);
     }
   }
@@ -203,10 +202,10 @@ class HeadPublisher {
   ApiClient api_;
   std::string collection_;
   std::string name_;
-  std::mutex mutex_;  // guards the next two
-  std::condition_variable wake_;
-  std::optional<std::pair<std::string, Head>> newest_;
-  bool stop_ = false;
+  Mutex mutex_;
+  ConditionVariable wake_;
+  std::optional<std::pair<std::string, Head>> newest_ SOBRE_GUARDED_BY(mutex_);
+  bool stop_ SOBRE_GUARDED_BY(mutex_) = false;
   std::thread thread_{[this] { Run(); }};
 };
 
@@ -331,7 +330,8 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
   listener.closed = [recent](const Closed& closed) {
     // One that left before it had a node says nothing of ours.
     if (closed.outcome.node().empty()) return;
-    recent->Close({closed.outcome.pod_uid(), closed.outcome.node(), closed.agreed});
+    recent->Close({closed.outcome.namespace_(), closed.outcome.pod_uid(), closed.outcome.node(),
+                   closed.agreed});
   };
   records->recorder_ = std::make_unique<Recorder>(std::move(options), std::move(listener));
   if (!config.records.postgres.empty()) {

@@ -76,7 +76,7 @@ RunningTotals SumRunning(const WorldState& state, Timestamp now) {
 }
 
 RunningTotals RunningView::At(const WorldState& state, Timestamp now) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (IsDue(last_ ? std::optional(last_->time) : std::nullopt, kFor, now))
     last_ = SumRunning(state, now);
   return *last_;

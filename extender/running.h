@@ -2,9 +2,9 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 
+#include "base/mutex.h"
 #include "base/time.h"
 #include "extender/world.h"
 
@@ -37,8 +37,8 @@ class RunningView {
   RunningTotals At(const WorldState& state, Timestamp now);
 
  private:
-  std::mutex mutex_;  // guards last_; held while it is made, so that it is made once
-  std::optional<RunningTotals> last_;
+  Mutex mutex_;  // held while it is made, so that it is made once
+  std::optional<RunningTotals> last_ SOBRE_GUARDED_BY(mutex_);
 };
 
 }  // namespace sobre

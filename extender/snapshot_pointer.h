@@ -3,10 +3,11 @@
 #include <array>
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace sobre {
 
@@ -62,7 +63,7 @@ class SnapshotPointer {
   }
 
   void Publish(std::shared_ptr<const T> next) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     current_.store(next.get());
     kept_.push_back(std::move(next));
     std::erase_if(kept_, [this](const std::shared_ptr<const T>& old) {
@@ -87,8 +88,8 @@ class SnapshotPointer {
 
   std::atomic<const T*> current_;
   mutable std::array<Slot, kSlots> slots_;
-  std::mutex mutex_;  // guards kept_
-  std::vector<std::shared_ptr<const T>> kept_;
+  Mutex mutex_;
+  std::vector<std::shared_ptr<const T>> kept_ SOBRE_GUARDED_BY(mutex_);
 };
 
 }  // namespace sobre

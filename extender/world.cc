@@ -112,9 +112,9 @@ LiveWorld::LiveWorld(Config config, SnapshotInput still, const ApiAccess* access
 LiveWorld::~LiveWorld() {
   gatekeeper_.reset();
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stop_ = true;
-    wake_.notify_all();
+    wake_.NotifyAll();
   }
   builder_.join();
   collector_.reset();
@@ -132,14 +132,14 @@ bool LiveWorld::HoldsLease(Timestamp /*now*/) const {
 }
 
 void LiveWorld::Changed() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   changed_ = true;
-  wake_.notify_all();
+  wake_.NotifyAll();
 }
 
 bool LiveWorld::WaitForChange(Duration most) {
-  std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, most, [this] { return stop_ || changed_; });
+  MutexLock lock(mutex_);
+  wake_.WaitFor(lock, most, [this]() SOBRE_REQUIRES(mutex_) { return stop_ || changed_; });
   changed_ = false;
   return !stop_;
 }

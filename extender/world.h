@@ -1,15 +1,14 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 
+#include "base/mutex.h"
 #include "base/status.h"
 #include "extender/config.h"
 #include "extender/snapshot_pointer.h"
@@ -129,9 +128,9 @@ class LiveWorld final : public World {
 
   const Config config_;
   const SnapshotInput still_;  // what never changes: nodes and signals from files
-  std::mutex mutex_;           // guards the next two
-  std::condition_variable wake_;
-  bool changed_ = true;
+  Mutex mutex_;
+  ConditionVariable wake_;
+  bool changed_ SOBRE_GUARDED_BY(mutex_) = true;
   std::atomic<bool> stop_ = false;
   // Of the builder alone.
   PowerHistory history_;

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/background.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "net/http_client.h"
@@ -104,28 +105,31 @@ void EventReader::TakeLine(std::string_view line, std::vector<Event>& out) {
   }
 }
 
-DecisionFeed::DecisionFeed(std::vector<std::string> urls) : urls_(std::move(urls)) {
+DecisionFeed::DecisionFeed(std::vector<std::string> urls, std::string token_file)
+    : urls_(std::move(urls)), token_file_(std::move(token_file)) {
   for (const std::string& url : urls_) threads_.emplace_back([this, &url] { Oversee(url); });
 }
 
 DecisionFeed::~DecisionFeed() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stop_ = true;
   }
-  wake_.notify_all();
+  wake_.NotifyAll();
   for (std::thread& thread : threads_) thread.join();
 }
 
 std::uint64_t DecisionFeed::Begin(bool with_recent) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return with_recent ? first_ : first_ + events_.size();
 }
 
 std::optional<std::vector<v1::DecisionEvent>> DecisionFeed::Next(std::uint64_t& position,
                                                                  Duration most) {
-  std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, most, [&] { return stop_ || position < first_ + events_.size(); });
+  MutexLock lock(mutex_);
+  wake_.WaitFor(lock, most, [&]() SOBRE_REQUIRES(mutex_) {
+    return stop_ || position < first_ + events_.size();
+  });
   if (position < first_) return std::nullopt;
   std::vector<v1::DecisionEvent> news(
       events_.begin() + static_cast<std::ptrdiff_t>(position - first_), events_.end());
@@ -134,7 +138,7 @@ std::optional<std::vector<v1::DecisionEvent>> DecisionFeed::Next(std::uint64_t& 
 }
 
 void DecisionFeed::Push(v1::DecisionEvent event) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   events_.push_back(std::move(event));
   if (events_.size() > kKept) {
     events_.pop_front();
@@ -179,20 +183,20 @@ void DecisionFeed::Add(const EventReader::Event& event, const std::string& from)
       Push(std::move(out));
     }
   }
-  wake_.notify_all();
+  wake_.NotifyAll();
 }
 
 bool DecisionFeed::Wait(std::chrono::milliseconds time, const std::atomic<bool>& stop) {
-  std::unique_lock lock(mutex_);
-  return !wake_.wait_for(lock, time, [&] { return stop.load(); });
+  MutexLock lock(mutex_);
+  return !wake_.WaitFor(lock, time, [&] { return stop.load(); });
 }
 
 void DecisionFeed::End(Follower& follower) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     follower.stop = true;
   }
-  wake_.notify_all();
+  wake_.NotifyAll();
   follower.thread.join();
 }
 
@@ -236,6 +240,10 @@ void DecisionFeed::Follow(const std::string& url, const std::atomic<bool>& stop)
   while (!stop) {
     EventReader reader;
     call.headers = {"Accept: text/event-stream"};
+    if (!token_file_.empty()) {
+      const Result<std::string> token = ReadFile(token_file_);
+      if (token.ok()) call.headers.push_back("Authorization: Bearer " + std::string(Trim(*token)));
+    }
     if (!last_id.empty()) call.headers.push_back("Last-Event-ID: " + last_id);
     const Result<HttpReply> reply = client.Stream(call, kIdle, stop, [&](std::string_view piece) {
       pause = kFirstPause;

@@ -2,16 +2,15 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/status.h"
 #include "base/time.h"
 #include "proto/sobre/v1/service.pb.h"
@@ -53,7 +52,8 @@ class DecisionFeed {
   // Events that are kept for readers.
   static constexpr std::size_t kKept = 4096;
 
-  explicit DecisionFeed(std::vector<std::string> urls);
+  // `token_file`: of the token that the services want; read at each call. Empty: none.
+  explicit DecisionFeed(std::vector<std::string> urls, std::string token_file = {});
   ~DecisionFeed();
   DecisionFeed(const DecisionFeed&) = delete;
   DecisionFeed& operator=(const DecisionFeed&) = delete;
@@ -82,10 +82,11 @@ class DecisionFeed {
   bool Wait(std::chrono::milliseconds time, const std::atomic<bool>& stop);
 
   const std::vector<std::string> urls_;
-  mutable std::mutex mutex_;  // guards the next three
-  std::condition_variable wake_;
-  std::deque<v1::DecisionEvent> events_;
-  std::uint64_t first_ = 0;  // the position of the oldest that is kept
+  const std::string token_file_;
+  mutable Mutex mutex_;
+  ConditionVariable wake_;
+  std::deque<v1::DecisionEvent> events_ SOBRE_GUARDED_BY(mutex_);
+  std::uint64_t first_ SOBRE_GUARDED_BY(mutex_) = 0;  // the position of the oldest that is kept
   std::atomic<bool> stop_ = false;
   std::vector<std::thread> threads_;
 };

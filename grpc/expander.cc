@@ -45,7 +45,7 @@ grpc::Status ExpanderService::BestOptions(grpc::ServerContext* context,
             "over " + std::to_string(kMostOptions) + " options; all of them stand"};
   }
   // One autoscaler asks one question at a time; others wait for their turn, or give up.
-  const std::lock_guard lock(one_at_a_time_);
+  const MutexLock lock(one_at_a_time_);
   if (context->IsCancelled()) return {grpc::StatusCode::CANCELLED, "nobody waits any more"};
   const GrowthRequest read = ReadGrowthRequest(*request, *state, default_provider_);
   if (context->IsCancelled()) return {grpc::StatusCode::CANCELLED, "nobody waits any more"};

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <mutex>
 #include <string>
 
+#include "base/mutex.h"
 #include "extender/world.h"
 #include "proto/autoscaler/expander.grpc.pb.h"
 
@@ -23,7 +23,7 @@ class ExpanderService final : public grpcplugin::Expander::Service {
  private:
   const World& world_;
   const std::string default_provider_;
-  std::mutex one_at_a_time_;
+  Mutex one_at_a_time_;
 };
 
 }  // namespace sobre

@@ -38,7 +38,7 @@ ClusterWatch::ClusterWatch(const ApiAccess& access, Options watch, std::function
 ClusterWatch::~ClusterWatch() = default;
 
 ClusterView ClusterWatch::View() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   ClusterView view;
   view.listed = true;
   view.heard = SteadyTime::max();
@@ -76,7 +76,7 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
   Progress& progress = progress_[collection];
   Reflector::Callbacks callbacks;
   callbacks.on_list = [this, &progress] {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     progress.listing = true;
     ++progress.generation;
   };
@@ -95,7 +95,7 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
   callbacks.on_deleted = [this, collection](std::string_view raw) {
     const std::optional<WireMeta> meta = MetaOf(raw);
     if (!meta) return;
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     switch (collection) {
       case kNodes:
         nodes_.erase(std::string(meta->name));
@@ -111,7 +111,7 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
     if (collection != kPods) on_change_();
   };
   callbacks.on_listed = [this, collection, &progress] {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     switch (collection) {
       case kNodes:
         KeepSeen(nodes_, progress.generation);
@@ -122,18 +122,19 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
       default:
         TellGone(progress.generation);
         KeepSeen(pods_, progress.generation);
-        std::erase_if(gated_, [this](const auto& pod) { return !pods_.contains(pod.first); });
+        std::erase_if(gated_, [this](const auto& pod)
+                                  SOBRE_REQUIRES(mutex_) { return !pods_.contains(pod.first); });
     }
     progress.listing = false;
     progress.listed = true;
     on_change_();
   };
   callbacks.on_heard = [this, &progress](SteadyTime when) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     progress.heard = when;
   };
   callbacks.on_problem = [this, &progress](const Status& status) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (progress.problem == status.message()) return;
     // Once by failure, not once by attempt.
     if (!status.ok() && progress.problem.empty()) {
@@ -150,7 +151,7 @@ void ClusterWatch::TakeNode(std::string_view raw) {
   std::optional<NodeFacts> facts = NodeOf(raw, options_.default_provider);
   if (!facts) return;
   auto node = std::make_shared<const NodeFacts>(*std::move(facts));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const Progress& progress = progress_[kNodes];
   WatchedNode& known = nodes_[node->name];
   known.generation = progress.generation;
@@ -166,7 +167,7 @@ void ClusterWatch::TakeNamespace(std::string_view raw) {
   WatchedNamespace space;
   for (const auto& [key, value] : meta->annotations) ApplyAnnotation(key, value, space.annotations);
   if (!options_.team_label.empty()) space.team = LabelOf(*meta, options_.team_label);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const Progress& progress = progress_[kNamespaces];
   space.generation = progress.generation;
   namespaces_[std::string(meta->name)] = std::move(space);
@@ -194,7 +195,7 @@ void ClusterWatch::TakePod(std::string_view raw) {
   if (!seen) return;
   const auto pod = std::make_shared<const PodPlacement>(std::move(seen->placement));
   const bool bound = !pod->node.empty();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const Progress& progress = progress_[kPods];
   const auto known = pods_.find(pod->uid);
   const bool added = known == pods_.end();

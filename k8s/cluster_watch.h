@@ -5,12 +5,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/time.h"
 #include "k8s/kubeconfig.h"
 #include "k8s/reflector.h"
@@ -92,8 +92,8 @@ class ClusterWatch {
   void TakeNode(std::string_view raw);
   void TakeNamespace(std::string_view raw);
   void TakePod(std::string_view raw);
-  void CountBinding(const std::string& scheduler);
-  void TellGone(std::uint32_t generation);
+  void CountBinding(const std::string& scheduler) SOBRE_REQUIRES(mutex_);
+  void TellGone(std::uint32_t generation) SOBRE_REQUIRES(mutex_);
 
   // Each with the list that told of it last.
   struct WatchedNode {
@@ -112,13 +112,15 @@ class ClusterWatch {
 
   const Options options_;
   const std::function<void()> on_change_;
-  mutable std::mutex mutex_;  // guards all below but the reflectors
-  std::map<std::string, WatchedNode, std::less<>> nodes_;
-  std::map<std::string, WatchedNamespace, std::less<>> namespaces_;
-  std::unordered_map<std::string_view, KnownPod> pods_;  // by uid, a view of the placement's own
-  std::map<std::string, std::shared_ptr<const GatedPod>, std::less<>> gated_;  // by uid
-  std::int64_t bindings_ = 0;
-  std::map<std::string, std::int64_t> bindings_by_scheduler_;
+  mutable Mutex mutex_;
+  std::map<std::string, WatchedNode, std::less<>> nodes_ SOBRE_GUARDED_BY(mutex_);
+  std::map<std::string, WatchedNamespace, std::less<>> namespaces_ SOBRE_GUARDED_BY(mutex_);
+  std::unordered_map<std::string_view, KnownPod> pods_
+      SOBRE_GUARDED_BY(mutex_);  // by uid, a view of the placement's own
+  std::map<std::string, std::shared_ptr<const GatedPod>, std::less<>> gated_
+      SOBRE_GUARDED_BY(mutex_);  // by uid
+  std::int64_t bindings_ SOBRE_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, std::int64_t> bindings_by_scheduler_ SOBRE_GUARDED_BY(mutex_);
   struct Progress {
     bool listing = false;
     bool listed = false;
@@ -126,7 +128,7 @@ class ClusterWatch {
     SteadyTime heard = SteadyTime::min();
     std::string problem;
   };
-  Progress progress_[3];
+  Progress progress_[3] SOBRE_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Reflector>> reflectors_;
 };
 

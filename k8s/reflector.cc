@@ -65,9 +65,9 @@ Reflector::~Reflector() {
   stop_ = true;
   {
     // Under the lock, so that a sleeper cannot miss the call between its check and its wait.
-    const std::lock_guard lock(sleep_mutex_);
+    const MutexLock lock(sleep_mutex_);
   }
-  sleep_wake_.notify_all();
+  sleep_wake_.NotifyAll();
   thread_.join();
 }
 
@@ -187,8 +187,8 @@ Status Reflector::Watch() {
 }
 
 void Reflector::Sleep(Duration duration) {
-  std::unique_lock lock(sleep_mutex_);
-  sleep_wake_.wait_for(lock, duration, [this] { return stop_.load(); });
+  MutexLock lock(sleep_mutex_);
+  sleep_wake_.WaitFor(lock, duration, [this] { return stop_.load(); });
 }
 
 }  // namespace sobre

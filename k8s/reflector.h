@@ -1,14 +1,13 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
 
+#include "base/mutex.h"
 #include "base/status.h"
 #include "k8s/kubeconfig.h"
 
@@ -64,8 +63,8 @@ class Reflector {
   std::string resource_version_;  // empty: list first. Of the thread alone.
   std::uint64_t jitter_state_;
   std::atomic<bool> stop_ = false;
-  std::mutex sleep_mutex_;
-  std::condition_variable sleep_wake_;
+  Mutex sleep_mutex_;
+  ConditionVariable sleep_wake_;
   std::thread thread_;  // last: it uses all above
 };
 

@@ -4,11 +4,9 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -24,6 +22,7 @@
 #include "base/background.h"
 #include "base/json_writer.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "base/text.h"
 #include "net/transport.h"
 
@@ -184,17 +183,19 @@ class ConnectionThreads {
 
   // Waits until each has been served.
   void Shutdown() {
+    std::vector<std::thread> threads;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       stopping_ = true;
+      threads.swap(threads_);
     }
-    wake_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
+    wake_.NotifyAll();
+    for (std::thread& thread : threads) thread.join();
   }
 
  private:
   bool TryToServe(const std::function<void()>& connection) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (idle_ <= tasks_.size()) {
       if (threads_.size() >= limit_) return false;
       try {
@@ -207,7 +208,7 @@ class ConnectionThreads {
       }
     }
     tasks_.push_back(connection);
-    wake_.notify_one();
+    wake_.NotifyOne();
     return true;
   }
 
@@ -218,29 +219,29 @@ class ConnectionThreads {
     } else {
       AnswerSoon();
     }
-    std::unique_lock lock(mutex_);
+    MutexLock lock(mutex_);
     while (true) {
       ++idle_;
-      wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+      wake_.Wait(lock, [this]() SOBRE_REQUIRES(mutex_) { return stopping_ || !tasks_.empty(); });
       --idle_;
       if (tasks_.empty()) return;
       const std::function<void()> task = std::move(tasks_.front());
       tasks_.pop_front();
-      lock.unlock();
+      lock.Unlock();
       task();
-      lock.lock();
+      lock.Lock();
     }
   }
 
   const std::size_t limit_;
   const std::string name_;
   const bool background_;
-  std::mutex mutex_;  // guards all below
-  std::condition_variable wake_;
-  std::deque<std::function<void()>> tasks_;
-  std::vector<std::thread> threads_;
-  std::size_t idle_ = 0;
-  bool stopping_ = false;
+  Mutex mutex_;
+  ConditionVariable wake_;
+  std::deque<std::function<void()>> tasks_ SOBRE_GUARDED_BY(mutex_);
+  std::vector<std::thread> threads_ SOBRE_GUARDED_BY(mutex_);
+  std::size_t idle_ SOBRE_GUARDED_BY(mutex_) = 0;
+  bool stopping_ SOBRE_GUARDED_BY(mutex_) = false;
 };
 
 bool IsToken(std::string_view name) {
@@ -593,7 +594,8 @@ class HttpServer::Impl final : public httplib::Server {
   void Serve(const HttpServer::Handler& handler, const httplib::Request& request,
              std::string_view body, httplib::Response& to) const {
     HttpResponse response;
-    handler({request.path, body, &request}, response);
+    const HttpRequest asked{request.path, body, &request};
+    if (!options_.admit || options_.admit(asked, response)) handler(asked, response);
     if (response.next_part != nullptr) return ServeParts(std::move(response), request, to);
     if (response.close) {
       current_connection->CloseAfterAnswer();

@@ -88,6 +88,8 @@ class HttpServer {
     bool background = false;
     // Longer text is sent gzipped to those who accept it.
     bool compress = false;
+    // Asked before each handler; where it says false it has filled the answer, and that goes out.
+    std::function<bool(const HttpRequest&, HttpResponse&)> admit = nullptr;
     // Part of every answer that does not say otherwise.
     HttpHeaders headers = {};
     // Started; nothing: plain HTTP.

@@ -171,9 +171,9 @@ ServerTls::ServerTls(Options options) : options_(std::move(options)) {}
 
 ServerTls::~ServerTls() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stop_ = true;
-    wake_.notify_all();
+    wake_.NotifyAll();
   }
   if (follower_.joinable()) follower_.join();
 }
@@ -182,18 +182,21 @@ Status ServerTls::Start() {
   Texts texts = ReadTexts();
   Result<std::shared_ptr<const TlsContext>> made = Make(texts);
   if (!made.ok()) return made.status();
-  context_ = *std::move(made);
+  {
+    const MutexLock lock(mutex_);
+    context_ = *std::move(made);
+  }
   follower_ = std::thread([this, texts = std::move(texts)]() mutable { Follow(std::move(texts)); });
   return Status::Ok();
 }
 
 std::shared_ptr<const TlsContext> ServerTls::context() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return context_;
 }
 
 ServerTls::Reloads ServerTls::reloads() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return reloads_;
 }
 
@@ -267,16 +270,16 @@ Result<std::shared_ptr<const TlsContext>> ServerTls::Make(const Texts& texts) co
 void ServerTls::Follow(Texts judged) {
   NameThread("certificates");
   Texts last = judged;
-  std::unique_lock lock(mutex_);
-  while (!wake_.wait_for(lock, options_.check, [this] { return stop_; })) {
-    lock.unlock();
+  MutexLock lock(mutex_);
+  while (!wake_.WaitFor(lock, options_.check, [this]() SOBRE_REQUIRES(mutex_) { return stop_; })) {
+    lock.Unlock();
     Texts now = ReadTexts();
     if (now != judged && now == last) {
       Take(now);
       judged = now;
     }
     last = std::move(now);
-    lock.lock();
+    lock.Lock();
   }
 }
 
@@ -289,7 +292,7 @@ void ServerTls::Take(const Texts& texts) {
     Log(LogLevel::kWarning, "the changed certificates cannot be used; those before still are",
         {{"error", made.status().message()}});
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   ++(made.ok() ? reloads_.done : reloads_.failed);
   if (made.ok()) context_ = *std::move(made);
 }

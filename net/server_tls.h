@@ -2,15 +2,14 @@
 
 #include <array>
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/status.h"
 #include "base/time.h"
 #include "net/certificates.h"
@@ -93,11 +92,11 @@ class ServerTls {
 
   const Options options_;
   const std::shared_ptr<TlsRefusalCounts> refusals_ = std::make_shared<TlsRefusalCounts>();
-  mutable std::mutex mutex_;  // guards the next four
-  std::condition_variable wake_;
-  bool stop_ = false;
-  std::shared_ptr<const TlsContext> context_;
-  Reloads reloads_;
+  mutable Mutex mutex_;
+  ConditionVariable wake_;
+  bool stop_ SOBRE_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<const TlsContext> context_ SOBRE_GUARDED_BY(mutex_);
+  Reloads reloads_ SOBRE_GUARDED_BY(mutex_);
   std::thread follower_;
 };
 

@@ -111,16 +111,16 @@ Collector::Collector(const std::vector<ServerPlan>& servers, CollectorOptions op
 
 Collector::~Collector() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stop_ = true;
-    wake_.notify_all();
+    wake_.NotifyAll();
   }
   for (const auto& server : servers_) server->thread.join();
 }
 
 bool Collector::WaitForFirstRound(Duration most) {
-  std::unique_lock lock(mutex_);
-  return wake_.wait_for(lock, most, [this] {
+  MutexLock lock(mutex_);
+  return wake_.WaitFor(lock, most, [this] {
     return std::all_of(servers_.begin(), servers_.end(),
                        [](const auto& server) { return server->state.round_ended.has_value(); });
   });
@@ -129,7 +129,7 @@ bool Collector::WaitForFirstRound(Duration most) {
 Harvest Collector::View() {
   const Timestamp now = Now();
   Harvest harvest;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const auto& server : servers_) {
     const ServerState& state = server->state;
     const std::string who = servers_.size() > 1 ? "prometheus " + state.name : "prometheus";
@@ -176,8 +176,8 @@ class Collector::Rounds {
   using Scope = QueryFailure::Scope;
 
   bool Wait(Duration most) {
-    std::unique_lock lock(owner_.mutex_);
-    owner_.wake_.wait_for(lock, most, [this] { return owner_.stop_.load(); });
+    MutexLock lock(owner_.mutex_);
+    owner_.wake_.WaitFor(lock, most, [this] { return owner_.stop_.load(); });
     return !owner_.stop_;
   }
 
@@ -234,7 +234,7 @@ class Collector::Rounds {
   // The server's trouble is told once, not once by query.
   void BlameServer(const QueryFailure& failure, const std::vector<std::size_t>& queries) {
     failure_ = failure;
-    const std::lock_guard lock(owner_.mutex_);
+    const MutexLock lock(owner_.mutex_);
     for (const std::size_t index : queries) state_.queries[index].problem.clear();
   }
 
@@ -245,7 +245,7 @@ class Collector::Rounds {
     if (!server_.metrics.empty()) failure = server_.prometheus.Discover(server_.metrics, found);
     if (owner_.stop_ || (failure && failure->scope == Scope::kServer)) return failure;
     next_discovery_ = Now() + (failure ? owner_.options_.refresh : owner_.options_.discover);
-    const std::lock_guard lock(owner_.mutex_);
+    const MutexLock lock(owner_.mutex_);
     state_.discovery_problem = failure ? failure->status.message() : "";
     if (failure) {
       if (!state_.discovered) AskNamedPresets();
@@ -305,7 +305,7 @@ class Collector::Rounds {
       failure = QueryFailure{Status::NotFound("the query gives no series"), Scope::kQuery};
     auto values = std::make_shared<const std::vector<Observation>>(std::move(answer.observations));
     {
-      const std::lock_guard lock(owner_.mutex_);
+      const MutexLock lock(owner_.mutex_);
       QueryState& kept = state_.queries[index];
       kept.asked = start;
       kept.took = Now() - start;
@@ -343,13 +343,13 @@ class Collector::Rounds {
         static_cast<void>(server_.prometheus.Collect(query, past.time, past.time, answer));
     }
     past.observations = std::move(answer.observations);
-    const std::lock_guard lock(owner_.mutex_);
+    const MutexLock lock(owner_.mutex_);
     server_.past.push_back(std::move(past));
   }
 
   void EndRound() {
     {
-      const std::lock_guard lock(owner_.mutex_);
+      const MutexLock lock(owner_.mutex_);
       if (owner_.stop_) return;
       const std::string problem = failure_ ? failure_->status.message() : "";
       // Once by failure, not once by attempt.
@@ -360,7 +360,7 @@ class Collector::Rounds {
         Log(LogLevel::kInfo, "Prometheus: well again", {{"server", state_.url}});
       state_.problem = problem;
       state_.round_ended = Now();
-      owner_.wake_.notify_all();
+      owner_.wake_.NotifyAll();
     }
     owner_.on_change_();
   }

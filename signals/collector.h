@@ -1,16 +1,15 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "signals/preset.h"
 #include "signals/prometheus.h"
 
@@ -119,8 +118,8 @@ class Collector {
   const std::function<void()> on_change_;
   const Timestamp started_ = Now();
   std::atomic<bool> stop_ = false;
-  std::mutex mutex_;  // guards the states of all servers
-  std::condition_variable wake_;
+  Mutex mutex_;  // guards the states of all servers
+  ConditionVariable wake_;
   std::vector<std::unique_ptr<Server>> servers_;
 };
 
