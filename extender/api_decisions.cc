@@ -44,8 +44,9 @@ void WriteSteps(const char* key, const std::vector<Step>& steps, double scale,
 // One client that follows, on its connection's thread.
 class Follower {
  public:
-  Follower(const RecentDecisions& recent, std::optional<std::uint64_t> last_seen)
-      : recent_(recent), position_(recent.Now()) {
+  Follower(const RecentDecisions& recent, std::optional<std::uint64_t> last_seen,
+           std::optional<std::string> namespace_name)
+      : recent_(recent), position_(recent.Now()), namespace_name_(std::move(namespace_name)) {
     if (last_seen) position_.decisions = std::min(*last_seen, position_.decisions);
   }
 
@@ -82,8 +83,15 @@ class Follower {
   static constexpr Duration kBetween = std::chrono::milliseconds(250);
   static constexpr Duration kHeartbeat = std::chrono::seconds(15);
 
-  void Tell(const RecentDecisions::News& news, std::string& out) {
+  void Tell(RecentDecisions::News news, std::string& out) {
     position_ = news.position;
+    if (namespace_name_) {
+      const auto of_others = [this](const auto& each) {
+        return each.namespace_name != *namespace_name_;
+      };
+      std::erase_if(news.decisions, of_others);
+      std::erase_if(news.outcomes, of_others);
+    }
     if (!news.decisions.empty()) {
       out += "event: decisions\nid: " + std::to_string(position_.decisions) + "\ndata: ";
       out += "{\"decisions\":[";
@@ -105,6 +113,7 @@ class Follower {
 
   const RecentDecisions& recent_;
   RecentDecisions::Position position_;
+  const std::optional<std::string> namespace_name_;  // nothing: all
   Clock::time_point sent_ = Clock::now();
   bool begun_ = false;
 };
@@ -242,13 +251,14 @@ std::string WhatIfJson(const std::string& id, const Recalled& recalled, const Po
 
 void AddDecisionsApi(HttpServer& server, const RecentDecisions& recent, RecordReaders& readers,
                      const Config& config) {
-  HandleJson(server, "/api/v1/decisions", {"limit"},
+  HandleJson(server, "/api/v1/decisions", {"limit", "namespace"},
              [&recent](const HttpRequest& request) -> Result<std::string> {
                const auto limit = IntegerIn(request, "limit", 1, RecentDecisions::kKept);
                if (!limit.ok()) return limit.status();
                std::string text = "[";
                for (const DecisionSummary& summary :
-                    recent.List(static_cast<std::size_t>(limit->value_or(RecentDecisions::kKept))))
+                    recent.List(static_cast<std::size_t>(limit->value_or(RecentDecisions::kKept)),
+                                request.Parameter("namespace")))
                  text += (text.size() > 1 ? "," : "") + SummaryJson(summary);
                return text + "]";
              });
@@ -287,7 +297,8 @@ void AddDecisionsApi(HttpServer& server, const RecentDecisions& recent, RecordRe
             seen && *seen >= 0 ? std::optional(static_cast<std::uint64_t>(*seen)) : std::nullopt;
         response.content_type = "text/event-stream; charset=utf-8";
         response.headers = {{"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}};
-        response.next_part = [follower = std::make_shared<Follower>(recent, position)](
+        response.next_part = [follower = std::make_shared<Follower>(
+                                  recent, position, request.Parameter("namespace"))](
                                  std::string& out) { return follower->Next(out); };
       });
 }

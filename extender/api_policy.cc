@@ -75,9 +75,11 @@ void WriteEntries(const Policy& policy, Origin least, JsonWriter& json) {
   json.EndArray();
 }
 
-void WriteNamespaces(const WorldState& state, JsonWriter& json) {
+void WriteNamespaces(const WorldState& state, const std::optional<std::string>& only,
+                     JsonWriter& json) {
   json.Key("namespaces").BeginArray();
   for (const auto& [name, own] : state.namespaces) {
+    if (only && name != *only) continue;
     const auto team = state.teams.find(name);
     json.BeginObject().Key("namespace").Value(name);
     json.Key("team").Value(team == state.teams.end() ? "" : team->second).Key("entries");
@@ -89,12 +91,14 @@ void WriteNamespaces(const WorldState& state, JsonWriter& json) {
   json.EndArray();
 }
 
-void WriteGates(const WorldState& state, Timestamp now, JsonWriter& json) {
+void WriteGates(const WorldState& state, Timestamp now, const std::optional<std::string>& only,
+                JsonWriter& json) {
   constexpr std::size_t kMostGates = 200;
-  json.Key("gatesLeftOff").Value(state.gated.size() - std::min(state.gated.size(), kMostGates));
   json.Key("gates").BeginArray();
-  for (std::size_t i = 0; i < std::min(state.gated.size(), kMostGates); ++i) {
-    const auto& pod = state.gated[i];
+  std::size_t wanted = 0;
+  for (const auto& pod : state.gated) {
+    if (only && pod->namespace_name != *only) continue;
+    if (wanted++ >= kMostGates) continue;
     const auto own = state.namespaces.find(pod->namespace_name);
     PodFacts facts;
     facts.namespace_name = pod->namespace_name;
@@ -110,7 +114,7 @@ void WriteGates(const WorldState& state, Timestamp now, JsonWriter& json) {
     json.Key("condition").Value(below.empty() ? "" : "below " + below + " gCO2e/kWh");
     json.Key("state").Value(verdict.reason).EndObject();
   }
-  json.EndArray();
+  json.EndArray().Key("gatesLeftOff").Value(wanted - std::min(wanted, kMostGates));
 }
 
 }  // namespace
@@ -156,22 +160,24 @@ std::string PolicyValue(const Policy& policy, PolicyKey key) {
   }
 }
 
-std::string PolicyJson(const WorldState& state, Timestamp now) {
+std::string PolicyJson(const WorldState& state, Timestamp now,
+                       const std::optional<std::string>& only) {
   std::string text;
   JsonWriter json(text);
   json.BeginObject().Key("mode").Value(ToString(state.cluster_policy.policy.mode));
   json.Key("cluster");
   WriteEntries(state.cluster_policy.policy, Origin::kDefault, json);
-  WriteNamespaces(state, json);
-  WriteGates(state, now, json);
+  WriteNamespaces(state, only, json);
+  WriteGates(state, now, only, json);
   json.EndObject();
   return text;
 }
 
 void AddPolicyApi(HttpServer& server, const World& world) {
-  HandleJson(server, "/api/v1/policy", {}, [&](const HttpRequest&) -> Result<std::string> {
-    return PolicyJson(*world.Read(), Now());
-  });
+  HandleJson(server, "/api/v1/policy", {"namespace"},
+             [&](const HttpRequest& request) -> Result<std::string> {
+               return PolicyJson(*world.Read(), Now(), request.Parameter("namespace"));
+             });
 }
 
 }  // namespace sobre

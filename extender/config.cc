@@ -402,6 +402,7 @@ void ReadGrpc(Section& section, Config::Grpc& grpc) {
   section.Read("max_message_megabytes", 1, 1024, grpc.max_message_megabytes);
   section.Read("max_streams", 1, 1000, grpc.max_streams);
   section.Read("decisions", grpc.decisions);
+  section.Read("decisions_token_file", grpc.decisions_token_file);
   if (grpc.tls && !grpc.tls->client_names.empty())
     section.FailHere("tls.client_names: here every client of client_ca_file is let in");
   for (std::string& url : grpc.decisions) {
@@ -432,6 +433,11 @@ Config Read(const YAML::Node& root) {
   listen.Read("max_connections", 1, 500, config.listen.max_connections);
   listen.Read("shutdown_grace", config.listen.shutdown_grace);
   config.listen.tls = ReadServerTls(listen);
+  if (const YAML::Node access = listen.Scalar("status_access")) {
+    if (access.Scalar() != "open" && access.Scalar() != "token")
+      Section::Fail(access, "listen.status_access: expected open or token");
+    config.listen.status_needs_token = access.Scalar() == "token";
+  }
   listen.Done();
   Section log = top.Sub("log");
   ReadLog(log, config.log);
@@ -463,6 +469,9 @@ Config Read(const YAML::Node& root) {
   ReadMoves(moves, config.moves);
   moves.Done();
   top.ForEach("budgets", [&](Section& budget) { ReadBudget(budget, config); });
+  Section backtests = top.Sub("backtests");
+  backtests.Read("directory", config.backtests.directory);
+  backtests.Done();
   Section catalog = top.Sub("catalog");
   catalog.Read("directory", config.catalog.directory);
   catalog.Done();
@@ -542,6 +551,7 @@ Result<Config> LoadConfig(const std::string& path) {
       if (!file->empty()) *file = (folder / *file).string();
   }
   for (std::string* file : {&config->records.directory, &config->records.signing_key_file,
+                            &config->grpc.decisions_token_file, &config->backtests.directory,
                             &config->records.postgres_password_file, &config->clusters.kubeconfig})
     if (!file->empty()) *file = (folder / *file).string();
   if (config->catalog.directory.empty()) return config;

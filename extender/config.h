@@ -30,6 +30,8 @@ struct Config {
     Duration shutdown_grace = std::chrono::seconds(5);
     // Of the extender port; nothing: plain HTTP.
     std::optional<ServerTls::Options> tls;
+    // The status port asks the API server who may see what (extender/access.h).
+    bool status_needs_token = false;
   } listen;
   struct LogSection {
     LogLevel level = LogLevel::kInfo;
@@ -42,6 +44,8 @@ struct Config {
     std::int64_t max_streams = 16;
     // Status ports of services whose decisions are streamed ("http://sobre:8091").
     std::vector<std::string> decisions;
+    // Whose token they are asked with; empty: none.
+    std::string decisions_token_file;
   } grpc;
   struct Kubernetes {
     std::string kubeconfig;  // empty: the pod's own service account
@@ -101,6 +105,9 @@ struct Config {
     Policy policy;               // the cluster's, under the workload's annotations
     std::vector<Offer> managed;  // what a machine of each is; the name is the cluster's
   } clusters;
+  struct Backtests {
+    std::string directory;  // of results as `sobre backtest --format json` prints them; empty: none
+  } backtests;
   struct CatalogSection {
     std::string directory;  // files like scoring/catalog/*.csv, whose rows have precedence
   } catalog;

@@ -41,7 +41,18 @@ HttpServer::Options ExtenderOptions(const Config& config, std::shared_ptr<const 
   return options;
 }
 
-HttpServer::Options StatusOptions(const Config& config) {
+// Nothing where the status port is open to all who reach it. Where the cluster is not known nobody
+// is let in.
+std::unique_ptr<Access> OpenAccess(const Config& config) {
+  if (!config.listen.status_needs_token) return nullptr;
+  const Result<ApiAccess> api = AccessOf(config);
+  if (!api.ok())
+    Log(LogLevel::kError, "listen.status_access: nobody can be asked who may see what",
+        {{"error", api.status().message()}});
+  return std::make_unique<Access>(api.ok() ? *api : ApiAccess());
+}
+
+HttpServer::Options StatusOptions(const Config& config, Access* access) {
   HttpServer::Options options;
   options.name = "status";
   options.address = config.listen.status;
@@ -52,6 +63,10 @@ HttpServer::Options StatusOptions(const Config& config) {
   // Many may look: who does nothing makes room for probes and scrapes.
   options.idle_timeout = std::chrono::seconds(10);
   options.headers = PageHeaders();
+  if (access != nullptr)
+    options.admit = [access](const HttpRequest& request, HttpResponse& response) {
+      return access->Admit(request, response, Now());
+    };
   return options;
 }
 
@@ -150,7 +165,8 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
       clusters_(OpenClusters(*world_, config_)),
       tls_(config.listen.tls ? std::make_shared<ServerTls>(*config.listen.tls) : nullptr),
       extender_(ExtenderOptions(config, tls_)),
-      status_(StatusOptions(config)) {
+      access_(OpenAccess(config_)),
+      status_(StatusOptions(config, access_.get())) {
   extender_.Handle("POST", "/v1/filter",
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Filter(q, r); });
   extender_.Handle("POST", "/v1/prioritize",

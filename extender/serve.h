@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/status.h"
+#include "extender/access.h"
 #include "extender/accountant.h"
 #include "extender/cluster_scorer.h"
 #include "extender/config.h"
@@ -44,6 +45,7 @@ class Server {
   std::atomic<bool> draining_ = false;
   std::shared_ptr<ServerTls> tls_;  // nothing: the extender port speaks plain HTTP
   HttpServer extender_;
+  std::unique_ptr<Access> access_;  // nothing: the status port is open to all who reach it
   HttpServer status_;
 };
 

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "base/json_writer.h"
+#include "extender/api_backtests.h"
 #include "extender/api_decisions.h"
 #include "extender/api_labels.h"
 #include "extender/api_moves.h"
@@ -109,6 +110,7 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
   AddPlacesApi(server, world);
   AddPolicyApi(server, world);
   AddMovesApi(server, mover, config);
+  AddBacktestsApi(server, config);
   AddUsageApi(server, readers, config);
   AddLabels(server, readers, config);
   AddPage(server);

@@ -47,7 +47,7 @@ std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const ServerTls::Options&
 
 GrpcServer::GrpcServer(const World& world, const Config& config)
     : config_(config.grpc),
-      feed_(config_.decisions),
+      feed_(config_.decisions, config_.decisions_token_file),
       expander_(world, config.kubernetes.default_provider),
       scoring_(world, feed_,
                {config_.tls && !config_.tls->client_ca_file.empty(), config_.max_streams}) {}

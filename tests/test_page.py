@@ -4,6 +4,7 @@ import http.client
 import http.server
 import json
 import re
+import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -12,9 +13,9 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser import DESKTOP, PHONE, Browser
-from tests.harness import Process, eventually, fetch
+from tests.harness import ROOT, Process, Sobre, eventually, fetch
 
-PAGES = ["now", "regions", "decisions", "workloads", "models", "policy", "moves", "signals", "reports", "budgets"]
+PAGES = ["now", "regions", "decisions", "workloads", "models", "policy", "moves", "signals", "reports", "budgets", "backtests"]
 
 
 class Demo:
@@ -328,3 +329,53 @@ def test_a_service_that_goes_and_comes_is_told_calmly(tmp_path, sobre_bin):
     finally:
         browser.close()
         demo.process.stop()
+
+
+@pytest.fixture(scope="module")
+def backtests(tmp_path_factory, sobre_bin):
+    """Sobre with a result of a small backtest, one whose texts mean harm, and a file that is none."""
+    folder = tmp_path_factory.mktemp("backtests")
+    results = folder / "results"
+    results.mkdir()
+    text = (ROOT / "examples" / "backtest" / "week.yaml").read_text()
+    (folder / "small.yaml").write_text(text.replace("nodes: 250", "nodes: 10").replace("hours: 192", "hours: 72"))
+    played = subprocess.run([sobre_bin, "backtest", "--in", folder / "small.yaml", "--format", "json", "--quiet"], capture_output=True, text=True, check=True)
+    (results / "week.json").write_text(played.stdout)
+    hostile = json.loads(played.stdout)
+    hostile["scenario"] = hostile["policies"][1]["policy"] = "<img src=x onerror=window.taken=1>\u202e"
+    (results / "zz.json").write_text(json.dumps(hostile))
+    (results / "broken.json").write_text("{")
+    (folder / "nodes.json").write_text('{"items": []}')
+    sobre = Sobre(folder, {"backtests": {"directory": "results"}}, "--nodes", folder / "nodes.json")
+    yield sobre, json.loads(played.stdout)
+    sobre.stop()
+
+
+def test_a_backtest_is_shown_as_it_was_printed(browser, backtests):
+    sobre, result = backtests
+    for theme in ("light", "dark"):
+        for size in (DESKTOP, PHONE):
+            browser.theme(theme)
+            browser.size(*size)
+            browser.open(f"{sobre.status_url}/#/backtests/week")
+            browser.wait("[data-testid=backtest-places]")
+            settle(browser)
+            assert browser.violations() == [], (theme, size)
+            assert browser.run("return document.documentElement.scrollWidth <= innerWidth"), size
+    for test_id, key in (("gco2e", "gco2e_per_vcpu_hour"), ("eur", "eur_per_vcpu_hour")):
+        assert figures(browser, f"[data-testid=backtest-policies] [data-testid={test_id}]") == [p["total"][key] for p in result["policies"]]
+    rows = browser.run("return [...document.querySelectorAll('[data-testid=backtest-policies-row]')].map(r => r.cells[0].textContent)")
+    assert rows == [p["policy"] for p in result["policies"]]
+    assert len(browser.all("main canvas")) == 3, "the front, and grams and euros by the hour"
+    assert len(browser.all("[data-testid=backtest-warnings] li")) == len(result["warnings"])
+    browser.collect()
+    assert browser.problems == []
+
+
+def test_a_result_that_means_harm_is_text_and_one_that_is_none_says_so(browser, backtests):
+    sobre, _ = backtests
+    browser.open(f"{sobre.status_url}/#/backtests/zz")
+    browser.wait("[data-testid=backtest-places]")
+    assert "<img src=x" in browser.wait("main").text and not browser.all("main img") and browser.run("return window.taken") is None
+    browser.open(f"{sobre.status_url}/#/backtests/broken")
+    eventually(lambda: "broken: is not JSON" in browser.wait("main").text, "what is wrong is said")

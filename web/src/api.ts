@@ -1,4 +1,6 @@
 // What the second port answers, as it stands in its contract. Unknown numbers are null.
+import {identity, tellsOfOne} from './identity';
+
 export type Num = number | null;
 
 export interface Decision {
@@ -114,6 +116,20 @@ export interface Workloads {
   from: string; to: string; by: string; step: string; workloads: Workload[]; leftOff: number; notes: string[];
 }
 
+export interface BacktestHour { energy_kwh: number; operational_gco2e: number; embodied_gco2e: number; eur: number; vcpu_hours: number; requests: number }
+export interface BacktestPolicy {
+  policy: string; objective: string;
+  total: BacktestHour & { gco2e_per_vcpu_hour: Num; eur_per_vcpu_hour: Num; gco2e_per_1k_requests: Num; eur_per_1k_requests: Num };
+  pods: number; placed: number; gated: number; gated_hours: number; queued: number; queued_hours: number; without_place: number; cpu_reserved: number;
+  places: { region: string; pods: number; vcpu_hours: number; gco2e: number }[];
+  hours: BacktestHour[];
+}
+export interface Backtest {
+  scenario: string; start: string; counted_from: string; hours: number; seed: number;
+  policies: BacktestPolicy[]; warnings: string[]; notes: string[];
+}
+export interface Backtests { backtests: { name: string; scenario: string; start: string; hours: number; policies: number; problem: string }[] }
+
 export interface PolicyEntry { key: string; value: string; origin: string; enforced: boolean; hard: boolean }
 export interface Policy {
   cluster: PolicyEntry[];
@@ -203,11 +219,17 @@ export function urlOf(path: string, query: Query = {}): string {
   return `api/v1/${path}${parameters.length > 0 ? `?${parameters.join('&')}` : ''}`;
 }
 
+// That the port wants to know who looks, or did not like who it was.
+export const kWhoLooks = 'sobre-who-looks';
+
 // Throws ApiError with the server's sentence; status 0 where there was no answer.
 export async function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
   let response: Response;
+  const {token, namespace} = identity();
+  const asked = namespace && tellsOfOne(path) ? {namespace, ...query} : query;
+  const headers = {accept: 'application/json', ...(token ? {authorization: `Bearer ${token}`} : {})};
   try {
-    response = await fetch(urlOf(path, query), {headers: {accept: 'application/json'}, ...(signal ? {signal} : {})});
+    response = await fetch(urlOf(path, asked), {headers, ...(signal ? {signal} : {})});
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, '');
@@ -221,6 +243,7 @@ export async function get<T>(path: string, query: Query = {}, signal?: AbortSign
   } catch {
     // Not JSON: a proxy's page, perhaps. Its text is all there is.
   }
+  if (response.status === 401 || response.status === 403) document.dispatchEvent(new CustomEvent(kWhoLooks, {detail: message}));
   throw new ApiError(response.status, message);
 }
 

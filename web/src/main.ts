@@ -1,9 +1,13 @@
 import './styles/main.css';
+import {kWhoLooks} from './api';
 import {h, replace, setText} from './dom';
 import {setLanguage, t, type Key} from './i18n';
+import {identify, identity} from './identity';
 import {hashOf, parseHash} from './router';
 import {applyTheme, load, pickLanguage, save, savedTheme, type Language, type Theme} from './settings';
+import {field, said} from './ui';
 import type {Context, View} from './view';
+import {backtests} from './views/backtests';
 import {budgets} from './views/budgets';
 import {decisions} from './views/decisions';
 import {moves} from './views/moves';
@@ -14,7 +18,7 @@ import {reports} from './views/reports';
 import {signals} from './views/signals';
 import {models, workloads} from './views/workloads';
 
-const kViews: readonly View[] = [now, regions, decisions, workloads, models, policy, moves, signals, reports, budgets];
+const kViews: readonly View[] = [now, regions, decisions, workloads, models, policy, moves, signals, reports, budgets, backtests];
 const kThemes: readonly Theme[] = ['auto', 'light', 'dark'];
 const kThemeNames: Readonly<Record<Theme, Key>> = {auto: 'theme.auto', light: 'theme.light', dark: 'theme.dark'};
 
@@ -25,6 +29,7 @@ class Page {
   private address: string | null = null;
   private readonly heading = h('h1', {tabindex: -1, id: 'title'});
   private readonly root = h('div', {class: 'view'});
+  private readonly who = h('div');
   private readonly live = h('div', {class: 'visually-hidden', 'aria-live': 'polite', role: 'status'});
   private readonly nav = h('nav');
   private readonly skip = h('a', {class: 'skip', href: '#title', click: (event: Event) => {
@@ -39,13 +44,29 @@ class Page {
   start(app: HTMLElement): void {
     applyTheme(this.theme);
     setLanguage(this.language);
-    replace(app, this.skip, this.side, h('main', {}, this.heading, this.root), this.live);
+    replace(app, this.skip, this.side, h('main', {}, this.heading, this.who, this.root), this.live);
     document.addEventListener('keydown', (event) => {
       if (event.key === 'Escape') this.openMenu(false);
     });
     addEventListener('hashchange', () => this.go());
+    document.addEventListener(kWhoLooks, (event) => this.askWhoLooks(String((event as CustomEvent<string>).detail)));
     this.dress();
     this.go();
+  }
+
+  // Once, until it is answered: what was typed is not taken away by the next answer that says no.
+  private askWhoLooks(message: string): void {
+    if (this.who.firstChild) return;
+    const token = h('input', {type: 'password', autocomplete: 'off', spellcheck: 'false', required: true, 'data-testid': 'token'});
+    const namespace = h('input', {type: 'text', autocomplete: 'off', spellcheck: 'false', value: identity().namespace, 'data-testid': 'only-namespace'});
+    const form = h('form', {class: 'controls', submit: (event: Event) => {
+      event.preventDefault();
+      identify({token: token.value.trim(), namespace: namespace.value.trim()});
+      this.who.replaceChildren();
+      this.go();
+    }}, field(t('who.token'), token, t('who.tokenHint')), field(t('who.namespace'), namespace, t('who.namespaceHint')),
+                  h('button', {type: 'submit', 'data-testid': 'sign-in-go'}, t('who.go')));
+    replace(this.who, h('section', {class: 'panel', 'data-testid': 'sign-in'}, h('h2', {}, t('who.title')), h('p', {}, said(message)), form));
   }
 
   private openMenu(open: boolean): void {

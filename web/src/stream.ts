@@ -2,6 +2,7 @@
 // listeners. Nothing is open while the page is hidden; what was missed is fetched after.
 import {get, urlOf, type Decision, type DecisionBatch, type Outcome} from './api';
 import {Batcher} from './batcher';
+import {identity} from './identity';
 
 export type FeedState = 'connecting' | 'live' | 'polling' | 'lost' | 'paused';
 export interface FeedListener {
@@ -53,8 +54,9 @@ export class DecisionFeed {
     this.listener.state('connecting');
     const answered = await this.catchUp(true);
     if (this.closed || document.hidden) return;
-    if (answered) this.connect();
-    else this.startLater('lost');
+    if (!answered) this.startLater('lost');
+    else if (identity().token) this.startToPoll();  // an EventSource carries no token
+    else this.connect();
   }
 
   private startLater(state: FeedState): void {
@@ -108,12 +110,16 @@ export class DecisionFeed {
       this.source = null;
       if (refused) {
         // 503: it has enough listeners.
-        this.pollingSince = performance.now();
-        void this.poll();
+        this.startToPoll();
       } else {
         this.startLater('connecting');
       }
     });
+  }
+
+  private startToPoll(): void {
+    this.pollingSince = performance.now();
+    void this.poll();
   }
 
   private async poll(): Promise<void> {
@@ -121,7 +127,7 @@ export class DecisionFeed {
     const answered = await this.catchUp(true);
     if (this.closed || document.hidden) return;
     this.listener.state(answered ? 'polling' : 'lost');
-    const again = performance.now() - this.pollingSince > kStreamAgainMs || !answered;
+    const again = !identity().token && (performance.now() - this.pollingSince > kStreamAgainMs || !answered);
     this.timer = window.setTimeout(() => answered && again ? this.connect() : void this.poll(),
         answered ? kPollMs : kRetryMs);
   }

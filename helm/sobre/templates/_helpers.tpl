@@ -166,6 +166,7 @@ topologySpreadConstraints:
 {{- end -}}
 {{- $_ := set $listen "tls" $tls -}}
 {{- end -}}
+{{- if ne .Values.extender.statusAccess "open" }}{{ $_ := set $listen "status_access" .Values.extender.statusAccess }}{{ end -}}
 {{- $_ := set $config "listen" $listen -}}
 {{- $_ := set $config "deferral" (merge (dict "lease_namespace" .Release.Namespace) (.Values.config.deferral | default dict)) -}}
 {{- if .Values.catalog }}{{ $_ := set $config "catalog" (dict "directory" "catalog") }}{{ end -}}
@@ -189,9 +190,11 @@ topologySpreadConstraints:
 {{- if .Values.catalog }}{{ $_ := set $config "catalog" (dict "directory" "catalog") }}{{ end -}}
 {{- $tls := dict "certificate_file" "tls/tls.crt" "key_file" "tls/tls.key" -}}
 {{- if .Values.grpc.clientAuthorities }}{{ $_ := set $tls "client_ca_file" "clients/ca.crt" }}{{ end -}}
-{{- $_ := set $config "grpc" (dict "listen" (printf "%s:8092" .Values.extender.listenAddress) "tls" $tls
+{{- $grpc := dict "listen" (printf "%s:8092" .Values.extender.listenAddress) "tls" $tls
     "max_message_megabytes" .Values.grpc.maxMessageMegabytes
-    "decisions" (list (printf "http://%s-replicas.%s.svc:8091" (include "sobre.fullname" .) .Release.Namespace))) -}}
+    "decisions" (list (printf "http://%s-replicas.%s.svc:8091" (include "sobre.fullname" .) .Release.Namespace)) -}}
+{{- if ne .Values.extender.statusAccess "open" }}{{ $_ := set $grpc "decisions_token_file" "/var/run/secrets/kubernetes.io/serviceaccount/token" }}{{ end -}}
+{{- $_ := set $config "grpc" $grpc -}}
 {{- $_ := set $config "listen" (dict "shutdown_grace" (printf "%vs" .Values.extender.shutdownGraceSeconds)) -}}
 {{- toYaml $config -}}
 {{- end -}}

@@ -3,6 +3,7 @@ import {badge} from '../charts/small';
 import {h, replace, setText} from '../dom';
 import {clock, eurosPerUnit, grams, whole} from '../format';
 import {t} from '../i18n';
+import {identity} from '../identity';
 import {debounce, every} from '../poll';
 import {hashOf} from '../router';
 import {chip, field, figure, said, showFailure} from '../ui';
@@ -13,7 +14,8 @@ import {notFollowed, objectiveName} from './shared';
 
 const kListMs = 5000;
 
-const idOf = (decision: Decision): string => decision.uid || decision.pod;
+// By its name where the namespace decides whether it may be seen.
+const idOf = (decision: Decision): string => identity().namespace ? decision.pod : decision.uid || decision.pod;
 
 function columns(): TableColumn<Decision>[] {
   const outcome = (d: Decision): HTMLElement | string =>
