@@ -34,12 +34,12 @@ def backtest(scenario: pathlib.Path, seed: int) -> dict[str, Result]:
     return results
 
 
-def account(folder: pathlib.Path, works: list[world.Work], placed: dict[str, str], nodes: int, hours: int) -> Result:
+def account(folder: pathlib.Path, works: list[world.Work], placed: dict[str, str], nodes: int, grid: world.Grid) -> Result:
     """What the real placements took, by the backtest's own arithmetic: each pod may run in the region alone where it did run."""
     regions = {p.name: f"{p.provider}/{p.region}" for p in world.POOLS}
     pods = [dataclasses.replace(w, name=f"{w.name}-{i}", replicas=1) for w in works for i in range(w.replicas)]
     bound = {pod.name: regions[placed[pod.name]] for pod in pods}
-    scenario = world.write_scenario(folder, nodes, hours, world.work_csv(pods, bound), {"as it was": {"sobre": False}})
+    scenario = world.write_scenario(folder, nodes, grid, world.work_csv(pods, bound), {"as it was": {"sobre": False}})
     return backtest(scenario, 1)["as it was"]
 
 
@@ -71,11 +71,11 @@ class Comparison:
         return found
 
 
-def compare(folder: pathlib.Path, binaries: pathlib.Path, nodes: int, hours: int, pods: int, policies: list[str], seeds: int, seed: int,
+def compare(folder: pathlib.Path, binaries: pathlib.Path, nodes: int, grid: world.Grid, pods: int, policies: list[str], seeds: int, seed: int,
             tell=lambda text: None) -> tuple[list[world.Work], list[Comparison]]:
-    works = world.make_work(hours, pods, nodes * world.VCPUS, seed)
+    works = world.make_work(len(grid[world.POOLS[0].zone]), pods, nodes * world.VCPUS, seed)
     wanted = {name: world.POLICIES[name] for name in policies}
-    scenario = world.write_scenario(folder / "backtest", nodes, hours, world.work_csv(works), wanted)
+    scenario = world.write_scenario(folder / "backtest", nodes, grid, world.work_csv(works), wanted)
     played = [backtest(scenario, s) for s in range(1, seeds + 1)]
     plane = ControlPlane(folder, binaries)
     comparisons = []
@@ -83,13 +83,13 @@ def compare(folder: pathlib.Path, binaries: pathlib.Path, nodes: int, hours: int
         real.add_nodes(plane, nodes)
         for number, (name, policy) in enumerate(wanted.items()):
             tell(f"{name}: {sum(w.replicas for w in works)} pods on a real kube-scheduler")
-            day = real.Day(folder / f"day-{number}", plane, nodes, policy)
+            day = real.Day(folder / f"day-{number}", plane, nodes, grid, policy)
             try:
-                placed = day.play(works, hours)
+                placed = day.play(works)
             finally:
                 day.stop()
             real.clear(plane)
-            result = account(folder / f"account-{number}", works, placed, nodes, hours)
+            result = account(folder / f"account-{number}", works, placed, nodes, grid)
             comparisons.append(Comparison(name, result, [p[name] for p in played]))
     finally:
         plane.stop()

@@ -13,9 +13,9 @@ SIGNALS = [{"signal": "node_price_per_hour", "query": "node_total_hourly_cost", 
 class Day:
     """One policy's day, over a control plane that several share."""
 
-    def __init__(self, folder: pathlib.Path, plane: ControlPlane, nodes: int, policy: dict) -> None:
+    def __init__(self, folder: pathlib.Path, plane: ControlPlane, nodes: int, grid: world.Grid, policy: dict) -> None:
         folder.mkdir(exist_ok=True)
-        self.folder, self.plane, self.policy = folder, plane, policy
+        self.folder, self.plane, self.grid, self.policy = folder, plane, grid, policy
         self.pools = {f"{p.name}-{i}": p for p in world.POOLS for i in range(nodes // len(world.POOLS))}
         self.exporter = self.prometheus = self.sobre = None
 
@@ -38,20 +38,21 @@ class Day:
 
     def tell(self, hour: int) -> None:
         lines = [f'node_total_hourly_cost{{node="{name}"}} {pool.eur_per_hour}' for name, pool in self.pools.items()]
-        lines += [f'grid_intensity_carbon_average{{provider="{p.provider}",region="{p.region}"}} {world.intensity(p, hour)}' for p in world.POOLS]
+        lines += [f'grid_intensity_carbon_average{{provider="{p.provider}",region="{p.region}"}} {self.grid[p.zone][hour]}' for p in world.POOLS]
         self.exporter.text = "\n".join(lines) + "\n"
 
     def wait_until_seen(self, hour: int) -> None:
         def seen() -> bool:
             nodes = self.sobre.nodes()
-            return len(nodes) == len(self.pools) and all(nodes[name]["liveGco2ePerKwh"] == world.intensity(pool, hour) and
+            return len(nodes) == len(self.pools) and all(nodes[name]["liveGco2ePerKwh"] == self.grid[pool.zone][hour] and
                                                          nodes[name]["eurPerHour"] == pool.eur_per_hour for name, pool in self.pools.items())
         eventually(seen, f"Sobre sees the grids of hour {hour}", 60, 0.05)
 
-    def play(self, works: list[world.Work], hours: int) -> dict[str, str]:
+    def play(self, works: list[world.Work]) -> dict[str, str]:
         """By pod, the pool where it was placed."""
         sets = {w.name: self.add_replica_set(w) for w in works if w.kind == "service"}
         self.start()
+        hours = len(self.grid[world.POOLS[0].zone])
         events = [(w.arrives, 1, w, i) for w in works for i in range(w.replicas)]
         events += [(w.arrives + w.runs, 0, w, i) for w in works for i in range(w.replicas) if w.arrives + w.runs < hours * 60]
         placed, coming, hour = {}, [], 0

@@ -46,8 +46,22 @@ class Work:
     requests_per_second: float
 
 
-def intensity(pool: Pool, hour: int) -> float:
-    return round(pool.mean * (1 - pool.swing * math.cos(2 * math.pi * (hour - pool.cleanest) / 24)), 1)
+# gCO2e/kWh by grid zone and hour.
+Grid = dict[str, list[float]]
+
+
+def made_up_grid(hours: int) -> Grid:
+    return {p.zone: [round(p.mean * (1 - p.swing * math.cos(2 * math.pi * (hour - p.cleanest) / 24)), 1) for hour in range(hours)] for p in POOLS}
+
+
+def read_grid(path: pathlib.Path, first: str, hours: int) -> Grid:
+    """Out of a series that `./run study` makes (build/study/grid.csv), from the hour that begins at `first` on."""
+    with path.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    begin = next((i for i, row in enumerate(rows) if row["time"] == first), None)
+    if begin is None or begin + hours > len(rows):
+        raise SystemExit(f"{path}: has no {hours} hours from {first} on")
+    return {p.zone: [round(float(row[p.zone]), 1) for row in rows[begin:begin + hours]] for p in POOLS}
 
 
 def make_work(hours: int, pods: int, vcpus: float, seed: int) -> list[Work]:
@@ -85,10 +99,11 @@ def work_csv(works: list[Work], regions: dict[str, str] | None = None) -> str:
     return table(rows)
 
 
-def write_scenario(folder: pathlib.Path, nodes: int, hours: int, works: str, policies: dict[str, dict]) -> pathlib.Path:
+def write_scenario(folder: pathlib.Path, nodes: int, grid: Grid, works: str, policies: dict[str, dict]) -> pathlib.Path:
     folder.mkdir(exist_ok=True)
+    hours = len(grid[POOLS[0].zone])
     (folder / "work.csv").write_text(works)
-    (folder / "grid.csv").write_text(table([["hour", *(p.zone for p in POOLS)], *([h, *(intensity(p, h) for p in POOLS)] for h in range(hours))]))
+    (folder / "grid.csv").write_text(table([["hour", *(p.zone for p in POOLS)], *([h, *(grid[p.zone][h] for p in POOLS)] for h in range(hours))]))
     scenario = {
         "name": "A day, for the backtest and a real kube-scheduler", "start": START, "hours": hours, "warm_up_hours": 0, "foresight": "none",
         "pools": [{"name": p.name, "nodes": nodes // len(POOLS), "provider": p.provider, "region": p.region, "cpu": VCPUS, "memory": f"{MEMORY_GIB}Gi",
