@@ -30,6 +30,7 @@ PARTS = {
     "refresh": (lambda folder: refresh.refresh(folder, PROGRAMS), "what decisions feel of a refresh of all signals"),
     "pods": (lambda folder: pods.pods(folder, go_server(folder)), "pods per second of the real kube-scheduler, against a do-nothing extender"),
     "memory": (lambda folder: scale.memory(folder, PROGRAMS), "memory beside a simulated cluster of 5,000 nodes and 50,000 pods"),
+    "hour": (lambda folder: scale.memory(folder, PROGRAMS, seconds=3600), "the same, in an hour by the clock"),
     "start": (lambda folder: scale.start(folder, PROGRAMS), "the first answer after start, against a bare read of the same lists"),
     "scale": (lambda folder: scale.scale(folder, PROGRAMS), "a simulated cluster of 100,000 nodes and 1,000,000 pods"),
     "page": (lambda folder: page.page(folder, PROGRAMS), "the dashboard kept open"),

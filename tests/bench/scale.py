@@ -122,7 +122,7 @@ def start(folder: pathlib.Path, programs: pathlib.Path, nodes: int = 5000, pods:
 
 
 def memory(folder: pathlib.Path, programs: pathlib.Path, nodes: int = 5000, pods: int = 50_000, decisions: int = 36_000, seconds: float = 150) -> list[Row]:
-    """What is resident with an hour's decisions (10 a second) on record, made in a few minutes."""
+    """What is resident with an hour's decisions (10 a second) on record, made in `seconds`."""
     (folder / "memory").mkdir(exist_ok=True)
     cluster = SimCluster(folder, nodes=nodes, pods=pods, pod_rate=10)
     sobre = None
