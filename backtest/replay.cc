@@ -112,6 +112,10 @@ class World {
     return series == nullptr ? assumed_intensity_[Index(pool)]
                              : GramsPerKwh((*series)[Index(hour)]);
   }
+  [[nodiscard]] GramsPerKwh MarginalOf(std::int32_t pool, std::int64_t hour) const {
+    const Hourly* series = marginal_of_pool_[Index(pool)];
+    return series == nullptr ? GramsPerKwh(0) : GramsPerKwh((*series)[Index(hour)]);
+  }
   [[nodiscard]] EurosPerHour PriceOf(std::int32_t pool, std::int64_t hour) const {
     const Hourly* series = price_of_pool_[Index(pool)];
     return series == nullptr ? assumed_price_[Index(pool)] : EurosPerHour((*series)[Index(hour)]);
@@ -170,9 +174,12 @@ class World {
       const NodeRecord& node = snapshot.nodes()[i];
       grids_.insert(node.grid_zone);
       const auto intensity = scenario_.intensity.find(node.grid_zone);
+      const auto marginal = scenario_.marginal.find(node.grid_zone);
       const auto price = scenario_.price.find(pools_[i]->name);
       intensity_of_pool_.push_back(intensity == scenario_.intensity.end() ? nullptr
                                                                           : &intensity->second);
+      marginal_of_pool_.push_back(marginal == scenario_.marginal.end() ? nullptr
+                                                                       : &marginal->second);
       price_of_pool_.push_back(price == scenario_.price.end() ? nullptr : &price->second);
       assumed_intensity_.push_back(node.catalog_intensity ? node.catalog_intensity->value
                                                           : GramsPerKwh(0));
@@ -186,6 +193,8 @@ class World {
                                     " gCO2e/kWh of the catalogue are counted"
                               : "its grid is unknown: its grams are counted as 0"));
       }
+      if (!scenario_.marginal.empty() && marginal == scenario_.marginal.end())
+        notes_.push_back(who + "no marginal intensity of its grid; it is counted as 0");
       if (!node.price) {
         notes_.push_back(who + "its price is unknown: its euros are counted as 0");
       } else if (node.price_estimated) {
@@ -214,6 +223,7 @@ class World {
   std::vector<std::int32_t> pool_of_node_;
   std::vector<std::vector<Rates>> rates_;  // by work and pool
   std::vector<const Hourly*> intensity_of_pool_;
+  std::vector<const Hourly*> marginal_of_pool_;
   std::vector<const Hourly*> price_of_pool_;
   std::vector<GramsPerKwh> assumed_intensity_;
   std::vector<EurosPerHour> assumed_price_;
@@ -364,8 +374,8 @@ class Play {
       auto& of_work = nodes_of_work_[end.work];
       of_work.erase(std::find(of_work.begin(), of_work.end(), end.node));
       for (auto pod = pending_.begin(); pod != pending_.end();) {
-        const NodeUse& node = nodes_[Index(end.node)];
-        const bool fits = HasRoom(requests_[pod->work].pod.requests, node);
+        const bool fits = IsOfItsRegions(*pod, world_.pool_of_node()[Index(end.node)]) &&
+                          HasRoom(requests_[pod->work].pod.requests, nodes_[Index(end.node)]);
         pod = fits && TryToPlace(*pod, end.time) ? pending_.erase(pod) : pod + 1;
       }
     }
@@ -388,8 +398,7 @@ class Play {
     return allowed;
   }
 
-  bool MayUse(const Pod& pod, const std::vector<bool>& allowed, std::int32_t pool) const {
-    if (!allowed[Index(pool)]) return false;
+  bool IsOfItsRegions(const Pod& pod, std::int32_t pool) const {
     if (pod.regions.empty()) return true;
     const std::string& region = world_.scenario().pools[Index(pool)].facts.region;
     return std::find(pod.regions.begin(), pod.regions.end(), region) != pod.regions.end();
@@ -403,18 +412,19 @@ class Play {
     const std::int64_t wanted = NodesToFind(count, variant_.percent_of_nodes);
     const std::vector<bool>& allowed = AllowedFor(pod.work);
     const std::size_t pools = allowed.size();
-    may_use_.assign(pools, false);
+    may_use_.assign(pools, 0);
     for (std::size_t pool = 0; pool < pools; ++pool)
-      may_use_[pool] = MayUse(pod, allowed, static_cast<std::int32_t>(pool));
+      may_use_[pool] =
+          allowed[pool] && IsOfItsRegions(pod, static_cast<std::int32_t>(pool)) ? 1 : 0;
     const Resources& requests = requests_[pod.work].pod.requests;
-    std::int64_t looked = 0;
-    for (; looked < count && static_cast<std::int64_t>(candidates_.size()) < wanted; ++looked) {
-      const std::int64_t node = (next_start_ + looked) % count;
-      if (may_use_[Index(world_.pool_of_node()[Index(node)])] &&
+    std::int64_t& node = next_start_;
+    for (std::int64_t looked = 0;
+         looked < count && static_cast<std::int64_t>(candidates_.size()) < wanted; ++looked) {
+      if (may_use_[Index(world_.pool_of_node()[Index(node)])] != 0 &&
           HasRoom(requests, nodes_[Index(node)]))
         candidates_.push_back(static_cast<std::int32_t>(node));
+      if (++node == count) node = 0;
     }
-    next_start_ = (next_start_ + looked) % count;
   }
 
   // Scores depend on the best candidate alone, and the nodes of a pool are alike: one of each pool
@@ -438,6 +448,8 @@ class Play {
   }
 
   void AddSpread(std::size_t work) {
+    // The first of them finds all nodes alike.
+    if (nodes_of_work_[work].empty()) return;
     for (const std::int32_t node : nodes_of_work_[work]) {
       ++on_node_[Index(node)];
       ++on_zone_[Index(nodes_[Index(node)].zone)];
@@ -450,19 +462,27 @@ class Play {
     for (std::size_t i = 0; i < scores_.size(); ++i) scores_[i] += kSpreadWeight * spread_[i];
   }
 
+  // The last to be added, as it takes the longest: who is further behind than it can bring comes
+  // first in no case.
+  void AddFitAndBalance(const Resources& requests) {
+    constexpr std::int64_t kMost = (kFitWeight + kBalanceWeight) * kMaxNodeScore;
+    const std::int64_t least = *std::max_element(scores_.begin(), scores_.end()) - kMost;
+    for (std::size_t i = 0; i < scores_.size(); ++i) {
+      if (scores_[i] < least) continue;
+      const NodeUse& node = nodes_[Index(candidates_[i])];
+      scores_[i] += kFitWeight * LeastAllocated(requests, node) +
+                    kBalanceWeight * BalancedAllocation(requests, node);
+    }
+  }
+
   bool TryToPlace(const Pod& pod, Timestamp now) {
     FindCandidates(pod);
     if (candidates_.empty()) return false;
-    const Resources& requests = requests_[pod.work].pod.requests;
-    scores_.clear();
-    for (const std::int32_t candidate : candidates_) {
-      const NodeUse& node = nodes_[Index(candidate)];
-      scores_.push_back(kFitWeight * LeastAllocated(requests, node) +
-                        kBalanceWeight * BalancedAllocation(requests, node));
-    }
+    scores_.assign(candidates_.size(), 0);
     const Work& work = world_.scenario().work[pod.work];
     if (work.kind == WorkKind::kService) AddSpread(pod.work);
     if (variant_.sobre) AddScores(pod.work);
+    AddFitAndBalance(requests_[pod.work].pod.requests);
     const std::int32_t node = candidates_[PickHighest(scores_, random_)];
     Take(pod.work, node, 1);
     nodes_of_work_[pod.work].push_back(node);
@@ -506,7 +526,9 @@ class Play {
       part.energy = rates.power * ran;
       part.operational = part.energy * world_.IntensityOf(pool, hour);
       part.embodied = rates.embodied * ran;
-      part.added = rates.added * ran * world_.IntensityOf(pool, hour);
+      const KilowattHours added = rates.added * ran;
+      part.added = added * world_.IntensityOf(pool, hour);
+      part.marginal = added * world_.MarginalOf(pool, hour);
       part.euros = world_.PriceOf(pool, hour) * rates.price_share * ran;
       part.reserved = VcpuHours(static_cast<double>(work.requests.millicpu) / 1000 * ran.value());
       if (work.kind == WorkKind::kService && work.requests_per_second > 0) {
@@ -541,7 +563,7 @@ class Play {
   Outcome outcome_;
   // Room to work in.
   Decision decision_;
-  std::vector<bool> may_use_;
+  std::vector<char> may_use_;  // by pool; read for every node, and a byte is read faster than a bit
   std::vector<std::int32_t> candidates_;
   std::vector<std::int32_t> asked_;
   std::vector<std::int64_t> score_of_pool_;
@@ -558,6 +580,7 @@ Figures& Figures::operator+=(const Figures& other) {
   operational = operational + other.operational;
   embodied = embodied + other.embodied;
   added = added + other.added;
+  marginal = marginal + other.marginal;
   euros = euros + other.euros;
   reserved = reserved + other.reserved;
   requests = requests + other.requests;

@@ -20,6 +20,8 @@ struct Figures {
   Grams embodied;
   // What their load adds to nodes that are on anyway.
   Grams added;
+  // The same by the grid's marginal intensity; 0 without one.
+  Grams marginal;
   Euros euros;
   VcpuHours reserved;
   // Of services of which a rate is known.

@@ -102,6 +102,21 @@ TEST(Replay, OneJobIsAccountedForByTheHourAsByHand) {
   EXPECT_NEAR(cost.total.operational.value(), cost.total.energy.value() * 700, 1e-9);
 }
 
+// The place follows 50 and 700 g/kWh; what the load adds is counted by 900 too.
+TEST(Replay, MarginalIntensityIsCountedAndDecidesNothing) {
+  Scenario scenario = TwoRegions();
+  scenario.work = {Job("a", std::chrono::minutes(30), std::chrono::hours(2))};
+  EXPECT_EQ(Replay(scenario).outcomes[1].total.marginal.value(), 0);
+  scenario.marginal = {{"FR", Hourly(6, 900.0)}};
+  const Backtest backtest = Replay(scenario);
+  const Outcome& carbon = backtest.outcomes[1];
+  EXPECT_THAT(PodsByPlace(carbon), ElementsAre(1, 0));
+  EXPECT_GT(carbon.total.added.value(), 0);
+  EXPECT_NEAR(carbon.total.marginal.value(), carbon.total.added.value() * 900 / 50, 1e-9);
+  EXPECT_EQ(backtest.outcomes[2].total.marginal.value(), 0);
+  EXPECT_THAT(backtest.notes, ElementsAre(HasSubstr("warsaw: no marginal intensity")));
+}
+
 // Prices turn over at hour 3: by hand, three jobs before it go to Warsaw, three after it to Paris.
 TEST(Replay, FollowsASeriesHourByHour) {
   Scenario scenario = TwoRegions();

@@ -40,6 +40,7 @@ void AddFigures(JsonWriter& json, const Figures& figures) {
   json.Key("operational_gco2e").Value(figures.operational.value());
   json.Key("embodied_gco2e").Value(figures.embodied.value());
   json.Key("added_gco2e").Value(figures.added.value());
+  json.Key("marginal_gco2e").Value(figures.marginal.value());
   json.Key("eur").Value(figures.euros.value());
   json.Key("vcpu_hours").Value(figures.reserved.value());
   json.Key("requests").Value(figures.requests.value());

@@ -77,7 +77,9 @@ struct Scenario {
   std::int64_t warm_up_hours = 0;
   std::vector<Pool> pools;
   std::map<std::string, Hourly> intensity;  // gCO2e/kWh by grid zone
-  std::map<std::string, Hourly> price;      // EUR/h of one node by pool
+  // gCO2e/kWh of what the grid makes more; no policy sees it. Empty: nothing is counted by it.
+  std::map<std::string, Hourly> marginal;
+  std::map<std::string, Hourly> price;  // EUR/h of one node by pool
   Foresight foresight = Foresight::kPerfect;
   std::vector<Work> work;  // by arrival
   std::vector<Variant> variants;

@@ -8,7 +8,6 @@
 namespace sobre::backtest {
 namespace {
 
-constexpr std::int64_t kMaxNodeScore = 100;
 constexpr std::int64_t kPodsPerNode = 110;
 constexpr std::int64_t kNodesAtLeast = 100;
 constexpr std::int64_t kDefaultMillicpu = 100;

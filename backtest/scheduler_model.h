@@ -43,6 +43,8 @@ void TopologySpread(std::span<const std::int32_t> candidates, std::span<const No
                     std::span<const std::int32_t> on_node, std::span<const std::int32_t> on_zone,
                     std::vector<std::int64_t>& scores);
 
+// Of each plugin.
+inline constexpr std::int64_t kMaxNodeScore = 100;
 // The weights of the default profile.
 inline constexpr std::int64_t kFitWeight = 1;
 inline constexpr std::int64_t kBalanceWeight = 1;

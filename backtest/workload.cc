@@ -127,19 +127,25 @@ struct Class {
   double median_hours;
   double hours_sigma;  // of the logarithm
   double most_hours;
-  double size_shape;  // Pareto, from 0.25 vCPU up
+  double size_shape;  // Pareto, from the smallest up
   double most_vcpus;
   double most_replicas;
   double requests_per_vcpu_second;
 };
 
-constexpr double kSmallest = 0.25;  // vCPU
+double DrawVcpus(const Class& each, const Mix& mix, Random& random) {
+  const double most = std::min(each.most_vcpus, mix.largest_vcpus);
+  return mix.smallest_vcpus * random.Pareto(each.size_shape, most / mix.smallest_vcpus);
+}
 
-double MeanVcpus(const Class& each, Random random) {
+double DrawHours(const Class& each, Random& random) {
+  return std::min(each.most_hours, each.median_hours * random.LogNormal(each.hours_sigma));
+}
+
+double MeanOf(const std::function<double()>& draw) {
   constexpr int kDraws = 20'000;
   double sum = 0;
-  for (int i = 0; i < kDraws; ++i)
-    sum += kSmallest * random.Pareto(each.size_shape, each.most_vcpus / kSmallest);
+  for (int i = 0; i < kDraws; ++i) sum += draw();
   return sum / kDraws;
 }
 
@@ -233,14 +239,14 @@ std::vector<Work> Generate(const Mix& mix, const std::vector<Pool>& pools, Times
   const std::array<Class, 3> classes = {
       {{"service", WorkKind::kService, mix.services, 24, 1.0, 24.0 * 14, 1.4, 8, 6, 0},
        {"inference", WorkKind::kService, mix.inference, 12, 0.8, 24.0 * 7, 1.2, 8, 12, 5},
-       {"job", WorkKind::kJob, mix.jobs, 1, 1.2, 24, 1.1, 16, 1, 0}}};
+       {"job", WorkKind::kJob, mix.jobs, mix.job_median_hours, 1.2, 24, 1.1, 16, 1, 0}}};
   Random random(seed);
   std::vector<Work> all;
   for (const Class& each : classes) {
     if (each.share <= 0) continue;
-    const double mean_vcpus = MeanVcpus(each, Random(seed + 1));
-    const double mean_hours = std::min(
-        each.most_hours, each.median_hours * std::exp(each.hours_sigma * each.hours_sigma / 2));
+    Random sample(seed + 1);
+    const double mean_vcpus = MeanOf([&] { return DrawVcpus(each, mix, sample); });
+    const double mean_hours = MeanOf([&] { return DrawHours(each, sample); });
     const double mean_replicas = (1 + each.most_replicas) / 2;
     const double per_hour =
         mix.fill * each.share * vcpus / (mean_vcpus * mean_hours * mean_replicas);
@@ -249,12 +255,11 @@ std::vector<Work> Generate(const Mix& mix, const std::vector<Pool>& pools, Times
       work.name = std::string(each.name) + "-" + std::to_string(all.size());
       work.kind = each.kind;
       work.arrives = InMs(arrives);
-      const double runs =
-          std::min(each.most_hours, each.median_hours * random.LogNormal(each.hours_sigma));
+      const double runs = DrawHours(each, random);
       work.runs = std::max(InMs(runs * left), Duration(60'000));
       work.replicas = 1 + static_cast<std::int64_t>(
                               random.Below(static_cast<std::uint64_t>(each.most_replicas)));
-      const double size = kSmallest * random.Pareto(each.size_shape, each.most_vcpus / kSmallest);
+      const double size = DrawVcpus(each, mix, random);
       work.requests.millicpu = std::min<std::int64_t>(std::llround(size * 20) * 50, most_millicpu);
       // 1 to 8 GiB for each vCPU, around 3.
       const double gib = size * std::clamp(3 * random.LogNormal(0.5), 1.0, 8.0);

@@ -37,6 +37,10 @@ struct Mix {
   // day's work on a weekend day.
   double day_rhythm = 0.5;
   double weekend = 0.6;
+  // That a replica asks for at least, and at most: services no more than 8 in any case.
+  double smallest_vcpus = 0.25;
+  double largest_vcpus = 16;
+  double job_median_hours = 1;
 };
 
 // Poisson arrivals over the scenario's hours, with the rhythm of days and weeks; sizes and run

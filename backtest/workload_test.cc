@@ -81,5 +81,33 @@ TEST(Generate, AsksForTheShareOfTheClusterThatWasStated) {
                              [](const Work& a, const Work& b) { return a.arrives < b.arrives; }));
 }
 
+TEST(Generate, MakesLargerPodsAndLongerJobsOfTheSameShare) {
+  Pool pool;
+  pool.nodes = 200;
+  pool.facts.allocatable = {16000, 64LL << 30, 0, 0};
+  Mix mix;
+  mix.services = mix.inference = 0;
+  mix.jobs = 1;
+  mix.weekend = 1;
+  mix.day_rhythm = 0;
+  mix.smallest_vcpus = 2;
+  mix.largest_vcpus = 6;
+  mix.job_median_hours = 3;
+  constexpr std::int64_t kHours = 24 * 14;
+  std::vector<double> runs;
+  double vcpu_hours = 0;
+  for (const Work& each : Generate(mix, {pool}, kStart, kHours, 7)) {
+    EXPECT_GE(each.requests.millicpu, 2000);
+    EXPECT_LE(each.requests.millicpu, 6000);
+    const double hours =
+        std::min(InHours(each.runs), static_cast<double>(kHours) - InHours(each.arrives));
+    vcpu_hours += hours * static_cast<double>(each.requests.millicpu) / 1000;
+    if (each.arrives > Duration(0)) runs.push_back(InHours(each.runs));
+  }
+  std::sort(runs.begin(), runs.end());
+  EXPECT_NEAR(runs[runs.size() / 2], 3, 0.2);
+  EXPECT_NEAR(vcpu_hours / (200 * 16 * kHours), 0.5, 0.05);
+}
+
 }  // namespace
 }  // namespace sobre::backtest

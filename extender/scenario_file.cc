@@ -92,11 +92,16 @@ void ReadMix(Section& section, backtest::Mix& mix) {
   section.Read("countries", mix.countries);
   ReadNumber(section, "day_rhythm", 0, 1, mix.day_rhythm);
   ReadNumber(section, "weekend", 0, 1, mix.weekend);
+  ReadNumber(section, "smallest_vcpus", 0.05, 4, mix.smallest_vcpus);
+  ReadNumber(section, "largest_vcpus", 0.1, 16, mix.largest_vcpus);
+  ReadNumber(section, "job_median_hours", 0.05, 12, mix.job_median_hours);
   section.Done();
   const double together = mix.services + mix.inference + mix.jobs;
   if (std::abs(together - 1) > 1e-6)
     section.FailHere("services, inference and jobs are shares: together 1, not " +
                      FormatNumber(together));
+  if (mix.largest_vcpus <= mix.smallest_vcpus)
+    section.FailHere("largest_vcpus: is no more than smallest_vcpus");
   if (mix.bound_share > 0 && mix.countries.empty())
     section.FailHere("countries: of which, for the share that is bound?");
 }
@@ -184,6 +189,7 @@ Result<Scenario> ParseScenario(std::string_view yaml, std::string_view file_name
     std::sort(scenario.pools.begin(), scenario.pools.end(),
               [](const Pool& a, const Pool& b) { return a.name < b.name; });
     scenario.intensity = ReadSeries(top, "intensity", read, scenario);
+    scenario.marginal = ReadSeries(top, "marginal_intensity", read, scenario);
     scenario.price = ReadSeries(top, "prices", read, scenario);
     ReadWork(top, read, scenario);
     top.ForEach("policies", [&](Section& section) { ReadVariant(section, scenario); });

@@ -15,6 +15,7 @@ pools:
   - {name: warsaw, nodes: 2, provider: scaleway, region: pl-waw, cpu: 8, memory: 32Gi, eur_per_hour: 0.4}
   - {name: paris, nodes: 3, provider: scaleway, region: fr-par, cpu: 8, memory: 32Gi, eur_per_hour: 0.5}
 intensity: {file: grid.csv}
+marginal_intensity: {FR: 400, PL: 900}
 prices: {warsaw: 0.3}
 workload: {file: work.csv}
 policies:
@@ -41,6 +42,7 @@ TEST(ParseScenario, ReadsAllOfIt) {
   EXPECT_EQ(scenario->pools[0].nodes, 3);
   EXPECT_EQ(scenario->pools[0].zone, "fr-par");
   EXPECT_EQ(scenario->intensity.at("PL")[1], 710);
+  EXPECT_EQ(scenario->marginal.at("FR")[1], 400);
   EXPECT_EQ(scenario->price.at("warsaw")[1], 0.3);
   ASSERT_EQ(scenario->variants.size(), 2U);
   EXPECT_EQ(scenario->variants[0].percent_of_nodes, 0);
