@@ -1,13 +1,16 @@
-"""Grids from generation by fuel, on made-up rows and on the real package."""
+"""The study: grids from generation by fuel, its arithmetic, and its short form on the real package."""
 import csv
+import datetime
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
 
 from tests.harness import ROOT
-from tests.study import grid
+from tests.study import document, grid, world
+from tests.study.stats import T, estimate
 
 HOUR = grid.HOUR_MS
 FACTORS = grid.read_factors()
@@ -99,3 +102,50 @@ def test_the_grids_of_a_year(study_python, tmp_path):
     assert quality["DE"]["step_minutes"] == "15" and quality["FR"]["hours_filled"] == "9"
     missing = run(study_python, "-m", "tests.study.grid", "--out", tmp_path, "XX")
     assert missing.returncode == 1 and "no generation of XX in 2019; there is that of AT" in missing.stderr
+
+
+def test_an_interval_is_students():
+    made = estimate([1, 2, 3, 4])
+    assert made.mean == 2.5 and made.half_width == pytest.approx(3.182 * (5 / 3 / 4) ** 0.5)
+    assert estimate([1, 3]).sign() == 0 and estimate([1, 1.001]).sign() == 1 and estimate([-1, -1.001]).sign() == -1
+    # Beyond the table a bound: at 60 degrees of freedom it is 2.000.
+    assert 2.000 < estimate([0.0, 1.0] * 30 + [0.5]).half_width / (15 / 60 / 61) ** 0.5 < 2.01
+    assert T == sorted(T, reverse=True)
+
+
+def test_each_seed_has_a_week_of_its_own_part_of_the_year():
+    first = int(datetime.datetime(2019, 1, 1, tzinfo=datetime.timezone.utc).timestamp()) // 3600
+    grids = world.Grids({grid.text_of(hour): {} for hour in range(first, first + 8760)}, {})
+    starts = [grids.start(seed, 20) for seed in range(1, 21)]
+    assert starts == sorted(set(starts)) and {start[5:7] for start in starts} >= {"01", "04", "07", "10", "12"}
+    assert all(start.endswith("T00:00:00Z") for start in starts)
+
+
+def outside(text: str) -> str:
+    return re.sub(r"(<!-- study: .*? -->\n).*?(<!-- end)", r"\1\2", text, flags=re.S)
+
+
+def block(text: str, name: str) -> str:
+    return text.split(f"<!-- study: {name} -->\n")[1].split(f"<!-- end: {name} -->")[0]
+
+
+def test_the_short_form_writes_the_same_bytes_again(study_python, sobre_bin, tmp_path):
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        made = run(study_python, "-m", "tests.study", "--seeds", 2, "--nodes", 32, "--out", folder / "effect.md", "--work", folder / "work", SOBRE_BIN=sobre_bin)
+        assert made.returncode == 0, made.stderr
+    one, two = ((tmp_path / name / "effect.md").read_text() for name in ("one", "two"))
+    assert one == two
+    assert (tmp_path / "one" / document.CHART).read_bytes() == (tmp_path / "two" / document.CHART).read_bytes()
+    published = document.EFFECT.read_text()
+    assert outside(one) == outside(published)
+    assert block(published, "made").startswith(f"{world.NODES:,} nodes, {world.SEEDS} seeds, "), "call ./run study"
+    # What depends on the data alone is the same with any number of seeds.
+    for name in ("grids", "factors", "prices"):
+        assert block(one, name) == block(published, name), "call ./run study"
+    rows = [line for line in block(one, "vcpu").splitlines() if line.startswith(("| services", "| inference", "| batch"))]
+    assert len(rows) == 12
+    # Machines alike in one region leave nothing to choose.
+    alike = float(re.search(r"one region \(DE\), machines alike \| batch \| carbon \| ([+−]?[\d.]+)", block(one, "little"))[1].replace("−", "-"))
+    assert abs(alike) < 2
