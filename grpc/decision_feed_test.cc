@@ -1,7 +1,13 @@
 #include "grpc/decision_feed.h"
 
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "net/http_server.h"
 
 namespace sobre {
 namespace {
@@ -69,6 +75,28 @@ TEST(DecisionFeed, TellsDecisionsAndOutcomes) {
   EXPECT_TRUE((*news)[2].outcome().followed());
   EXPECT_THAT(*feed.Next(position, kNow), SizeIs(0));
   EXPECT_EQ(feed.Begin(false), 3U);
+}
+
+// As the file has it now: it may be replaced.
+TEST(DecisionFeed, SaysWhoAsks) {
+  HttpServer server(HttpServer::Options{});
+  server.Handle("GET", "/api/v1/stream", [](const HttpRequest& request, HttpResponse& response) {
+    if (request.Header("Authorization") != "Bearer new") return response.Fail(401, "who asks?");
+    response.body = "event: outcomes\ndata: [{\"uid\":\"u\",\"node\":\"n\",\"followed\":true}]\n\n";
+  });
+  ASSERT_TRUE(server.Start().ok());
+  const std::string file = ::testing::TempDir() + "decision_feed_token";
+  std::ofstream(file) << "old\n";
+  DecisionFeed feed({"http://127.0.0.1:" + std::to_string(server.port())}, file);
+  std::uint64_t position = feed.Begin(true);
+  EXPECT_THAT(*feed.Next(position, std::chrono::milliseconds(200)), SizeIs(0));
+  std::ofstream(file) << "new\n";
+  std::vector<v1::DecisionEvent> news;
+  for (int i = 0; i < 300 && news.empty(); ++i)
+    news = *feed.Next(position, std::chrono::milliseconds(100));
+  std::filesystem::remove(file);
+  ASSERT_FALSE(news.empty());
+  EXPECT_EQ(news[0].outcome().uid(), "u");
 }
 
 TEST(DecisionFeed, WhoReadsTooSlowlyIsTold) {
