@@ -94,11 +94,13 @@ void WriteNamespaces(const WorldState& state, const std::optional<std::string>& 
 void WriteGates(const WorldState& state, Timestamp now, const std::optional<std::string>& only,
                 JsonWriter& json) {
   constexpr std::size_t kMostGates = 200;
+  std::vector<std::shared_ptr<const GatedPod>> gated;
+  for (const auto& pod : state.gated)
+    if (!only || pod->namespace_name == *only) gated.push_back(pod);
+  json.Key("gatesLeftOff").Value(gated.size() - std::min(gated.size(), kMostGates));
   json.Key("gates").BeginArray();
-  std::size_t wanted = 0;
-  for (const auto& pod : state.gated) {
-    if (only && pod->namespace_name != *only) continue;
-    if (wanted++ >= kMostGates) continue;
+  for (std::size_t i = 0; i < std::min(gated.size(), kMostGates); ++i) {
+    const auto& pod = gated[i];
     const auto own = state.namespaces.find(pod->namespace_name);
     PodFacts facts;
     facts.namespace_name = pod->namespace_name;
@@ -114,7 +116,7 @@ void WriteGates(const WorldState& state, Timestamp now, const std::optional<std:
     json.Key("condition").Value(below.empty() ? "" : "below " + below + " gCO2e/kWh");
     json.Key("state").Value(verdict.reason).EndObject();
   }
-  json.EndArray().Key("gatesLeftOff").Value(wanted - std::min(wanted, kMostGates));
+  json.EndArray();
 }
 
 }  // namespace

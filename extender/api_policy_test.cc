@@ -78,5 +78,21 @@ TEST(PolicyJson, TellsWhatAGateWaitsFor) {
   EXPECT_THAT(json, Not(HasSubstr(R"("state":"")")));
 }
 
+TEST(PolicyJson, OfOneNamespaceTellsOfNoOther) {
+  const auto state = StateWith({});
+  for (const char* name : {"shop", "bank"}) {
+    auto pod = std::make_shared<GatedPod>();
+    pod->namespace_name = name;
+    pod->name = std::string(name) + "-train";
+    state->gated.push_back(pod);
+    state->namespaces[name] = MakeNamespacePolicy(name, {}, {});
+  }
+  const std::string json = PolicyJson(*state, kNow, "shop");
+  EXPECT_THAT(json, HasSubstr("shop-train"));
+  EXPECT_THAT(json, HasSubstr(R"("namespaces":[{"namespace":"shop")"));
+  EXPECT_THAT(json, Not(HasSubstr("bank")));
+  EXPECT_THAT(PolicyJson(*state, kNow), HasSubstr("bank-train"));
+}
+
 }  // namespace
 }  // namespace sobre
