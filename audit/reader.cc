@@ -166,17 +166,15 @@ Result<Placement> FindPlacement(Database& database, std::string_view what) {
   return std::move(placements->back());
 }
 
-Result<DecisionStats> ReadStats(Database& database, Timestamp from, Timestamp to) {
-  DecisionStats totals;
-  std::int64_t refused_nodes = 0;
-  std::map<std::string, DecisionStats::Certification> certifications;
+Status ForEachPlacement(Database& database, Timestamp from, Timestamp to,
+                        const std::function<Status(const Placement&)>& each) {
   const std::array<SqlValue, 2> values = {
       static_cast<std::int64_t>(from.time_since_epoch().count()),
       static_cast<std::int64_t>(to.time_since_epoch().count())};
   std::vector<std::string> pods;
-  const Status listed = database.ForEach(
-      "SELECT DISTINCT pod_uid FROM entries WHERE kind = 'decision' AND time_ms >= $1 AND "
-      "time_ms < $2",
+  Status listed = database.ForEach(
+      "SELECT pod_uid FROM entries WHERE kind = 'decision' AND time_ms >= $1 AND time_ms < $2 "
+      "GROUP BY pod_uid ORDER BY MIN(time_ms), pod_uid",
       values, [&](const SqlRow& row) {
         pods.push_back(Text(row.front()));
         return Status::Ok();
@@ -186,31 +184,43 @@ Result<DecisionStats> ReadStats(Database& database, Timestamp from, Timestamp to
     const auto placements = PlacementsOf(database, pod);
     if (!placements.ok()) return placements.status();
     for (const Placement& placement : *placements) {
-      const v1::Record& record = placement.decisive().record;
-      const Timestamp answered{Duration(record.answered_ms())};
+      const Timestamp answered{Duration(placement.decisive().record.answered_ms())};
       if (answered < from || answered >= to) continue;
-      ++totals.decisions;
-      // Shadow mode refuses nothing.
-      if (record.policy().mode() != ToString(Mode::kShadow))
-        refused_nodes += placement.calls.front().record.refused();
-      if (!placement.outcome) continue;
-      const v1::RecordedOutcome& outcome = placement.outcome->record;
-      if (outcome.node().empty()) {
-        if (!outcome.unseen()) ++totals.never_bound;
-        continue;
-      }
-      ++totals.outcomes;
-      if (outcome.node() == record.best().node() ||
-          (outcome.has_score() && outcome.score() == outcome.best_score()))
-        ++totals.agreed;
-      for (const std::string& name : outcome.certifications()) {
-        DecisionStats::Certification& certification = certifications[name];
-        certification.name = name;
-        ++certification.decisions;
-        if (outcome.certified()) ++certification.kept;
-      }
+      if (Status status = each(placement); !status.ok()) return status;
     }
   }
+  return Status::Ok();
+}
+
+Result<DecisionStats> ReadStats(Database& database, Timestamp from, Timestamp to) {
+  DecisionStats totals;
+  std::int64_t refused_nodes = 0;
+  std::map<std::string, DecisionStats::Certification> certifications;
+  const Status read = ForEachPlacement(database, from, to, [&](const Placement& placement) {
+    const v1::Record& record = placement.decisive().record;
+    ++totals.decisions;
+    // Shadow mode refuses nothing.
+    if (record.policy().mode() != ToString(Mode::kShadow))
+      refused_nodes += placement.calls.front().record.refused();
+    if (!placement.outcome) return Status::Ok();
+    const v1::RecordedOutcome& outcome = placement.outcome->record;
+    if (outcome.node().empty()) {
+      if (!outcome.unseen()) ++totals.never_bound;
+      return Status::Ok();
+    }
+    ++totals.outcomes;
+    if (outcome.node() == record.best().node() ||
+        (outcome.has_score() && outcome.score() == outcome.best_score()))
+      ++totals.agreed;
+    for (const std::string& name : outcome.certifications()) {
+      DecisionStats::Certification& certification = certifications[name];
+      certification.name = name;
+      ++certification.decisions;
+      if (outcome.certified()) ++certification.kept;
+    }
+    return Status::Ok();
+  });
+  if (!read.ok()) return read;
   if (refused_nodes > 0) totals.refusals.push_back({"limits", refused_nodes});
   for (auto& [name, certification] : certifications)
     totals.certifications.push_back(std::move(certification));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,6 +54,11 @@ Result<Placement> FindPlacement(Database& database, std::string_view what);
 // outcome is kept.
 Result<std::optional<MeanOfCandidates>> MeanOnRecord(Database& database,
                                                      const std::string& pod_uid);
+
+// Each attempt that was answered in [from, to), pod by pod in the order in which they were first
+// asked about. An error of `each` ends it.
+Status ForEachPlacement(Database& database, Timestamp from, Timestamp to,
+                        const std::function<Status(const Placement&)>& each);
 
 // Of decisions that were answered in [from, to), with their outcomes whenever they came. Each
 // attempt counts once; a pod's outcome belongs to its last attempt. Says nothing of hours.

@@ -1,6 +1,5 @@
 #include "backtest/result.h"
 
-#include <cmath>
 #include <optional>
 #include <vector>
 
@@ -16,23 +15,11 @@ std::string Figure(std::optional<double> value) {
   return value ? FormatSignificant(*value, 3) : "-";
 }
 
-// "−12.3 %" against the first variant.
-std::string Change(std::optional<double> value, std::optional<double> base) {
-  if (!value || !base || *base <= 0) return "-";
-  const double percent = 100 * (*value / *base - 1);
-  const double size = std::abs(percent);
-  if (size < 0.05) return "0 %";
-  return (percent > 0 ? "+" : "−") + FormatSignificant(size, size < 10 ? 2 : 3) + " %";
-}
+std::string OrDash(std::string text) { return text.empty() ? "-" : text; }
 
 std::string Share(VcpuHours part, VcpuHours whole) {
   if (whole <= VcpuHours(0)) return "-";
   return FormatSignificant(100 * (part / whole), 3) + " %";
-}
-
-std::string MeanHours(Hours together, std::int64_t count) {
-  if (count == 0) return "-";
-  return FormatSignificant(together.value() / static_cast<double>(count), 2) + " h";
 }
 
 void AddFigures(JsonWriter& json, const Figures& figures) {
@@ -89,6 +76,11 @@ void AddOutcome(JsonWriter& json, const Variant& variant, const Outcome& outcome
 
 }  // namespace
 
+std::string MeanHoursText(Hours together, std::int64_t count) {
+  if (count == 0) return "";
+  return FormatSignificant(together.value() / static_cast<double>(count), 2) + " h";
+}
+
 std::string ResultText(const Scenario& scenario, const Backtest& backtest) {
   std::string text = Printable(scenario.name, 200) + "\n" + FormatTime(scenario.start) + ", " +
                      std::to_string(scenario.hours) + " hours, the first " +
@@ -101,10 +93,11 @@ std::string ResultText(const Scenario& scenario, const Backtest& backtest) {
     const auto grams = GramsPerVcpuHour(outcome.total);
     const auto euros = EurosPerVcpuHour(outcome.total);
     table.Add({Printable(outcome.variant, 60), Figure(grams),
-               Change(grams, GramsPerVcpuHour(base.total)), Figure(euros),
-               Change(euros, EurosPerVcpuHour(base.total)),
+               OrDash(ChangeText(grams, GramsPerVcpuHour(base.total))), Figure(euros),
+               OrDash(ChangeText(euros, EurosPerVcpuHour(base.total))),
                Figure(GramsPerThousandRequests(outcome.total)), std::to_string(outcome.placed),
-               std::to_string(outcome.gated), MeanHours(outcome.gated_for, outcome.gated),
+               std::to_string(outcome.gated),
+               OrDash(MeanHoursText(outcome.gated_for, outcome.gated)),
                std::to_string(outcome.queued), std::to_string(outcome.without_place),
                FormatSignificant(100 * outcome.cpu_reserved.value(), 3) + " %"});
   }

@@ -13,4 +13,7 @@ std::string ResultJson(const Scenario& scenario, const Backtest& backtest);
 // One page with charts that needs nothing else and runs no script.
 std::string ResultHtml(const Scenario& scenario, const Backtest& backtest);
 
+// Part of these: the mean of `count` that waited so long together, "2.1 h"; empty where none did.
+std::string MeanHoursText(Hours together, std::int64_t count);
+
 }  // namespace sobre::backtest

@@ -5,37 +5,12 @@
 
 #include "backtest/result.h"
 #include "backtest/warnings.h"
+#include "base/html_page.h"
 #include "base/text.h"
+#include "base/text_table.h"
 
 namespace sobre::backtest {
 namespace {
-
-constexpr std::string_view kHead = R"(<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Sobre: backtest</title>
-<style>
-:root{color-scheme:light dark;--page:#fff;--ink:#1b1f24;--soft:#59636e;--line:#d5dae0;--warn:#9a3d00;
---c0:#6b7280;--c1:#2367b0;--c2:#d98324;--c3:#3f9e93;--c4:#b23a67;--c5:#6b5b95;--c6:#7a8f2a;--c7:#a0522d}
-@media (prefers-color-scheme:dark){:root{--page:#14171b;--ink:#e7eaee;--soft:#9ba5b0;--line:#363c44;--warn:#f0a060;
---c0:#9ca3af;--c1:#5a9ee6;--c2:#eda553;--c3:#62c2b6;--c4:#e0759c;--c5:#a594d6;--c6:#b5c95e;--c7:#d08b66}}
-*{box-sizing:border-box}
-body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:76rem;padding:2rem 1.25rem 3rem;color:var(--ink);background:var(--page)}
-h1{font-size:1.5rem;line-height:1.25;margin:0}h2{font-size:1.05rem;margin:2rem 0 .4rem}
-p.soft{color:var(--soft);margin:.25rem 0 1rem}
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.85rem}
-th,td{padding:.35rem .5rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-thead th{color:var(--soft);font-weight:500;white-space:normal;vertical-align:bottom}
-th:first-child{text-align:left;font-weight:500}td small{color:var(--soft)}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(30rem,100%),1fr));gap:0 2.5rem}
-svg{display:block;width:100%;height:auto;font:12px system-ui,sans-serif;overflow:visible}
-svg text{fill:var(--ink)}svg .soft{fill:var(--soft)}.rule{stroke:var(--line)}
-polyline{fill:none;stroke-width:1.6}
-.key{display:inline-block;width:.7rem;height:.7rem;border-radius:.15rem;margin:0 .35rem 0 0}
-.warn{color:var(--warn)}li{margin-bottom:.35rem}
-</style></head><body>
-)";
 
 constexpr std::size_t kColours = 8;
 constexpr double kWidth = 560;
@@ -154,15 +129,13 @@ std::string ByRegion(const Backtest& backtest) {
   return Svg("where vCPU-hours ran", y, body);
 }
 
+std::string Small(const std::string& text) {
+  return text.empty() ? "" : " <small>" + text + "</small>";
+}
+
 std::string Cell(std::optional<double> value, std::optional<double> base) {
   if (!value) return "<td>-</td>";
-  std::string cell = "<td>" + FormatSignificant(*value, 3);
-  if (base && *base > 0) {
-    const double percent = 100 * (*value / *base - 1);
-    cell += " <small>" + std::string(percent < 0 ? "−" : "+") +
-            FormatSignificant(percent < 0 ? -percent : percent, 3) + " %</small>";
-  }
-  return cell + "</td>";
+  return "<td>" + FormatSignificant(*value, 3) + Small(ChangeText(value, base)) + "</td>";
 }
 
 std::string Table(const Backtest& backtest) {
@@ -175,21 +148,16 @@ std::string Table(const Backtest& backtest) {
   for (std::size_t i = 0; i < backtest.outcomes.size(); ++i) {
     const Outcome& outcome = backtest.outcomes[i];
     const Figures& total = outcome.total;
-    const auto mean = [](Hours together, std::int64_t count) {
-      return count == 0 ? std::string()
-                        : " <small>" +
-                              FormatSignificant(together.value() / static_cast<double>(count), 2) +
-                              " h each</small>";
-    };
+    const std::string waited = MeanHoursText(outcome.gated_for, outcome.gated);
     out += "<tr><th><span class=\"key\" style=\"background:" + Colour(i) + "\"></span>" +
            Safe(outcome.variant) + "</th>" + Cell(GramsPerVcpuHour(total), GramsPerVcpuHour(base)) +
            Cell(EurosPerVcpuHour(total), EurosPerVcpuHour(base)) +
            Cell(GramsPerThousandRequests(total), GramsPerThousandRequests(base)) +
            Cell(EurosPerThousandRequests(total), EurosPerThousandRequests(base)) + "<td>" +
            std::to_string(outcome.placed) + "</td><td>" + std::to_string(outcome.gated) +
-           mean(outcome.gated_for, outcome.gated) + "</td><td>" + std::to_string(outcome.queued) +
-           "</td><td>" + std::to_string(outcome.without_place) + "</td><td>" +
-           FormatSignificant(100 * outcome.cpu_reserved.value(), 3) + " %</td></tr>";
+           Small(waited.empty() ? "" : waited + " each") + "</td><td>" +
+           std::to_string(outcome.queued) + "</td><td>" + std::to_string(outcome.without_place) +
+           "</td><td>" + FormatSignificant(100 * outcome.cpu_reserved.value(), 3) + " %</td></tr>";
   }
   return out + "</tbody></table></div>\n";
 }
@@ -206,7 +174,7 @@ std::string List(std::string_view head, std::string_view kind,
 }  // namespace
 
 std::string ResultHtml(const Scenario& scenario, const Backtest& backtest) {
-  std::string html(kHead);
+  std::string html = HtmlHead("Sobre: backtest");
   html += "<h1>" + Safe(scenario.name) + "</h1><p class=\"soft\">" + FormatTime(scenario.start) +
           ", " + std::to_string(scenario.hours) + " hours, the first " +
           std::to_string(scenario.warm_up_hours) + " not counted; seed " +

@@ -1,6 +1,7 @@
 #include "base/text_table.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.h"
 
@@ -41,6 +42,16 @@ std::string TextTable::Text() const {
 
 std::string FigureText(bool known, double value) {
   return known ? FormatSignificant(value, 3) : "?";
+}
+
+std::string ChangeText(std::optional<double> value, std::optional<double> base) {
+  if (!value || !base || !(*base > 0)) return "";
+  const double percent = 100 * (*value / *base - 1);
+  if (!std::isfinite(percent)) return "";
+  const double size = std::abs(percent);
+  constexpr double kNone = 0.05;
+  if (size < kNone) return "0 %";
+  return (percent > 0 ? "+" : "−") + FormatSignificant(size, size < 10 ? 2 : 3) + " %";
 }
 
 }  // namespace sobre

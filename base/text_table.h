@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,5 +22,8 @@ class TextTable {
 
 // `value` with three significant digits, or "?".
 std::string FigureText(bool known, double value);
+// By how much `value` is more than `base`: "−12.3 %", "+4.5 %", "0 %" for less than a twentieth of
+// a per cent; empty where that cannot be said.
+std::string ChangeText(std::optional<double> value, std::optional<double> base);
 
 }  // namespace sobre

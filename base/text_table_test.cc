@@ -1,6 +1,7 @@
 #include "base/text_table.h"
 
 #include <algorithm>
+#include <limits>
 
 #include <gtest/gtest.h>
 
@@ -29,6 +30,15 @@ TEST(TextTable, ACellCannotLeaveItsLineOrSteerTheTerminal) {
 TEST(TextTable, FiguresAreShort) {
   EXPECT_EQ(FigureText(true, 0.012345), "0.0123");
   EXPECT_EQ(FigureText(false, 1), "?");
+}
+
+TEST(ChangeText, SaysByHowMuch) {
+  EXPECT_EQ(ChangeText(87.66, 100), "−12.3 %");
+  EXPECT_EQ(ChangeText(104.5, 100), "+4.5 %");
+  EXPECT_EQ(ChangeText(100.04, 100), "0 %");
+  EXPECT_EQ(ChangeText(1, 0), "");
+  EXPECT_EQ(ChangeText(std::nullopt, 1), "");
+  EXPECT_EQ(ChangeText(std::numeric_limits<double>::infinity(), 1), "");
 }
 
 }  // namespace

@@ -5,27 +5,39 @@
 
 #include <unistd.h>
 
+#include "audit/shadow.h"
 #include "backtest/replay.h"
 #include "backtest/result.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "base/told_time.h"
 #include "extender/command_line.h"
+#include "extender/config.h"
 #include "extender/offline.h"
+#include "extender/records.h"
 #include "extender/scenario_file.h"
 
 namespace sobre {
 namespace {
 
-constexpr std::array<Option, 5> kOptions = {{
-    {"--in", "FILE", "the scenario as YAML; files that it names lie beside it", true},
+constexpr std::array<Option, 11> kOptions = {{
+    {"--in", "FILE", "the scenario as YAML; files that it names lie beside it"},
     {"--seed", "N", "instead of the scenario's: for work that is made up, and for ties"},
     {"--format", "FORMAT", "text for people (the default), json, or html: one page with charts"},
+    {"--from-audit", "",
+     "instead of a scenario: what recorded decisions in shadow mode would have changed"},
+    {"--config", "FILE", "with --from-audit: the service's configuration: where its records are"},
+    {"--db", "FILE|URL", "the records' file or postgresql://…, instead of the configuration's"},
+    {"--from", "TIME", "of records: RFC 3339 or a date; default: the first one"},
+    {"--to", "TIME", "up to this moment, not included; default: the last one"},
+    {"--by", "KEYS", "what to group records by: namespace, workload, policy; default: all three"},
     {"--quiet", "", "no progress on standard error"},
     {"--help", "", "this text"},
 }};
 
 constexpr const char* kHelp =
     R"(usage: sobre backtest --in FILE [--seed N] [--format text|json|html] [--quiet]
+       sobre backtest --from-audit --config FILE|--db FILE [--from TIME] [--to TIME] [--by KEYS] [--format …]
 
 Plays a workload on a described cluster, hour by hour, once for each policy: with the service's own
 decisions and a model of kube-scheduler's default scores. docs/backtest.md tells what is modelled.
@@ -60,6 +72,52 @@ void Progress(std::int64_t done, std::int64_t of) {
                static_cast<long long>(of), done == of ? "\r\033[K" : "");
 }
 
+// Nothing where the option is not given.
+Result<std::optional<Timestamp>> TimeOf(const CommandLine& line, const char* option) {
+  if (!line.Has(option)) return std::optional<Timestamp>();
+  const std::optional<Timestamp> time = ParseTime(line.Get(option));
+  if (!time)
+    return Status::Invalid(std::string(option) + ": '" + Printable(line.Get(option)) +
+                           "' is no time; write 2026-05-16 or 2026-05-16T12:00:00Z");
+  return time;
+}
+
+int FromAudit(const CommandLine& line, const std::string& format) {
+  for (const char* option : {"--in", "--seed"})
+    if (line.Has(option))
+      return UsageError("backtest", Status::Invalid(std::string(option) +
+                                                    " is of a scenario: not with --from-audit"));
+  if (!line.Has("--config") && !line.Has("--db"))
+    return UsageError("backtest",
+                      Status::Invalid("--from-audit: where are the records? Say --config or --db"));
+  ShadowRequest request;
+  const auto from = TimeOf(line, "--from");
+  const auto to = TimeOf(line, "--to");
+  if (!from.ok()) return UsageError("backtest", from.status());
+  if (!to.ok()) return UsageError("backtest", to.status());
+  request.from = from->value_or(kEarliestTime);
+  request.to = to->value_or(kLatestTime);
+  const auto by =
+      ParseShadowKeys(line.Has("--by") ? line.Get("--by") : "namespace,workload,policy");
+  if (!by.ok()) return UsageError("backtest", by.status().WithContext("--by"));
+  request.by = *by;
+  const Result<Config> config = ConfigOf(line);
+  if (!config.ok()) return UsageError("backtest", config.status());
+  request.extender_weight = config->records.extender_weight;
+  const auto database = OpenToRead(*config, line.Get("--db"));
+  if (!database.ok()) return UsageError("backtest", database.status());
+  const Result<ShadowResult> result = ReadShadow(**database, request, config->rows);
+  if (!result.ok()) {
+    std::fprintf(
+        stderr, "sobre backtest: %s\n",
+        PrintableLines(result.status().WithContext((*database)->Name()).message()).c_str());
+    return 1;
+  }
+  return PrintAll("backtest", format == "json"   ? ShadowJson(*result)
+                              : format == "html" ? ShadowHtml(*result)
+                                                 : ShadowText(*result));
+}
+
 }  // namespace
 
 int RunBacktest(std::span<const std::string_view> arguments) {
@@ -72,6 +130,14 @@ int RunBacktest(std::span<const std::string_view> arguments) {
   const std::string format = line->Has("--format") ? line->Get("--format") : "text";
   if (format != "text" && format != "json" && format != "html")
     return UsageError("backtest", Status::Invalid("--format: expected text, json or html"));
+  if (line->Has("--from-audit")) return FromAudit(*line, format);
+  for (const char* option : {"--config", "--db", "--from", "--to", "--by"})
+    if (line->Has(option))
+      return UsageError("backtest",
+                        Status::Invalid(std::string(option) + " goes with --from-audit"));
+  if (!line->Has("--in"))
+    return UsageError("backtest",
+                      Status::Invalid("expected --in FILE, or --from-audit. See --help."));
   std::optional<std::uint64_t> seed;
   if (line->Has("--seed")) {
     const std::optional<std::int64_t> number = ParseInteger(line->Get("--seed"));

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "backtest/recorded.h"
 #include "backtest/workload.h"
 #include "base/text.h"
 #include "extender/config.h"
 #include "extender/offer_file.h"
+#include "k8s/json_objects.h"
+#include "signals/matrix_json.h"
 
 namespace sobre {
 namespace {
@@ -53,9 +56,53 @@ void ReadPool(Section& section, Scenario& scenario) {
   scenario.pools.push_back(std::move(pool));
 }
 
-// {file: NAME}, or names with one value for all hours.
+// What `kubectl get nodes -o json` prints, as pools.
+void ReadNodes(Section& top, const FileReader& read, Scenario& scenario) {
+  const YAML::Node where = top.Take("nodes");
+  if (!where || where.IsNull()) return;
+  if (!where.IsMap()) Section::Fail(where, "nodes: expected {file: NAME}");
+  Section section(where, "nodes");
+  std::string file;
+  section.Read("file", file);
+  section.Done();
+  if (file.empty()) section.FailHere("file: is needed");
+  const std::string json = OrFail(read(file), where, "nodes");
+  const std::string of_file = "nodes: " + Printable(file, 200);
+  std::vector<NodeFacts> nodes = OrFail(ParseNodes(Padded(json)), where, of_file);
+  if (nodes.size() > static_cast<std::size_t>(kMostNodes))
+    section.FailHere("there are more than " + std::to_string(kMostNodes) + " nodes in the file");
+  for (Pool& pool : OrFail(backtest::PoolsOf(std::move(nodes)), where, of_file)) {
+    for (const Pool& other : scenario.pools)
+      if (other.name == pool.name)
+        section.FailHere("there is a pool '" + Printable(pool.name, 60) + "' already");
+    scenario.pools.push_back(std::move(pool));
+  }
+}
+
+// By hour: CSV, or the answer of Prometheus' query_range, whose series `label` names.
+Result<std::map<std::string, Hourly>> ParseSeries(const std::string& text, const std::string& file,
+                                                  const std::string& label,
+                                                  const Scenario& scenario) {
+  if (!Trim(text).starts_with('{'))
+    return backtest::ParseHourly(text, file, scenario.start, scenario.hours);
+  Result<std::vector<RangeSeries>> all = ParseMatrix(text);
+  if (!all.ok()) return Status::Invalid(file + " " + all.status().message());
+  std::vector<backtest::Samples> series;
+  for (RangeSeries& one : *all) {
+    const std::string name(one.Label(label));
+    if (name.empty())
+      return Status::Invalid(file + ": a series has no label '" + Printable(label, 60) +
+                             "'; `label` says which one names them");
+    series.push_back({name, std::move(one.values)});
+  }
+  auto means = backtest::HourlyMeans(series, scenario.start, scenario.hours);
+  if (!means.ok()) return means.status().WithContext(file);
+  return means;
+}
+
+// {file: NAME, label: …}, or names with one value for all hours.
 std::map<std::string, Hourly> ReadSeries(Section& top, const char* key, const FileReader& read,
-                                         const Scenario& scenario) {
+                                         const Scenario& scenario, std::string label = "zone") {
   std::map<std::string, Hourly> series;
   const YAML::Node map = top.Take(key);
   if (!map || map.IsNull()) return series;
@@ -65,9 +112,10 @@ std::map<std::string, Hourly> ReadSeries(Section& top, const char* key, const Fi
     Section section(map, path);
     std::string file;
     section.Read("file", file);
+    section.Read("label", label);
     section.Done();
-    const std::string csv = OrFail(read(file), map, path);
-    return OrFail(backtest::ParseHourly(csv, file, scenario.start, scenario.hours), map, path);
+    const std::string text = OrFail(read(file), map, path);
+    return OrFail(ParseSeries(text, file, label, scenario), map, path);
   }
   for (const auto& entry : map) {
     const std::string name = entry.first.IsScalar() ? entry.first.Scalar() : "";
@@ -185,12 +233,13 @@ Result<Scenario> ParseScenario(std::string_view yaml, std::string_view file_name
     scenario.seed = seed.value_or(static_cast<std::uint64_t>(own_seed));
     scenario.foresight = ReadForesight(top);
     top.ForEach("pools", [&](Section& section) { ReadPool(section, scenario); });
-    if (scenario.pools.empty()) top.FailHere("pools: the cluster has no nodes");
+    ReadNodes(top, read, scenario);
+    if (scenario.pools.empty()) top.FailHere("pools or nodes: the cluster has no nodes");
     std::sort(scenario.pools.begin(), scenario.pools.end(),
               [](const Pool& a, const Pool& b) { return a.name < b.name; });
     scenario.intensity = ReadSeries(top, "intensity", read, scenario);
     scenario.marginal = ReadSeries(top, "marginal_intensity", read, scenario);
-    scenario.price = ReadSeries(top, "prices", read, scenario);
+    scenario.price = ReadSeries(top, "prices", read, scenario, "pool");
     ReadWork(top, read, scenario);
     top.ForEach("policies", [&](Section& section) { ReadVariant(section, scenario); });
     if (scenario.variants.empty()) top.FailHere("policies: which ones are compared?");

@@ -7,6 +7,7 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import time
 
 import pytest
 import yaml
@@ -283,3 +284,36 @@ def test_report_adds_up_and_agrees_with_a_hand_calculation(cluster, tmp_path):
     assert row["eur"] == pytest.approx(eur_per_hour * row["pod_hours"], rel=1e-6)
     assert row["energy_kwh"] == pytest.approx(watts / 1000 * row["pod_hours"], rel=0.02)
     assert row["gco2e"]["operational_location_based"]["mid"] == pytest.approx(row["energy_kwh"] * 41, rel=1e-6)
+
+
+def test_shadow_mode_tells_what_enforcing_would_have_changed(cluster):
+    """Against the placements of kube-scheduler itself: the cleanest region is Sweden; a limit to Poland refuses all others."""
+    def told(names: list[str]) -> dict:
+        outcomes = f"SELECT COUNT(*) FROM entries WHERE kind = 'outcome' AND pod IN ({','.join(repr(n) for n in names)})"
+        cluster.settle(outcomes, [(len(names),)])
+        result = json.loads(run("backtest", "--from-audit", "--db", cluster.records / "records.db", "--from", begin, "--by", "policy", "--format", "json").stdout)
+        assert result["shadow"] == sum(result[k] for k in ("retried", "open", "unseen", "left", "not_asked", "other_rules")) + result["total"]["decisions"]
+        return result
+    time.sleep(1)  # what was decided within this second is before it
+    begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    free = cluster.place(24, annotations={"sobre.dev/mode": "shadow", "sobre.dev/objective": "carbon"})
+    result = told(list(free))
+    away = [node.rsplit("-", 1)[0] for node in free.values() if not node.startswith("eu-north-1")]
+    assert away, "kube-scheduler spreads pods when Sobre scores all alike"
+    group, = result["groups"]
+    assert group["names"] == {"policy": "carbon"}
+    assert group["decisions"] == 24 and group["elsewhere"] == len(away) and group["refused"] == 0
+    assert {flow["to"] for flow in result["flows"]} == {"aws/eu-north-1"}
+    assert {flow["from"].split("/")[1]: flow["pods"] for flow in result["flows"]} == {region: away.count(region) for region in set(away)}
+    grams = group["gco2e_per_hour"]
+    assert grams["pods"] == 24 and grams["enforced"] < grams["taken"] / 2
+    bound = cluster.place(12, annotations={"sobre.dev/mode": "shadow", "sobre.dev/objective": "carbon", "sobre.dev/allowed-countries": "PL"})
+    outside = sum(not node.startswith("pl-waw") for node in bound.values())
+    assert outside, "shadow mode refuses nothing"
+    group = next(g for g in told(list(bound))["groups"] if g["names"] == {"policy": "carbon, limits"})
+    assert (group["decisions"], group["refused"], group["elsewhere"], group["without_place"]) == (12, outside, outside, 0)
+    assert group["gco2e_per_hour"]["enforced"] > group["gco2e_per_hour"]["taken"], "the limit costs grams"
+    text = run("backtest", "--from-audit", "--config", cluster.sobre.config).stdout
+    assert "would have been sent elsewhere" in text and "aws/eu-north-1" in text
+    page = run("backtest", "--from-audit", "--config", cluster.sobre.config, "--format", "html").stdout
+    assert "<script" not in page and page.count("<table") == page.count("</table>") == 2
