@@ -3,7 +3,7 @@ import dataclasses
 import datetime
 import random
 
-YEAR, NODES, SEEDS = 2019, 240, 20
+YEAR, NODES, SEEDS = 2019, 1000, 20
 WARM_UP_HOURS, HOURS = 24, 7 * 24
 FILL = 0.5  # of the vCPUs, before weekends
 MAX_DELAY_HOURS = 12
