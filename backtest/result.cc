@@ -15,7 +15,7 @@ std::string Figure(std::optional<double> value) {
   return value ? FormatSignificant(*value, 3) : "-";
 }
 
-std::string OrDash(std::string text) { return text.empty() ? "-" : text; }
+std::string OrDash(const std::string& text) { return text.empty() ? "-" : text; }
 
 std::string Share(VcpuHours part, VcpuHours whole) {
   if (whole <= VcpuHours(0)) return "-";
