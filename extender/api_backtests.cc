@@ -20,18 +20,30 @@ constexpr std::string_view kFolder = "/api/v1/backtests/";
 constexpr std::string_view kSuffix = ".json";
 constexpr std::uintmax_t kMostBytes = 32U << 20;
 
-Status Check(const dom::element& result) {
+// What a list says of one.
+struct Summary {
+  std::string scenario;
+  std::string start;
+  std::int64_t hours = 0;
+  std::size_t policies = 0;
+};
+
+// An error says why it is no result.
+Result<Summary> SummaryOf(const dom::element& result) {
+  Summary summary;
   std::string_view text;
   dom::array policies;
-  std::int64_t hours = 0;
   if (result["scenario"].get(text) != simdjson::SUCCESS)
     return Status::Damaged("it names no scenario");
+  summary.scenario = text;
   if (result["start"].get(text) != simdjson::SUCCESS ||
       result["counted_from"].get(text) != simdjson::SUCCESS ||
-      result["hours"].get(hours) != simdjson::SUCCESS)
+      result["hours"].get(summary.hours) != simdjson::SUCCESS)
     return Status::Damaged("it says not which hours were played");
+  summary.start = text;
   if (result["policies"].get(policies) != simdjson::SUCCESS || policies.size() == 0)
     return Status::Damaged("it has no policies");
+  summary.policies = policies.size();
   for (const dom::element policy : policies) {
     dom::object total;
     if (policy["policy"].get(text) != simdjson::SUCCESS ||
@@ -48,27 +60,39 @@ Status Check(const dom::element& result) {
     if (result[list].get(entries) != simdjson::SUCCESS)
       return Status::Damaged(std::string("it has no ") + list);
   }
-  return Status::Ok();
+  return summary;
 }
 
-// What a list says of one.
-void WriteSummary(const BacktestFile& file, JsonWriter& json) {
-  json.BeginObject().Key("name").Value(file.name);
-  const Result<std::string> text = ReadBacktest(file);
+struct Loaded {
+  std::string text;
+  Summary summary;
+};
+
+Result<Loaded> Load(const BacktestFile& file) {
+  const std::string who = Printable(file.name, 100) + ": ";
+  std::error_code error;
+  const std::uintmax_t bytes = std::filesystem::file_size(file.path, error);
+  if (!error && bytes > kMostBytes) return Status::Damaged(who + "is larger than 32 MiB");
+  Result<std::string> text = ReadFile(file.path);
+  if (!text.ok()) return text.status();
   dom::parser parser;
   dom::element result;
-  std::int64_t hours = 0;
-  dom::array policies;
-  const bool whole = text.ok() && parser.parse(*text).get(result) == simdjson::SUCCESS &&
-                     result["hours"].get(hours) == simdjson::SUCCESS &&
-                     result["policies"].get(policies) == simdjson::SUCCESS;
-  const auto said = [&](const char* key) {
-    std::string_view value;
-    return whole && result[key].get(value) == simdjson::SUCCESS ? value : std::string_view();
-  };
-  json.Key("scenario").Value(said("scenario")).Key("start").Value(said("counted_from"));
-  json.Key("hours").Value(hours).Key("policies").Value(whole ? policies.size() : 0);
-  json.Key("problem").Value(text.ok() ? "" : text.status().message()).EndObject();
+  if (parser.parse(*text).get(result) != simdjson::SUCCESS)
+    return Status::Damaged(who + "is not JSON");
+  Result<Summary> summary = SummaryOf(result);
+  if (!summary.ok())
+    return Status::Damaged(
+        who + "is not what `sobre backtest --format json` prints: " + summary.status().message());
+  return Loaded{*std::move(text), *std::move(summary)};
+}
+
+void WriteSummary(const BacktestFile& file, JsonWriter& json) {
+  const Result<Loaded> loaded = Load(file);
+  const Summary summary = loaded.ok() ? loaded->summary : Summary();
+  json.BeginObject().Key("name").Value(file.name);
+  json.Key("scenario").Value(summary.scenario).Key("start").Value(summary.start);
+  json.Key("hours").Value(summary.hours).Key("policies").Value(summary.policies);
+  json.Key("problem").Value(loaded.ok() ? "" : loaded.status().message()).EndObject();
 }
 
 Result<std::string> ListJson(const Config& config) {
@@ -108,21 +132,9 @@ Result<std::vector<BacktestFile>> ListBacktests(const Config& config) {
 }
 
 Result<std::string> ReadBacktest(const BacktestFile& file) {
-  std::error_code error;
-  const std::uintmax_t bytes = std::filesystem::file_size(file.path, error);
-  if (!error && bytes > kMostBytes)
-    return Status::Damaged(Printable(file.name, 100) + ": is larger than 32 MiB");
-  Result<std::string> text = ReadFile(file.path);
-  if (!text.ok()) return text;
-  dom::parser parser;
-  dom::element result;
-  if (parser.parse(*text).get(result) != simdjson::SUCCESS)
-    return Status::Damaged(Printable(file.name, 100) + ": is not JSON");
-  if (const Status status = Check(result); !status.ok())
-    return Status::Damaged(
-        Printable(file.name, 100) +
-        ": is not what `sobre backtest --format json` prints: " + status.message());
-  return text;
+  Result<Loaded> loaded = Load(file);
+  if (!loaded.ok()) return loaded.status();
+  return std::move(loaded->text);
 }
 
 void AddBacktestsApi(HttpServer& server, const Config& config) {

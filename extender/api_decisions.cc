@@ -56,7 +56,7 @@ class Follower {
       out = "retry: 2000\n\n";
       return true;
     }
-    const RecentDecisions::News news = recent_.Wait(position_, kMost, kPatience);
+    RecentDecisions::News news = recent_.Wait(position_, kMost, kPatience);
     const auto now = Clock::now();
     if (news.empty()) {
       if (now - sent_ > kHeartbeat) {
@@ -70,7 +70,7 @@ class Follower {
       std::this_thread::sleep_until(due);
       Tell(recent_.Wait(position_, kMost, Duration(0)), out);
     } else {
-      Tell(news, out);
+      Tell(std::move(news), out);
     }
     sent_ = Clock::now();
     return true;
