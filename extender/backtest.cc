@@ -15,6 +15,7 @@
 #include "extender/config.h"
 #include "extender/offline.h"
 #include "extender/records.h"
+#include "extender/report_order.h"
 #include "extender/scenario_file.h"
 
 namespace sobre {
@@ -72,16 +73,6 @@ void Progress(std::int64_t done, std::int64_t of) {
                static_cast<long long>(of), done == of ? "\r\033[K" : "");
 }
 
-// Nothing where the option is not given.
-Result<std::optional<Timestamp>> TimeOf(const CommandLine& line, const char* option) {
-  if (!line.Has(option)) return std::optional<Timestamp>();
-  const std::optional<Timestamp> time = ParseTime(line.Get(option));
-  if (!time)
-    return Status::Invalid(std::string(option) + ": '" + Printable(line.Get(option)) +
-                           "' is no time; write 2026-05-16 or 2026-05-16T12:00:00Z");
-  return time;
-}
-
 int FromAudit(const CommandLine& line, const std::string& format) {
   for (const char* option : {"--in", "--seed"})
     if (line.Has(option))
@@ -91,14 +82,16 @@ int FromAudit(const CommandLine& line, const std::string& format) {
     return UsageError("backtest",
                       Status::Invalid("--from-audit: where are the records? Say --config or --db"));
   ShadowRequest request;
-  const auto from = TimeOf(line, "--from");
-  const auto to = TimeOf(line, "--to");
+  const auto stated = [&line](const char* option) {
+    return line.Has(option) ? std::optional(line.Get(option)) : std::nullopt;
+  };
+  const Result<Timestamp> from = ReadTime(stated("--from"), "--from", kEarliestTime);
+  const Result<Timestamp> to = ReadTime(stated("--to"), "--to", kLatestTime);
   if (!from.ok()) return UsageError("backtest", from.status());
   if (!to.ok()) return UsageError("backtest", to.status());
-  request.from = from->value_or(kEarliestTime);
-  request.to = to->value_or(kLatestTime);
-  const auto by =
-      ParseShadowKeys(line.Has("--by") ? line.Get("--by") : "namespace,workload,policy");
+  request.from = *from;
+  request.to = *to;
+  const auto by = ParseShadowKeys(stated("--by").value_or("namespace,workload,policy"));
   if (!by.ok()) return UsageError("backtest", by.status().WithContext("--by"));
   request.by = *by;
   const Result<Config> config = ConfigOf(line);

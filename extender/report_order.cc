@@ -17,16 +17,6 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kFormats = {"text", "json", "csv", "focus", "html"};
 
-Result<Timestamp> TimeOf(const std::optional<std::string>& text, const std::string& option,
-                         Timestamp otherwise) {
-  if (!text) return otherwise;
-  const std::optional<Timestamp> time = ParseTime(*text);
-  if (!time)
-    return Status::Invalid(option + ": '" + Printable(*text) +
-                           "' is no time; write 2026-05-16 or 2026-05-16T12:00:00Z");
-  return *time;
-}
-
 Timestamp BeginOfMonth(Timestamp time) {
   const std::chrono::year_month_day date(std::chrono::floor<std::chrono::days>(time));
   return {std::chrono::sys_days(date.year() / date.month() / 1)};
@@ -57,15 +47,25 @@ Result<std::vector<Advice>> AdviceOf(Database& database, const ReportRequest& re
 
 }  // namespace
 
+Result<Timestamp> ReadTime(const std::optional<std::string>& text, const std::string& option,
+                           Timestamp otherwise) {
+  if (!text) return otherwise;
+  const std::optional<Timestamp> time = ParseTime(*text);
+  if (!time)
+    return Status::Invalid(option + ": '" + Printable(*text) +
+                           "' is no time; write 2026-05-16 or 2026-05-16T12:00:00Z");
+  return *time;
+}
+
 Result<ReportOrder> ReadReportOrder(const ReportOrderText& text, std::string_view prefix,
                                     Timestamp now) {
   const auto option = [prefix](const char* name) { return std::string(prefix) + name; };
   ReportOrder order;
-  const Result<Timestamp> to = TimeOf(text.to, option("to"), now);
+  const Result<Timestamp> to = ReadTime(text.to, option("to"), now);
   if (!to.ok()) return to.status();
   // Of a time that has passed, its own month.
   const Timestamp last = std::min(now, *to - Duration(1));
-  const Result<Timestamp> from = TimeOf(text.from, option("from"), BeginOfMonth(last));
+  const Result<Timestamp> from = ReadTime(text.from, option("from"), BeginOfMonth(last));
   if (!from.ok()) return from.status();
   if (*from >= *to)
     return Status::Invalid(option("from") + " " + FormatTime(*from) + " is not before " +

@@ -24,6 +24,10 @@ struct ReportOrder {
   ReportRequest request;
   std::string format;  // "text", "json", "csv", "focus" or "html"
 };
+// `otherwise` where it is not stated; an error names the option. Pure.
+Result<Timestamp> ReadTime(const std::optional<std::string>& text, const std::string& option,
+                           Timestamp otherwise);
+
 // An error names the option, with `prefix` ("--") before it. Pure.
 Result<ReportOrder> ReadReportOrder(const ReportOrderText& text, std::string_view prefix,
                                     Timestamp now);
