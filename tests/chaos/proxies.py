@@ -108,8 +108,13 @@ class Listener:
                 time.sleep(0.1)
 
     def _left(self, client: socket.socket) -> bool:
+        """Whether it was ended here, or its client gave up: nothing is read meanwhile that would tell of that."""
         with self.lock:
-            return client not in self.connections or client.fileno() < 0
+            if client not in self.connections or client.fileno() < 0:
+                return True
+            ended = select.poll()
+            ended.register(client, select.POLLRDHUP)
+            return bool(ended.poll(0))
 
     def stop(self) -> None:
         self.way = Way()
@@ -343,6 +348,15 @@ class Service(HttpFront):
             call["delivered"] = True
             return not answer.will_close
         finally:
-            del self.in_flight[id(call)]
             call["end"] = time.time()
             self.history.add("call", **call)
+            del self.in_flight[id(call)]
+
+    def drain(self) -> None:
+        """Ends what is open, and waits until each call is in the history."""
+        until = time.monotonic() + 20
+        while self.in_flight and time.monotonic() < until:
+            self.cut()
+            time.sleep(0.05)
+        if self.in_flight:
+            raise TimeoutError(f"{len(self.in_flight)} calls do not end: what the history says of them is not known")

@@ -129,6 +129,7 @@ def gather(setting: Setting) -> None:
     for replica in setting.replicas:
         code = replica.end(signal.SIGTERM)
         history.add("claim", claim="it stops when told", fault="the end", holds=code == 0, text=f"status {code} of {replica.name}")
+    setting.service.drain()
     if setting.postgres:
         arguments = [("shared", ["--db", setting.postgres.url()])]
     else:
