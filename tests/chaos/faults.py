@@ -540,8 +540,7 @@ def _(run: Run):
     yield Hold(8)
     replica.end(signal.SIGTERM)
     checkpointed(replica)
-    kept = verify(setting, "--db", replica.records / "records.db").stdout
-    heads = [line.split()[1] for line in kept.splitlines() if line.strip().startswith("head ")]
+    heads = heads_of(setting, "--db", replica.records / "records.db")
     for file in replica.records.glob("records.db*"):
         if file.suffix != ".db" and "damaged" not in file.name:
             file.unlink()
@@ -550,7 +549,7 @@ def _(run: Run):
     run.may_lose(replica, since, "an older copy came back")
     with contextlib.closing(sqlite3.connect(replica.records / "records.db")) as connection:
         (chain, before), = connection.execute("SELECT chain, MAX(seq) FROM entries GROUP BY chain ORDER BY 2 DESC LIMIT 1").fetchall() or [("", 0)]
-    head = next((h for h in heads if h.startswith(chain + ":") and int(h.split(":")[-2]) > before), None)
+    head = lengthened({chain: f"{chain}:{before}:"}, heads)
     if head is None:
         run.setting.history.add("note", text="nothing was written meanwhile: nothing was forgotten")
     else:
@@ -595,6 +594,58 @@ def _(run: Run):
         yield Hold(run.lasts(5, 20))
     finally:
         run.setting.postgres.resume()
+
+
+@fault("postgres-lies", "store", "PostgreSQL acknowledged and forgot: an older copy of all its data comes back",
+       "whoever kept a head notices; what was forgotten comes again from the replicas' own disks", ("postgres",))
+def _(run: Run):
+    setting, postgres = run.setting, run.setting.postgres
+    copy = postgres.home / f"older-{random_name(run.dice)}"
+    postgres.stop("fast")
+    subprocess.run(["cp", "-a", postgres.data, copy], check=True)  # with their owner
+    setting.on_starter(postgres.start)
+    before = heads_of(setting, "--db", postgres.url())
+    try:
+        eventually(lambda: lengthened(before, heads_of(setting, "--db", postgres.url())), "entries arrive", 60)
+    except AssertionError:
+        setting.history.add("note", text="nothing was written meanwhile: nothing was forgotten")
+    yield Hold(run.lasts(2, 8))
+    # Heads are read, and the replicas kept from sending all again, for as long as it takes to ask what is missing.
+    for replica in setting.replicas:
+        replica.postgres.way = Way(refuse=True)
+        replica.postgres.cut()
+    try:
+        head = lengthened(before, heads_of(setting, "--db", postgres.url()))
+        postgres.stop("immediate")
+        shutil.rmtree(postgres.data)
+        copy.rename(postgres.data)
+        setting.on_starter(postgres.start)
+        if head:
+            told = verify(setting, "--db", postgres.url(), "--head", head)
+            run.claim("a forged record is noticed", told.returncode == 1, f"{head}: status {told.returncode}, {told.stdout}{told.stderr}")
+    finally:
+        for replica in setting.replicas:
+            replica.postgres.way = Way()
+    if head:
+        try:
+            eventually(lambda: verify(setting, "--db", postgres.url(), "--head", head).returncode == 0, "what was forgotten is there again", 120)
+            run.claim("what a store forgot comes again", True, head)
+        except AssertionError as error:
+            run.claim("what a store forgot comes again", False, f"{head}: {error}")
+
+
+def heads_of(setting: Setting, *database) -> dict[str, str]:
+    """By chain: CHAIN:NUMBER:HASH, as `sobre verify` prints them."""
+    lines = [line.split() for line in verify(setting, *database).stdout.splitlines()]
+    heads = [line[1] for line in lines if line[:1] == ["head"]]
+    return {head.rsplit(":", 2)[0]: head for head in heads}
+
+
+def lengthened(before: dict[str, str], after: dict[str, str]) -> str | None:
+    """The head of a chain that has more entries than it had."""
+    def number(head: str) -> int:
+        return int(head.rsplit(":", 2)[1])
+    return next((head for chain, head in after.items() if chain in before and number(head) > number(before[chain])), None)
 
 
 on_relay("postgres-slow", "store", "PostgreSQL: each answer comes half a second late", RECORDS, "postgres", Way(delay=0.5), 10, 25, (), needs=("postgres",))
