@@ -39,7 +39,8 @@ if(SOBRE_FUZZ)
 endif()
 
 # Two sets of headers that most sources wait for, read once: every library's, and every test's. A source includes what it uses all
-# the same: the presets clang and fuzz, and clang-tidy, read each source by itself.
+# the same: other presets, and clang-tidy, read each source by itself. Where g++ optimises, it warns of what stands in the standard
+# library's headers once they are precompiled.
 option(SOBRE_PCH "Precompile the headers that most sources include" ON)
 if(SOBRE_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(sobre_options INTERFACE -fpch-preprocess)  # ccache wants it
