@@ -148,6 +148,21 @@ Status Shipper::Arrive(const std::string& chain) {
   return Status::Ok();
 }
 
+// A server that was restored, or another that took over and lagged behind, has forgotten entries
+// that had arrived, and no statement fails of that.
+Status Shipper::StillThere(const std::string& chain, std::int64_t arrived) {
+  const std::array<SqlValue, 3> values = {arrived, chain, arrived + 1};
+  const auto last = shared_->Rows(
+      "SELECT 1 FROM chains c WHERE (EXISTS (SELECT 1 FROM entries e WHERE e.chain = c.chain AND "
+      "e.seq = $1)) AND chain = $2 UNION SELECT 1 FROM chains WHERE first_seq = $3 AND chain = $2",
+      values);
+  if (!last.ok()) return last.status();
+  if (!last->empty()) return Status::Ok();
+  return Status::Unavailable("the shared database has lost entry " + std::to_string(arrived) +
+                             " of chain " + chain +
+                             ", which it had: what this disk still has is sent again");
+}
+
 void Shipper::PutPruning(std::int64_t first_seq, Timestamp now, const char* reason) {
   v1::RecordedPruning pruning;
   pruning.set_first_seq(first_seq);
@@ -205,6 +220,7 @@ Result<std::int64_t> Shipper::ShipSome(const std::string& chain, Timestamp now) 
   const Result<std::vector<Content>> contents = ContentsOf(entries, now);
   if (!contents.ok()) return contents.status();
   const Status status = shared_->Transact([&]() -> Status {
+    if (Status there = StillThere(chain, arrived); !there.ok()) return there;
     for (const Content& content : *contents)
       if (Status done = PutContent(*shared_, content, now); !done.ok()) return done;
     for (const SqlRow& row : *rows) {
@@ -259,6 +275,7 @@ Status Shipper::Maintain(Timestamp now) {
   const bool prune = now >= next_pruning_;
   if (prune) next_pruning_ = now + kBetweenPrunings;
   for (const auto& [chain, seq] : arrived_) {
+    if (Status status = StillThere(chain, seq); !status.ok()) return status;
     const std::array<SqlValue, 2> seen = {ToMs(now), chain};
     if (Status status = shared_->Run("UPDATE chains SET last_seen_ms = $1 WHERE chain = $2", seen);
         !status.ok())

@@ -58,6 +58,7 @@ class Shipper {
   Status ShipAll(Timestamp now);
   Result<std::int64_t> ShipSome(const std::string& chain, Timestamp now);
   Status Arrive(const std::string& chain);
+  Status StillThere(const std::string& chain, std::int64_t arrived);
   Result<std::vector<Content>> ContentsOf(const std::vector<Entry>& entries, Timestamp now);
   Status Trim(const std::string& chain, Timestamp now);
   Status Maintain(Timestamp now);

@@ -104,6 +104,37 @@ TEST_F(ShipperTest, AnotherReplicaHearsOfThePodsOfOneThatIsGone) {
   EXPECT_TRUE(Verified().ok()) << Verified().status().message();
 }
 
+// As after a failover to a server that lagged behind: connections are made anew, or by a pooler,
+// and no statement fails.
+TEST_F(ShipperTest, WhatTheSharedDatabaseForgotComesAgainThoughNothingFailed) {
+  auto recorder = Record("a");
+  auto shipper = Ship("a", *recorder);
+  const auto all_arrived = [&] {
+    while (Count("shared", "1 = 1") < Count("a", "1 = 1")) std::this_thread::yield();
+  };
+  for (unsigned i = 0; i < 10; ++i) Place(*recorder, i);
+  ASSERT_TRUE(recorder->WaitUntilWritten(kLong));
+  all_arrived();
+  {
+    const auto shared = Open("shared");
+    ASSERT_TRUE((*shared)
+                    ->Transact([&] {
+                      const Status done = (*shared)->Run("DELETE FROM entries");
+                      return done.ok() ? (*shared)->Run("DELETE FROM contents") : done;
+                    })
+                    .ok());
+  }
+  for (unsigned i = 10; i < 15; ++i) Place(*recorder, i);
+  ASSERT_TRUE(recorder->WaitUntilWritten(kLong));
+  all_arrived();
+  shipper->Detach();
+  recorder.reset();
+  shipper.reset();
+  const auto chains = Verified();
+  ASSERT_TRUE(chains.ok()) << chains.status().message();
+  EXPECT_EQ(chains->front().decisions, 15);
+}
+
 TEST_F(ShipperTest, ASharedDatabaseThatLostItsTailIsNotWrittenOn) {
   {
     auto recorder = Record("a");
