@@ -608,7 +608,7 @@ def _(run: Run):
     try:
         eventually(lambda: lengthened(before, heads_of(setting, "--db", postgres.url())), "entries arrive", 60)
     except AssertionError:
-        setting.history.add("note", text="nothing was written meanwhile: nothing was forgotten")
+        setting.history.add("note", text=f"nothing was written meanwhile, nothing was forgotten: {before}, {verify(setting, '--db', postgres.url())}")
     yield Hold(run.lasts(2, 8))
     # Heads are read, and the replicas kept from sending all again, for as long as it takes to ask what is missing.
     for replica in setting.replicas:
