@@ -151,10 +151,10 @@ Status Shipper::Arrive(const std::string& chain) {
 // A server that was restored, or another that took over and lagged behind, has forgotten entries
 // that had arrived, and no statement fails of that.
 Status Shipper::StillThere(const std::string& chain, std::int64_t arrived) {
-  const std::array<SqlValue, 3> values = {arrived, chain, arrived + 1};
+  const std::array<SqlValue, 3> values = {chain, arrived + 1, arrived};
   const auto last = shared_->Rows(
-      "SELECT 1 FROM chains c WHERE (EXISTS (SELECT 1 FROM entries e WHERE e.chain = c.chain AND "
-      "e.seq = $1)) AND chain = $2 UNION SELECT 1 FROM chains WHERE first_seq = $3 AND chain = $2",
+      "SELECT 1 FROM chains WHERE chain = $1 AND (first_seq = $2 OR EXISTS (SELECT 1 FROM entries "
+      "WHERE chain = $1 AND seq = $3))",
       values);
   if (!last.ok()) return last.status();
   if (!last->empty()) return Status::Ok();
