@@ -52,7 +52,7 @@ double NanosecondsPerNode(const Snapshot& snapshot, Decision& decision) {
 
 int main() {
   for (const bool alike : {true, false}) {
-    for (const std::size_t size : {100, 1000, 10'000, 100'000}) {
+    for (const std::size_t size : {100U, 1000U, 10'000U, 100'000U}) {
       const auto snapshot = sobre::WorldOf(size, alike ? 7 : size);
       sobre::Decision decision;
       const double nanoseconds = sobre::NanosecondsPerNode(*snapshot, decision);
