@@ -1,4 +1,5 @@
 """Real programs for tests: started on free ports, stopped whatever happens."""
+import contextlib
 import ctypes
 import http.client
 import http.server
@@ -312,8 +313,9 @@ class HttpStub:
                 self.send_response(200)
                 self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # of a client that has gone
+                    self.end_headers()
+                    self.wfile.write(body)
             do_POST = do_GET
 
             def log_message(self, *arguments) -> None:
