@@ -55,7 +55,10 @@ TEST(Text, FindsTheNearestNameOnlyWhenItIsNear) {
                                                       "carbon-price"};
   EXPECT_EQ(NearestName("objectve", kNames), "objective");
   EXPECT_EQ(NearestName("carbonprice", kNames), "carbon-price");
+  EXPECT_EQ(NearestName("Objektive", kNames), "objective");
+  EXPECT_EQ(NearestName("cost-tolerance-pct", kNames), "cost-tolerance");
   EXPECT_FALSE(NearestName("zebra", kNames));
+  EXPECT_FALSE(NearestName("objective-of-this-pod", kNames));
   EXPECT_EQ(DidYouMean("objectve", kNames), "; did you mean 'objective'?");
   EXPECT_EQ(DidYouMean("zebra", kNames), "");
 }

@@ -56,6 +56,16 @@ TEST(Config, AMistakeIsOneLineOfText) {
   for (const char c : message) EXPECT_GE(static_cast<unsigned char>(c), 0x20);
 }
 
+TEST(Config, WhatIsNoYamlEnds) {
+  const auto error = [](std::string_view text) {
+    return ParseConfig(text, "sobre.yaml").status().message();
+  };
+  EXPECT_EQ(error("\n,listen: {}\n"), "sobre.yaml:2: what stands here is no YAML");
+  EXPECT_EQ(error("listen: {}\n...\n, x"), "sobre.yaml:3: a second document: one is expected");
+  EXPECT_TRUE(ParseConfig("", "sobre.yaml").ok());
+  EXPECT_TRUE(ParseConfig("---\nlisten: {}\n...\n", "sobre.yaml").ok());
+}
+
 TEST(Config, AnAmountIsANumberThatSumsCanBeMadeOf) {
   const auto config = ParseConfig(R"(
 records: {directory: /var/lib/sobre}

@@ -75,10 +75,13 @@ void Reflector::Run() {
   StepBack();
   NameThread(("watch-" + options_.path.substr(options_.path.rfind('/') + 1)).c_str());
   Duration backoff = options_.backoff_least;
+  bool failed = false;
   while (!stop_) {
     const bool listing = resource_version_.empty();
-    const Status status = listing ? List() : Watch();
+    const Status status =
+        listing ? List() : Watch(failed ? options_.watch_after_failure : options_.watch);
     if (stop_) return;
+    failed = !status.ok();
     if (status.ok()) {
       callbacks_.on_problem(Status::Ok());
       backoff = options_.backoff_least;
@@ -136,19 +139,19 @@ Status Reflector::List() {
   return Status::Ok();
 }
 
-Status Reflector::Watch() {
+Status Reflector::Watch(Duration length) {
   const ApiAccess access = access_.Fresh();
   HttpClient client(access.tls);
   const Result<std::vector<std::string>> headers = access.Headers();
   if (!headers.ok()) return headers.status();
   const SteadyTime begun = std::chrono::steady_clock::now();
-  const Duration most = options_.watch + options_.watch_grace;
+  const Duration most = length + options_.watch_grace;
   HttpCall call;
   call.headers = *headers;
   call.headers.push_back(std::string(kAccept) + ";stream=watch");
   call.timeout = most;
   call.url = access.server + options_.path + "?watch=1&allowWatchBookmarks=true&timeoutSeconds=" +
-             std::to_string(std::max<std::int64_t>(1, options_.watch.count() / 1000)) +
+             std::to_string(std::max<std::int64_t>(1, length.count() / 1000)) +
              "&resourceVersion=" + PercentEncode(resource_version_);
   if (!options_.query.empty()) call.url += "&" + options_.query;
   WatchFrames frames;
@@ -180,9 +183,9 @@ Status Reflector::Watch() {
   if (stop_) return Status::Ok();
   if (reply->status != 200) return FromReply(*reply, access.server + options_.path);
   // The server ended it no sooner than it was asked to, however late its last bytes came.
-  const bool in_time = std::chrono::steady_clock::now() - begun >= options_.watch;
+  const bool in_time = std::chrono::steady_clock::now() - begun >= length;
   if (callbacks_.on_heard && frames.complete())
-    callbacks_.on_heard(in_time ? begun + options_.watch : begun);
+    callbacks_.on_heard(in_time ? begun + length : begun);
   return Status::Ok();
 }
 

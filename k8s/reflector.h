@@ -20,7 +20,8 @@ namespace sobre {
 //
 // A watch lasts `watch`, and then the next begins: one that came to its end told all that the
 // server knew until then, and one that does not end in time is cut, so that neither a silent nor a
-// slow connection hides for long what changed.
+// slow connection hides for long what changed. After a failure the first is shorter: only its end
+// says that nothing was missed meanwhile.
 //
 // The callbacks run on the reflector's thread; the objects are protobuf without envelope.
 class Reflector {
@@ -30,9 +31,10 @@ class Reflector {
     std::string query;  // "fieldSelector=…", may be empty
     int page_size = 500;
     Duration watch = std::chrono::seconds(30);
+    Duration watch_after_failure = std::chrono::seconds(5);
     Duration watch_grace = std::chrono::seconds(15);
     Duration backoff_least = std::chrono::milliseconds(500);
-    Duration backoff_most = std::chrono::seconds(30);
+    Duration backoff_most = std::chrono::seconds(10);
   };
   struct Callbacks {
     // A list begins: what is not named until on_listed is gone.
@@ -54,7 +56,7 @@ class Reflector {
  private:
   void Run();
   Status List();
-  Status Watch();
+  Status Watch(Duration length);
   void Sleep(Duration duration);
 
   const ApiAccess access_;

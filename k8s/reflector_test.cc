@@ -82,8 +82,12 @@ class WatchTest : public ::testing::Test {
     server_.Handle("GET", "/api/v1/nodes", [this, parts](const HttpRequest& q, HttpResponse& r) {
       const std::lock_guard lock(mutex_);
       if (q.Parameter("watch")) {
-        ++watches_;
-        r.next_part = parts;
+        seconds_.push_back(q.Parameter("timeoutSeconds").value_or(""));
+        if (++watches_ == failing_) {
+          r.Fail(500, "no");
+        } else {
+          r.next_part = parts;
+        }
         return;
       }
       k8s::wire::List list;
@@ -104,12 +108,7 @@ class WatchTest : public ::testing::Test {
       heard_.push_back(when);
       changed_.notify_all();
     };
-    Reflector::Options options;
-    options.path = "/api/v1/nodes";
-    options.watch = std::chrono::seconds(1);
-    options.watch_grace = std::chrono::seconds(1);
-    options.backoff_least = std::chrono::milliseconds(10);
-    reflector_ = std::make_unique<Reflector>(access, options, callbacks);
+    reflector_ = std::make_unique<Reflector>(access, options_, callbacks);
   }
   std::vector<SteadyTime> Heard() {
     const std::lock_guard lock(mutex_);
@@ -120,9 +119,20 @@ class WatchTest : public ::testing::Test {
     return watches_;
   }
 
+  Reflector::Options options_ = [] {
+    Reflector::Options options;
+    options.path = "/api/v1/nodes";
+    options.watch = std::chrono::seconds(1);
+    options.watch_after_failure = std::chrono::seconds(1);
+    options.watch_grace = std::chrono::seconds(1);
+    options.backoff_least = std::chrono::milliseconds(10);
+    return options;
+  }();
+  int failing_ = 0;  // the watch of this number is answered 500
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<SteadyTime> heard_;
+  std::vector<std::string> seconds_;  // that each watch was asked to last
   int watches_ = 0;
   HttpServer server_{HttpServer::Options{}};
   std::unique_ptr<Reflector> reflector_;
@@ -162,6 +172,16 @@ TEST_F(WatchTest, OneThatEndsInTimeToldAllUntilThen) {
   EXPECT_GE(heard[1] - start, std::chrono::seconds(1));
   EXPECT_GE(heard[2] - heard[1], std::chrono::seconds(1));
   EXPECT_LE(heard[2], std::chrono::steady_clock::now());
+}
+
+TEST_F(WatchTest, AfterAFailureTheFirstIsShort) {
+  options_.watch = std::chrono::seconds(3);
+  failing_ = 2;
+  Follow([](std::string&) { return false; });
+  while (Watches() < 5) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const std::lock_guard lock(mutex_);
+  seconds_.resize(5);
+  EXPECT_EQ(seconds_, (std::vector<std::string>{"3", "3", "1", "3", "3"}));
 }
 
 }  // namespace

@@ -1,11 +1,55 @@
 #include "signals/yaml_section.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
+#include <sstream>
+
+#include <yaml-cpp/eventhandler.h>
 
 #include "base/text.h"
 
 namespace sobre {
+namespace {
+
+// Ends where a second document begins. YAML::LoadAll() makes documents without end of a text of
+// which the parser takes nothing more, such as one that begins with a comma.
+class OneDocument final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (begin_) {
+      throw YamlSection::Mistake{mark.line + 1, mark.pos == begin_->pos
+                                                    ? "what stands here is no YAML"
+                                                    : "a second document: one is expected"};
+    }
+    begin_ = mark;
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnAlias(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnScalar(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                const std::string& /*value*/) override {}
+  void OnSequenceStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/,
+                       YAML::anchor_t /*anchor*/, YAML::EmitterStyle::value /*style*/) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                  YAML::EmitterStyle::value /*style*/) override {}
+  void OnMapEnd() override {}
+
+ private:
+  std::optional<YAML::Mark> begin_;
+};
+
+}  // namespace
+
+YAML::Node LoadDocument(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  OneDocument one;
+  while (parser.HandleNextDocument(one)) {
+  }
+  return YAML::Load(text);
+}
 
 YamlSection::YamlSection(const YAML::Node& node, std::string path)
     : node_(node), path_(std::move(path)) {

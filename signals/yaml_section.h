@@ -58,18 +58,17 @@ class YamlSection {
   std::vector<std::string> known_;
 };
 
+// The root of a text of one document at most, null where it is empty. Throws YamlSection::Mistake
+// or YAML::Exception.
+YAML::Node LoadDocument(const std::string& text);
+
 // Parses `text` and hands its root to `read`, which may throw Mistake; an error names `file_name`
 // and the line.
 template <class Read>
 Status ReadYaml(std::string_view text, std::string_view file_name, const Read& read) {
   const auto at = [&](int line) { return std::string(file_name) + ":" + std::to_string(line); };
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      throw YamlSection::Mistake{documents[1].Mark().line + 1,
-                                 "a second document: one is expected"};
-    }
-    read(documents.empty() ? YAML::Node() : documents.front());
+    read(LoadDocument(std::string(text)));
   } catch (const YamlSection::Mistake& mistake) {
     return Status::Invalid(mistake.message).WithContext(at(mistake.line));
   } catch (const YAML::Exception& error) {

@@ -143,6 +143,19 @@ class Story:
                 since = line["at"] - 1
         return Spans(spans + ([(since, self.end)] if since is not None else []))
 
+    def stopping(self, replica: str) -> Spans:
+        """From when it was told to end until it had."""
+        spans, since = [], None
+        for line in self.by_kind["replica"]:
+            if line["replica"] != replica:
+                continue
+            if line["step"] == "ending" and since is None:
+                since = line["at"]
+            elif line["step"] != "ending" and since is not None:
+                spans.append((since, line["at"]))
+                since = None
+        return Spans(spans + ([(since, self.end)] if since is not None else []))
+
 
 def limits_of(annotations: dict, namespace: dict) -> dict:
     """What holds a pod: its own word, else its namespace's; what the namespace enforces, it cannot loosen."""
@@ -331,10 +344,12 @@ def gates_wait(story: Story, bounds: Bounds):
 
 def probes_are_honest(story: Story, bounds: Bounds):
     hurt = {r: story.blocked(f"replica:{r}").longer(15) for r in story.down}
+    stopping = {r: story.stopping(r) for r in story.down}
     silent = collections.Counter()
     for line in story.by_kind["probe"]:
         replica = line["replica"]
-        if not line["running"] or line["paused"] or hurt[replica].touches(line["at"], line["at"] + 4):
+        if not line["running"] or line["paused"] or hurt[replica].touches(line["at"], line["at"] + 4) \
+                or stopping[replica].touches(line["at"], line["at"]):
             silent[replica] = 0
             continue
         near = any(x["replica"] == replica and abs(x["at"] - line["at"]) < 6 for x in story.by_kind["replica"])

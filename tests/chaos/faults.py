@@ -469,7 +469,7 @@ def _(run: Run):
         subprocess.run(["mount", "-o", "remount,rw", replica.records], capture_output=True)
 
 
-@fault("file-size", "store", "files may not grow (RLIMIT_FSIZE)", RECORDS)
+@fault("file-size", "store+replica", "files may not grow (RLIMIT_FSIZE)", RECORDS)
 def _(run: Run):
     replica = run.victim()
     try:
