@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "k8s/reflector.h"
 #include "scoring/test_world.h"
 
 namespace sobre {
@@ -145,6 +146,15 @@ TEST_F(Readiness, SomebodyElsesTextIsBoundedAndInOneLine) {
   EXPECT_LE(says.size(), 300U);
   EXPECT_THAT(says, Not(HasSubstr("\n")));
   EXPECT_THAT(says, Not(HasSubstr("\x1b")));
+}
+
+// Away, tried again late, and heard once the first watch has ended and the world is built.
+TEST(Silence, AnApiServerMayBeAwayForHalfAMinute) {
+  const Reflector::Options options;
+  const Duration until_built = std::chrono::seconds(5);
+  EXPECT_LE(options.watch + std::chrono::seconds(30) + options.backoff_most * 3 / 2 +
+                options.watch_after_failure + until_built,
+            kMostViewAge);
 }
 
 }  // namespace

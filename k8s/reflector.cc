@@ -18,6 +18,7 @@ constexpr const char* kAccept = "Accept: application/vnd.kubernetes.protobuf";
 // The API server would spend seconds on compressing a large list, and we on undoing it.
 constexpr const char* kPlain = "Accept-Encoding: identity";
 constexpr Duration kListSilence = std::chrono::seconds(60);
+constexpr Duration kShortWatch = std::chrono::seconds(1);
 
 std::uint64_t NextRandom(std::uint64_t& state) {
   state += 0x9E3779B97F4A7C15ULL;
@@ -78,25 +79,32 @@ void Reflector::Run() {
   bool failed = false;
   while (!stop_) {
     const bool listing = resource_version_.empty();
+    const SteadyTime begun = std::chrono::steady_clock::now();
     const Status status =
         listing ? List() : Watch(failed ? options_.watch_after_failure : options_.watch);
     if (stop_) return;
     failed = !status.ok();
-    if (status.ok()) {
+    if (!failed) {
       callbacks_.on_problem(Status::Ok());
+      if (listing) continue;
       backoff = options_.backoff_least;
+      // Nor must one that ends each watch at once.
+      if (std::chrono::steady_clock::now() - begun < kShortWatch) Sleep(options_.backoff_least);
       continue;
     }
     if (status.code() == ErrorCode::kGone) {
       resource_version_.clear();
       // A server that says so at every turn must not be asked without a pause.
-      if (!listing) continue;
+      if (!listing && backoff == options_.backoff_least) {
+        backoff *= 2;
+        continue;
+      }
     }
     callbacks_.on_problem(status);
     Sleep(backoff / 2 +
           Duration(static_cast<std::int64_t>(NextRandom(jitter_state_) %
                                              static_cast<std::uint64_t>(backoff.count()))));
-    backoff = std::min(backoff * 2, options_.backoff_most);
+    backoff = std::min(backoff * 2, listing ? options_.list_backoff_most : options_.backoff_most);
   }
 }
 
@@ -174,7 +182,9 @@ Status Reflector::Watch(Duration length) {
     callbacks_.on_problem(Status::Ok());
     return Status::Ok();
   };
+  SteadyTime last_told = begun;
   const Result<HttpReply> reply = client.Stream(call, most, stop_, [&](std::string_view bytes) {
+    last_told = std::chrono::steady_clock::now();
     status = frames.Feed(bytes, on_event);
     return status.ok();
   });
@@ -182,10 +192,12 @@ Status Reflector::Watch(Duration length) {
   if (!reply.ok()) return reply.status();
   if (stop_) return Status::Ok();
   if (reply->status != 200) return FromReply(*reply, access.server + options_.path);
+  if (!callbacks_.on_heard || !frames.complete()) return Status::Ok();
+  const SteadyTime now = std::chrono::steady_clock::now();
+  // What was missed meanwhile may be too much for a short one, which then ends in the midst of it.
+  if (length < options_.watch && now - last_told < kShortWatch) return Status::Ok();
   // The server ended it no sooner than it was asked to, however late its last bytes came.
-  const bool in_time = std::chrono::steady_clock::now() - begun >= length;
-  if (callbacks_.on_heard && frames.complete())
-    callbacks_.on_heard(in_time ? begun + length : begun);
+  callbacks_.on_heard(now - begun >= length ? begun + length : begun);
   return Status::Ok();
 }
 

@@ -30,11 +30,12 @@ class Reflector {
     std::string path;   // "/api/v1/nodes"
     std::string query;  // "fieldSelector=…", may be empty
     int page_size = 500;
-    Duration watch = std::chrono::seconds(30);
+    Duration watch = std::chrono::seconds(20);
     Duration watch_after_failure = std::chrono::seconds(5);
     Duration watch_grace = std::chrono::seconds(15);
     Duration backoff_least = std::chrono::milliseconds(500);
     Duration backoff_most = std::chrono::seconds(10);
+    Duration list_backoff_most = std::chrono::seconds(30);  // a list is work for the server
   };
   struct Callbacks {
     // A list begins: what is not named until on_listed is gone.

@@ -1,5 +1,6 @@
 #include "k8s/reflector.h"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -72,6 +73,38 @@ TEST(Reflector, ListsAgainWhenTheServerForgotItsPlace) {
   std::unique_lock lock(mutex);
   EXPECT_TRUE(
       changed.wait_for(lock, std::chrono::seconds(20), [&] { return listed.contains("b"); }));
+}
+
+TEST(Reflector, AServerThatForgetsEachPlaceIsAskedWithPauses) {
+  std::atomic<int> lists = 0;
+  HttpServer server{HttpServer::Options{}};
+  server.Handle("GET", "/api/v1/nodes", [&](const HttpRequest& request, HttpResponse& response) {
+    if (request.Parameter("watch")) {
+      response.Fail(410, "gone");
+      return;
+    }
+    ++lists;
+    k8s::wire::List list;
+    list.mutable_metadata()->set_resource_version("1");
+    response.body = Envelope(list.SerializeAsString());
+  });
+  ASSERT_TRUE(server.Start().ok());
+  ApiAccess access;
+  access.server = "http://127.0.0.1:" + std::to_string(server.port());
+  Reflector::Callbacks callbacks;
+  callbacks.on_list = [] {};
+  callbacks.on_object = [](std::string_view) {};
+  callbacks.on_deleted = [](std::string_view) {};
+  callbacks.on_listed = [] {};
+  callbacks.on_problem = [](const Status&) {};
+  Reflector::Options options;
+  options.path = "/api/v1/nodes";
+  {
+    const Reflector reflector(access, options, callbacks);
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+  EXPECT_GE(lists, 2) << "the first time at once";
+  EXPECT_LE(lists, 4);
 }
 
 // What an API server may do to a watch, and what the reflector holds to have heard.

@@ -422,10 +422,12 @@ void ApplyAnnotations(const Annotations& annotations, Origin origin, std::string
     } else if (annotation.key == kMoveGb) {
       wrong = SetNumber(annotation.value, 0, 1e6, 1, policy.move_data);
     } else {
-      wrong = "unknown annotation" + DidYouMean(annotation.key, kPolicyKeys);
-      // Whoever misspells a limit wants one.
-      const auto meant = NearestName(annotation.key, kPolicyKeys);
-      hard = meant && IsHardLimit(*FindKey(*meant));
+      wrong = "unknown annotation";
+      if (const auto meant = NearestName(annotation.key, kPolicyKeys)) {
+        wrong += DidYouMean(annotation.key, {&*meant, 1});
+        // Whoever misspells a limit wants one.
+        hard = IsHardLimit(*FindKey(*meant));
+      }
     }
     if (wrong.empty()) continue;
     if (++found > kMostProblems && !(hard && policy.limits.unreadable.empty())) continue;

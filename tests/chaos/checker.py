@@ -143,8 +143,8 @@ class Story:
                 since = line["at"] - 1
         return Spans(spans + ([(since, self.end)] if since is not None else []))
 
-    def stopping(self, replica: str) -> Spans:
-        """From when it was told to end until it had."""
+    def stopping(self, replica: str, most: float = 30) -> Spans:
+        """From when it was told to end until it had, or should have."""
         spans, since = [], None
         for line in self.by_kind["replica"]:
             if line["replica"] != replica:
@@ -152,9 +152,9 @@ class Story:
             if line["step"] == "ending" and since is None:
                 since = line["at"]
             elif line["step"] != "ending" and since is not None:
-                spans.append((since, line["at"]))
+                spans.append((since, min(line["at"], since + most)))
                 since = None
-        return Spans(spans + ([(since, self.end)] if since is not None else []))
+        return Spans(spans + ([(since, since + most)] if since is not None else []))
 
 
 def limits_of(annotations: dict, namespace: dict) -> dict:
