@@ -402,7 +402,8 @@ void ApplyAnnotations(const Annotations& annotations, Origin origin, std::string
                       Policy& policy, std::vector<std::string>& problems) {
   // What a farther voice enforced; this one's own marks bind only those that come nearer.
   const std::array<KeyOrigin, kPolicyKeyCount> before = policy.origins;
-  std::size_t found = 0;
+  std::size_t told = 0;
+  std::size_t untold = 0;
   for (const Annotation& annotation : annotations) {
     const std::optional<PolicyKey> key = FindKey(annotation.key);
     std::string wrong;
@@ -430,14 +431,18 @@ void ApplyAnnotations(const Annotations& annotations, Origin origin, std::string
       }
     }
     if (wrong.empty()) continue;
-    if (++found > kMostProblems && !(hard && policy.limits.unreadable.empty())) continue;
+    if (told >= kMostProblems && !(hard && policy.limits.unreadable.empty())) {
+      ++untold;
+      continue;
+    }
+    ++told;
     std::string problem = std::string(owner) + ": " + std::string(kAnnotationPrefix) +
                           Printable(annotation.key, 63) + ": " + wrong;
     if (hard) policy.limits.unreadable.push_back(problem);
     problems.push_back(std::move(problem));
   }
-  if (found > kMostProblems) {
-    problems.push_back(std::string(owner) + ": " + std::to_string(found - kMostProblems) +
+  if (untold > 0) {
+    problems.push_back(std::string(owner) + ": " + std::to_string(untold) +
                        " more annotations cannot be followed");
   }
 }

@@ -76,6 +76,12 @@ TEST(Policy, OfManyAnnotationsThatCannotBeFollowedAFewAreTold) {
   EXPECT_LE(problems.size(), 30U);
   EXPECT_THAT(problems.back(), HasSubstr("more annotations cannot be followed"));
   EXPECT_EQ(policy.limits.unreadable.size(), 1U) << "a limit among them still fails closed";
+
+  many.erase(many.begin() + 20, many.end() - 1);
+  problems.clear();
+  policy = {};
+  ApplyAnnotations(many, Origin::kPod, "pod", policy, problems);
+  EXPECT_EQ(problems.size(), 21U) << "all are told, so none is counted";
 }
 
 TEST(Policy, ATypoGetsAHint) {
