@@ -30,6 +30,23 @@ std::string NodeNamed(const std::string& name, const std::string& version) {
   return node.SerializeAsString();
 }
 
+ApiAccess AccessTo(const HttpServer& server) {
+  ApiAccess access;
+  access.server = "http://127.0.0.1:" + std::to_string(server.port());
+  return access;
+}
+
+// Callbacks that do nothing.
+Reflector::Callbacks Unheard() {
+  Reflector::Callbacks callbacks;
+  callbacks.on_list = [] {};
+  callbacks.on_object = [](std::string_view) {};
+  callbacks.on_deleted = [](std::string_view) {};
+  callbacks.on_listed = [] {};
+  callbacks.on_problem = [](const Status&) {};
+  return callbacks;
+}
+
 // An API server that answers lists with what it holds, and each watch with 410 Gone.
 TEST(Reflector, ListsAgainWhenTheServerForgotItsPlace) {
   std::mutex mutex;
@@ -51,9 +68,7 @@ TEST(Reflector, ListsAgainWhenTheServerForgotItsPlace) {
     response.body = Envelope(list.SerializeAsString());
   });
   ASSERT_TRUE(server.Start().ok());
-  ApiAccess access;
-  access.server = "http://127.0.0.1:" + std::to_string(server.port());
-  Reflector::Callbacks callbacks;
+  Reflector::Callbacks callbacks = Unheard();
   callbacks.on_list = [&] {
     const std::lock_guard lock(mutex);
     listed.clear();
@@ -64,12 +79,10 @@ TEST(Reflector, ListsAgainWhenTheServerForgotItsPlace) {
     const std::lock_guard lock(mutex);
     listed.insert(node.metadata().name());
   };
-  callbacks.on_deleted = [](std::string_view) {};
   callbacks.on_listed = [&] { changed.notify_all(); };
-  callbacks.on_problem = [](const Status&) {};
   Reflector::Options options;
   options.path = "/api/v1/nodes";
-  const Reflector reflector(access, options, callbacks);
+  const Reflector reflector(AccessTo(server), options, callbacks);
   std::unique_lock lock(mutex);
   EXPECT_TRUE(
       changed.wait_for(lock, std::chrono::seconds(20), [&] { return listed.contains("b"); }));
@@ -89,18 +102,10 @@ TEST(Reflector, AServerThatForgetsEachPlaceIsAskedWithPauses) {
     response.body = Envelope(list.SerializeAsString());
   });
   ASSERT_TRUE(server.Start().ok());
-  ApiAccess access;
-  access.server = "http://127.0.0.1:" + std::to_string(server.port());
-  Reflector::Callbacks callbacks;
-  callbacks.on_list = [] {};
-  callbacks.on_object = [](std::string_view) {};
-  callbacks.on_deleted = [](std::string_view) {};
-  callbacks.on_listed = [] {};
-  callbacks.on_problem = [](const Status&) {};
   Reflector::Options options;
   options.path = "/api/v1/nodes";
   {
-    const Reflector reflector(access, options, callbacks);
+    const Reflector reflector(AccessTo(server), options, Unheard());
     std::this_thread::sleep_for(std::chrono::seconds(1));
   }
   EXPECT_GE(lists, 2) << "the first time at once";
@@ -128,20 +133,13 @@ class WatchTest : public ::testing::Test {
       r.body = Envelope(list.SerializeAsString());
     });
     ASSERT_TRUE(server_.Start().ok());
-    ApiAccess access;
-    access.server = "http://127.0.0.1:" + std::to_string(server_.port());
-    Reflector::Callbacks callbacks;
-    callbacks.on_list = [] {};
-    callbacks.on_object = [](std::string_view) {};
-    callbacks.on_deleted = [](std::string_view) {};
-    callbacks.on_listed = [] {};
-    callbacks.on_problem = [](const Status&) {};
+    Reflector::Callbacks callbacks = Unheard();
     callbacks.on_heard = [this](SteadyTime when) {
       const std::lock_guard lock(mutex_);
       heard_.push_back(when);
       changed_.notify_all();
     };
-    reflector_ = std::make_unique<Reflector>(access, options_, callbacks);
+    reflector_ = std::make_unique<Reflector>(AccessTo(server_), options_, callbacks);
   }
   std::vector<SteadyTime> Heard() {
     const std::lock_guard lock(mutex_);
