@@ -18,7 +18,9 @@ constexpr const char* kAccept = "Accept: application/vnd.kubernetes.protobuf";
 // The API server would spend seconds on compressing a large list, and we on undoing it.
 constexpr const char* kPlain = "Accept-Encoding: identity";
 constexpr Duration kListSilence = std::chrono::seconds(60);
+// A watch that ends within this is taken for one that the server ends at once.
 constexpr Duration kShortWatch = std::chrono::seconds(1);
+constexpr Duration kQuietEnd = std::chrono::seconds(1);
 
 std::uint64_t NextRandom(std::uint64_t& state) {
   state += 0x9E3779B97F4A7C15ULL;
@@ -88,13 +90,13 @@ void Reflector::Run() {
       callbacks_.on_problem(Status::Ok());
       if (listing) continue;
       backoff = options_.backoff_least;
-      // Nor must one that ends each watch at once.
+      // A server that ends each watch at once must not be asked without a pause.
       if (std::chrono::steady_clock::now() - begun < kShortWatch) Sleep(options_.backoff_least);
       continue;
     }
     if (status.code() == ErrorCode::kGone) {
       resource_version_.clear();
-      // A server that says so at every turn must not be asked without a pause.
+      // Nor must one that says so at every turn: only the first time is the list read at once.
       if (!listing && backoff == options_.backoff_least) {
         backoff *= 2;
         continue;
@@ -195,7 +197,7 @@ Status Reflector::Watch(Duration length) {
   if (!callbacks_.on_heard || !frames.complete()) return Status::Ok();
   const SteadyTime now = std::chrono::steady_clock::now();
   // What was missed meanwhile may be too much for a short one, which then ends in the midst of it.
-  if (length < options_.watch && now - last_told < kShortWatch) return Status::Ok();
+  if (length < options_.watch && now - last_told < kQuietEnd) return Status::Ok();
   // The server ended it no sooner than it was asked to, however late its last bytes came.
   callbacks_.on_heard(now - begun >= length ? begun + length : begun);
   return Status::Ok();
