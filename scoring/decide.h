@@ -16,7 +16,7 @@ namespace sobre {
 
 // Changes whenever the same input may score differently, or its record's digest is made otherwise;
 // recorded with each decision.
-inline constexpr int kAlgorithmVersion = 4;
+inline constexpr int kAlgorithmVersion = 5;
 inline constexpr int kMaxScore = 10;
 
 // Where the grid intensity of a ranking came from: one source for all candidates, never a mixture.
