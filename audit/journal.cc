@@ -20,6 +20,7 @@ constexpr std::array kKinds = {EntryKind::kDecision, EntryKind::kOutcome, EntryK
 constexpr Duration kMarkAgain = std::chrono::minutes(20);
 constexpr Duration kContentMargin = std::chrono::hours(1);
 constexpr std::size_t kLongestName = 253;
+constexpr std::size_t kHashBytes = 32;
 
 Blob AsBlob(std::string bytes) { return Blob{std::move(bytes)}; }
 
@@ -118,15 +119,49 @@ void ContentMarks::ForgetOld(Timestamp now) {
   std::erase_if(marked_, [&](const auto& entry) { return now - entry.second > 2 * kMarkAgain; });
 }
 
-Result<Journal> Journal::Open(Database& database, const std::string& name, Timestamp now) {
+std::string ToString(const PublishedHead& head) {
+  std::string text = ToString(head.id) + ":" + Hex(head.hash);
+  if (head.first_seq) text += ":from:" + std::to_string(*head.first_seq);
+  return text;
+}
+
+std::optional<PublishedHead> ParsePublishedHead(std::string_view text) {
+  constexpr std::string_view kFrom = ":from:";
+  PublishedHead head;
+  if (const std::size_t from = text.rfind(kFrom); from != std::string_view::npos) {
+    head.first_seq = ParseInteger(text.substr(from + kFrom.size()));
+    if (!head.first_seq || *head.first_seq < 1) return std::nullopt;
+    text = text.substr(0, from);
+  }
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const std::optional<EntryId> id = ParseEntryId(text.substr(0, colon));
+  const Result<std::string> hash = FromHex(text.substr(colon + 1));
+  if (!id || !hash.ok() || hash->size() != kHashBytes) return std::nullopt;
+  head.id = *id;
+  head.hash = *hash;
+  return head;
+}
+
+Result<Journal> Journal::Open(Database& database, const Options& options, Timestamp now,
+                              std::string& distrusted) {
   const auto rows = database.Rows("SELECT chain FROM chains ORDER BY last_seen_ms DESC LIMIT 1");
   if (!rows.ok()) return rows.status();
   if (!rows->empty()) {
-    Journal journal(database, Text(rows->front().front()));
+    Journal journal(database, Text(rows->front().front()), options.key);
     if (Status status = journal.ReadHead(); !status.ok()) return status;
-    return journal;
+    std::optional<PublishedHead> published;
+    if (options.published) {
+      Result<std::optional<PublishedHead>> found = options.published(journal.chain_);
+      if (!found.ok()) return found.status();
+      published = *std::move(found);
+    }
+    Result<std::string> doubt = journal.Doubt(published);
+    if (!doubt.ok()) return doubt.status();
+    if (doubt->empty()) return journal;
+    distrusted = "chain " + Printable(journal.chain_, kLongestName) + ": " + *doubt;
   }
-  Journal journal(database, name + "-" + RandomSuffix());
+  Journal journal(database, options.name + "-" + RandomSuffix(), options.key);
   const std::array<SqlValue, 3> values = {journal.chain_, AsBlob(journal.head_.hash), ToMs(now)};
   if (Status status = database.Run(
           "INSERT INTO chains(chain, first_seq, anchor, last_seen_ms) VALUES($1, 1, $2, $3)",
@@ -138,23 +173,64 @@ Result<Journal> Journal::Open(Database& database, const std::string& name, Times
 
 Status Journal::ReadHead() {
   const SqlValue chain = chain_;
+  const auto row =
+      database_->Rows("SELECT first_seq, anchor FROM chains WHERE chain = $1", {&chain, 1});
+  if (!row.ok()) return row.status();
+  if (!row->empty()) anchor_ = {Integer(row->front()[0]) - 1, Bytes(row->front()[1])};
   const auto last = database_->Rows(
       "SELECT seq, hash FROM entries WHERE chain = $1 ORDER BY seq DESC LIMIT 1", {&chain, 1});
   if (!last.ok()) return last.status();
-  if (!last->empty()) {
-    head_ = {Integer(last->front()[0]), Bytes(last->front()[1])};
-  } else {
-    const auto row =
-        database_->Rows("SELECT first_seq, anchor FROM chains WHERE chain = $1", {&chain, 1});
-    if (!row.ok()) return row.status();
-    if (!row->empty()) head_ = {Integer(row->front()[0]) - 1, Bytes(row->front()[1])};
-  }
+  head_ = last->empty() ? anchor_ : Head{Integer(last->front()[0]), Bytes(last->front()[1])};
   const auto seal = database_->Rows(
       "SELECT seq FROM entries WHERE chain = $1 AND kind = 'seal' ORDER BY seq DESC LIMIT 1",
       {&chain, 1});
   if (!seal.ok()) return seal.status();
-  sealed_ = seal->empty() ? 0 : Integer(seal->front()[0]);
+  sealed_ = seal->empty() ? 0 : Integer(seal->front().front());
   return Status::Ok();
+}
+
+Result<std::string> Journal::Doubt(const std::optional<PublishedHead>& published) {
+  if (published && published->id.seq >= first_seq()) {
+    const Result<std::optional<Entry>> entry = FindEntry(*database_, {chain_, published->id.seq});
+    if (!entry.ok() && entry.status().code() != ErrorCode::kInvalid) return entry.status();
+    if (!entry.ok() || !*entry || (*entry)->hash != published->hash)
+      return "entry " + std::to_string(published->id.seq) +
+             " is not the one whose hash this program published: the chain was cut or written anew";
+  }
+  return DoubtFromSealOn();
+}
+
+// What stands before the last seal was vouched for when it was sealed. What came after it has to
+// follow from it, and no pruning is among it, as this program seals each with itself.
+Result<std::string> Journal::DoubtFromSealOn() {
+  const std::array<SqlValue, 2> since = {chain_, sealed_ - 1};
+  const auto rows =
+      database_->Rows(SelectEntries("WHERE chain = $1 AND seq >= $2 ORDER BY seq"), since);
+  if (!rows.ok()) return rows.status();
+  // The entry before the seal is there for its hash alone.
+  std::optional<Head> before;
+  if (sealed_ <= anchor_.seq + 1) before = anchor_;
+  for (const SqlRow& row : *rows) {
+    const Result<Entry> entry = ReadEntry(row);
+    if (!entry.ok()) return entry.status().message();
+    const std::string which = "entry " + std::to_string(entry->seq);
+    if (before && (entry->seq != before->seq + 1 ||
+                   HashOf(before->hash, entry->chain, entry->seq, *entry) != entry->hash))
+      return which + " does not follow from the one before it";
+    if (entry->kind == EntryKind::kPruning && entry->seq > sealed_)
+      return which +
+             " says that older ones were pruned, and no seal covers it: somebody else wrote it";
+    if (entry->seq == sealed_ && key_ != nullptr && before) {
+      const auto seal = Parse<v1::RecordedSeal>(*entry);
+      if (!seal.ok()) return seal.status().message();
+      if (seal->public_key() != key_->public_key())
+        return "its last seal, " + which + ", is not signed by this program's key";
+      if (!IsSignedBy(seal->public_key(), before->hash, seal->signature()))
+        return "the signature of its last seal, " + which + ", does not hold";
+    }
+    before = {entry->seq, entry->hash};
+  }
+  return std::string();
 }
 
 Result<std::int64_t> Journal::Write(const std::vector<Draft>& drafts, Head& head) {
@@ -187,16 +263,21 @@ Result<std::int64_t> Journal::Append(const std::vector<Draft>& drafts,
     const Result<std::int64_t> written = Write(drafts, head);
     if (!written.ok()) return written.status();
     first = *written;
+    const bool prunes = std::any_of(drafts.begin(), drafts.end(), [](const Draft& draft) {
+      return draft.kind == EntryKind::kPruning;
+    });
+    if (prunes)
+      if (Status done = WriteSeal(head, now); !done.ok()) return done;
     const std::array<SqlValue, 2> seen = {ToMs(now), chain_};
     return database_->Run("UPDATE chains SET last_seen_ms = $1 WHERE chain = $2", seen);
   });
   if (!status.ok()) return status;
+  if (head.seq - first + 1 > static_cast<std::int64_t>(drafts.size())) sealed_ = head.seq;
   head_ = head;
   return first;
 }
 
-Status Journal::Seal(const SigningKey* key, Timestamp now) {
-  if (head_.seq == sealed_) return Status::Ok();
+Status Journal::WriteSeal(Head& head, Timestamp now) {
   v1::RecordedSeal seal;
   seal.set_first_seq(sealed_ + 1);
   const std::array<SqlValue, 2> since = {chain_, sealed_};
@@ -207,18 +288,29 @@ Status Journal::Seal(const SigningKey* key, Timestamp now) {
     if (Text(row[0]) == ToString(EntryKind::kDecision)) seal.set_decisions(Integer(row[1]));
     if (Text(row[0]) == ToString(EntryKind::kOutcome)) seal.set_outcomes(Integer(row[1]));
   }
-  if (key != nullptr) {
-    seal.set_signature(key->Sign(head_.hash));
-    seal.set_public_key(key->public_key());
+  if (key_ != nullptr) {
+    seal.set_signature(key_->Sign(head.hash));
+    seal.set_public_key(key_->public_key());
   }
-  const Result<std::int64_t> written = Append({DraftOf(EntryKind::kSeal, now, seal)}, {}, now);
-  if (!written.ok()) return written.status();
-  sealed_ = *written;
+  return Write({DraftOf(EntryKind::kSeal, now, seal)}, head).status();
+}
+
+Status Journal::Seal(Timestamp now) {
+  if (head_.seq == sealed_) return Status::Ok();
+  Head head = head_;
+  const Status status = database_->Transact([&]() -> Status {
+    if (Status done = WriteSeal(head, now); !done.ok()) return done;
+    const std::array<SqlValue, 2> seen = {ToMs(now), chain_};
+    return database_->Run("UPDATE chains SET last_seen_ms = $1 WHERE chain = $2", seen);
+  });
+  if (!status.ok()) return status;
+  head_ = head;
+  sealed_ = head.seq;
   return Status::Ok();
 }
 
-Result<std::optional<std::int64_t>> Journal::OldestToKeep(const Retention& retention,
-                                                          Timestamp now) {
+Result<std::optional<Journal::Oldest>> Journal::OldestToKeep(const Retention& retention,
+                                                             Timestamp now) {
   // Never the last seal, nor what came after it.
   const std::array<SqlValue, 3> aged = {chain_, ToMs(now - retention.age), sealed_};
   const auto by_age = database_->Rows(
@@ -226,7 +318,7 @@ Result<std::optional<std::int64_t>> Journal::OldestToKeep(const Retention& reten
       "AND seq <= $3",
       aged);
   if (!by_age.ok()) return by_age.status();
-  std::int64_t oldest = Integer(by_age->front().front());
+  Oldest oldest{Integer(by_age->front().front()), false};
   if (retention.bytes > 0) {
     const Result<std::int64_t> size = SizeOf(*database_);
     if (!size.ok()) return size.status();
@@ -247,39 +339,46 @@ Result<std::optional<std::int64_t>> Journal::OldestToKeep(const Retention& reten
           "AND seq <= $3",
           sized);
       if (!seal.ok()) return seal.status();
-      oldest = std::max(oldest, Integer(seal->front().front()));
+      if (const std::int64_t seq = Integer(seal->front().front()); seq > oldest.seq)
+        oldest = {seq, true};
     }
   }
-  const std::array<SqlValue, 2> before = {chain_, oldest};
+  const std::array<SqlValue, 2> before = {chain_, oldest.seq};
   const auto any =
       database_->Rows("SELECT 1 FROM entries WHERE chain = $1 AND seq < $2 LIMIT 1", before);
   if (!any.ok()) return any.status();
-  if (any->empty()) return std::optional<std::int64_t>();
+  if (any->empty()) return std::optional<Oldest>();
   return std::optional(oldest);
 }
 
 Result<bool> Journal::Prune(const Retention& retention, Timestamp now) {
-  const Result<std::optional<std::int64_t>> oldest = OldestToKeep(retention, now);
+  const Result<std::optional<Oldest>> oldest = OldestToKeep(retention, now);
   if (!oldest.ok()) return oldest.status();
   if (!*oldest) return false;
+  const std::int64_t first_seq = (*oldest)->seq;
   Head head = head_;
+  Head anchor{first_seq - 1, {}};
   const Status status = database_->Transact([&]() -> Status {
-    const Result<bool> moved = BeginAt(*database_, chain_, **oldest);
+    const Result<bool> moved = BeginAt(*database_, chain_, first_seq);
     if (!moved.ok()) return moved.status();
-    const std::array<SqlValue, 2> before = {chain_, **oldest};
+    const std::array<SqlValue, 2> before = {chain_, first_seq};
     const auto newest = database_->Rows(
-        "SELECT time_ms FROM entries WHERE chain = $1 AND seq < $2 ORDER BY seq DESC LIMIT 1",
+        "SELECT time_ms, hash FROM entries WHERE chain = $1 AND seq < $2 ORDER BY seq DESC LIMIT 1",
         before);
     if (!newest.ok()) return newest.status();
     if (!*moved || newest->empty())
-      return Status::Invalid("entry " + std::to_string(**oldest - 1) + " of " + chain_ +
+      return Status::Invalid("entry " + std::to_string(first_seq - 1) + " of " + chain_ +
                              " is missing");
     v1::RecordedPruning pruning;
-    pruning.set_first_seq(**oldest);
+    pruning.set_first_seq(first_seq);
     pruning.set_time_ms(Integer(newest->front()[0]));
+    anchor.hash = Bytes(newest->front()[1]);
+    pruning.set_for_size((*oldest)->for_size);
+    pruning.set_keep_ms(retention.age.count());
     if (const auto written = Write({DraftOf(EntryKind::kPruning, now, pruning)}, head);
         !written.ok())
       return written.status();
+    if (Status done = WriteSeal(head, now); !done.ok()) return done;
     if (Status done = database_->Run("DELETE FROM entries WHERE chain = $1 AND seq < $2", before);
         !done.ok())
       return done;
@@ -289,6 +388,8 @@ Result<bool> Journal::Prune(const Retention& retention, Timestamp now) {
   });
   if (!status.ok()) return status;
   head_ = head;
+  sealed_ = head.seq;
+  anchor_ = anchor;
   return true;
 }
 

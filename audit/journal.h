@@ -56,22 +56,43 @@ struct Head {
   std::string hash = std::string(32, '\0');
 };
 
+// What is published of a chain: where it ended, and where it began then.
+struct PublishedHead {
+  EntryId id;
+  std::string hash;
+  std::optional<std::int64_t> first_seq;  // nothing where it was not said
+};
+// "CHAIN:17:HASH", and ":from:FIRST" behind it where that is known.
+std::string ToString(const PublishedHead& head);
+// Nothing where it is none.
+std::optional<PublishedHead> ParsePublishedHead(std::string_view text);
+
 // Writes one chain. For one thread at a time, as its database.
 class Journal {
  public:
-  // Goes on with the chain that this database was begun with; in an empty one, begins
-  // "NAME-xxxxxxxx": what was written elsewhere under the same name is never written again.
-  static Result<Journal> Open(Database& database, const std::string& name, Timestamp now);
+  struct Options {
+    std::string name = "sobre";             // the chain's name begins with it
+    std::shared_ptr<const SigningKey> key;  // of seals; nothing: they are not signed
+    // The last head that was published of a chain; nothing where none was. May be nothing itself.
+    std::function<Result<std::optional<PublishedHead>>(const std::string& chain)> published;
+  };
+  // Goes on with the chain that this database was begun with, unless that is not as this program
+  // left it: then, and in an empty database, begins "NAME-xxxxxxxx", so that nothing is ever signed
+  // that somebody else wrote. `distrusted` says of which chain and why; else it is left as it is.
+  // kUnavailable where the published head cannot be had.
+  static Result<Journal> Open(Database& database, const Options& options, Timestamp now,
+                              std::string& distrusted);
 
   // All of them and what they refer to, or nothing. Contents that are there already are marked as
-  // used. Gives back the drafts' numbers: the first one's; the others follow.
+  // used. Where a pruning is among them, a seal follows: until then it proves nothing. Gives back
+  // the drafts' numbers: the first one's; the others follow.
   Result<std::int64_t> Append(const std::vector<Draft>& drafts,
                               const std::vector<std::shared_ptr<const Content>>& contents,
                               Timestamp now);
 
   // Closes what was written since the last seal, signed where there is a key; nothing where nothing
   // was.
-  Status Seal(const SigningKey* key, Timestamp now);
+  Status Seal(Timestamp now);
 
   struct Retention {
     Duration age;
@@ -83,17 +104,30 @@ class Journal {
 
   [[nodiscard]] const std::string& chain() const { return chain_; }
   [[nodiscard]] const Head& head() const { return head_; }
+  [[nodiscard]] std::int64_t first_seq() const { return anchor_.seq + 1; }
   [[nodiscard]] std::int64_t entries_since_seal() const { return head_.seq - sealed_; }
 
  private:
-  Journal(Database& database, std::string chain) : database_(&database), chain_(std::move(chain)) {}
+  struct Oldest {
+    std::int64_t seq = 0;
+    bool for_size = false;
+  };
+  Journal(Database& database, std::string chain, std::shared_ptr<const SigningKey> key)
+      : database_(&database), chain_(std::move(chain)), key_(std::move(key)) {}
   Status ReadHead();
-  Result<std::optional<std::int64_t>> OldestToKeep(const Retention& retention, Timestamp now);
+  // The sentence that says why this is not the chain that this program left; empty if it is.
+  Result<std::string> Doubt(const std::optional<PublishedHead>& published);
+  Result<std::string> DoubtFromSealOn();
+  Result<std::optional<Oldest>> OldestToKeep(const Retention& retention, Timestamp now);
+  // For a transaction.
   Result<std::int64_t> Write(const std::vector<Draft>& drafts, Head& head);
+  Status WriteSeal(Head& head, Timestamp now);
 
   Database* database_;
   std::string chain_;
+  std::shared_ptr<const SigningKey> key_;
   Head head_;
+  Head anchor_;              // what the first entry that is kept follows from
   std::int64_t sealed_ = 0;  // number of the last seal
 };
 

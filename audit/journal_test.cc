@@ -36,10 +36,21 @@ class JournalTest : public ::testing::Test {
     EXPECT_TRUE(MigrateSchema(**opened).ok());
     return *std::move(opened);
   }
-  Journal OpenJournal() {
-    auto journal = Journal::Open(*database_, "sobre-0", kTime);
+  // What was distrusted of the chain before is in `distrusted_`.
+  Journal OpenJournal(const Journal::Options& more = {}) {
+    Journal::Options options = more;
+    options.name = "sobre-0";
+    distrusted_.clear();
+    auto journal = Journal::Open(*database_, options, kTime, distrusted_);
     EXPECT_TRUE(journal.ok()) << journal.status().message();
     return *std::move(journal);
+  }
+  std::shared_ptr<const SigningKey> MakeKey(const std::string& name) const {
+    const std::string path = folder_ + "/" + name;
+    EXPECT_EQ(std::system(("openssl genpkey -algorithm ed25519 -out " + path).c_str()), 0);
+    Result<SigningKey> key = SigningKey::Load(path);
+    EXPECT_TRUE(key.ok());
+    return std::make_shared<const SigningKey>(*std::move(key));
   }
   // A decision and its outcome, on a world of its own.
   void Place(Journal& journal, unsigned seed, Timestamp time) {
@@ -81,6 +92,7 @@ class JournalTest : public ::testing::Test {
   }
 
   // Tests run at the same time, as processes of their own.
+  std::string distrusted_;
   const std::string folder_ = testing::TempDir() + "/" +
                               testing::UnitTest::GetInstance()->current_test_info()->name() +
                               std::to_string(std::random_device()());
@@ -95,7 +107,7 @@ TEST_F(JournalTest, IsVerifiedAndGoesOnAfterARestart) {
     if (run == 0) chain = journal.chain();
     EXPECT_EQ(journal.chain(), chain);
     for (unsigned i = 0; i < 5; ++i) Place(journal, static_cast<unsigned>(run) * 5 + i, kTime);
-    ASSERT_TRUE(journal.Seal(nullptr, kTime).ok());
+    ASSERT_TRUE(journal.Seal(kTime).ok());
     database_ = Open();
   }
   const auto summaries = Verify();
@@ -112,7 +124,7 @@ TEST_F(JournalTest, IsVerifiedAndGoesOnAfterARestart) {
 TEST_F(JournalTest, WhatWasTakenOutChangedOrPutInIsNamed) {
   Journal journal = OpenJournal();
   for (unsigned i = 0; i < 6; ++i) Place(journal, i, kTime);
-  ASSERT_TRUE(journal.Seal(nullptr, kTime).ok());
+  ASSERT_TRUE(journal.Seal(kTime).ok());
   ASSERT_TRUE(Verify().ok()) << Complaint();
   const std::string chain = journal.chain();
   const auto complaint_after = [&](const std::string& sql) {
@@ -149,7 +161,7 @@ TEST_F(JournalTest, ACutTailOrARewrittenChainIsFoundByWhoeverKeptAHead) {
   for (unsigned i = 0; i < 3; ++i) Place(journal, i, kTime);
   const Head kept = journal.head();
   VerifyOptions options;
-  options.heads = {{{journal.chain(), kept.seq}, kept.hash}};
+  options.heads = {{{journal.chain(), kept.seq}, kept.hash, {}}};
   EXPECT_TRUE(Verify(options).ok()) << Complaint(options);
   Run("DELETE FROM entries WHERE seq > 4");
   EXPECT_TRUE(Verify().ok()) << "nobody else can tell";
@@ -164,7 +176,7 @@ TEST_F(JournalTest, ACutTailOrARewrittenChainIsFoundByWhoeverKeptAHead) {
 TEST_F(JournalTest, AFlippedByteAnywhereIsFound) {
   Journal journal = OpenJournal();
   for (unsigned i = 0; i < 10; ++i) Place(journal, i, kTime);
-  ASSERT_TRUE(journal.Seal(nullptr, kTime).ok());
+  ASSERT_TRUE(journal.Seal(kTime).ok());
   std::mt19937 dice(7);  // NOLINT(bugprone-random-generator-seed): the same places every time
   const auto rows = database_->Rows("SELECT seq, payload, hash FROM entries ORDER BY seq");
   ASSERT_TRUE(rows.ok());
@@ -201,23 +213,98 @@ TEST_F(JournalTest, WhatAGapCountsIsANumberOfEntries) {
 }
 
 TEST_F(JournalTest, SealsAreSigned) {
-  const std::string path = folder_ + "/key.pem";
-  ASSERT_EQ(std::system(("openssl genpkey -algorithm ed25519 -out " + path).c_str()), 0);
-  const Result<SigningKey> key = SigningKey::Load(path);
-  ASSERT_TRUE(key.ok());
-  Journal journal = OpenJournal();
-  Place(journal, 1, kTime);
-  ASSERT_TRUE(journal.Seal(&*key, kTime).ok());
+  const auto key = MakeKey("key.pem");
+  const Journal::Options with_key{.name = {}, .key = key, .published = {}};
+  {
+    Journal journal = OpenJournal(with_key);
+    Place(journal, 1, kTime);
+    ASSERT_TRUE(journal.Seal(kTime).ok());
+  }
   VerifyOptions options;
   options.public_key = key->public_key();
   ASSERT_TRUE(Verify(options).ok()) << Complaint(options);
   EXPECT_EQ(Verify(options)->front().signed_seals, 1);
   options.public_key = std::string(32, 'x');
   EXPECT_THAT(Complaint(options), HasSubstr("signed by another key"));
+  Journal journal = OpenJournal();
   Place(journal, 2, kTime);
-  ASSERT_TRUE(journal.Seal(nullptr, kTime).ok());
+  ASSERT_TRUE(journal.Seal(kTime).ok());
   options.public_key = key->public_key();
   EXPECT_THAT(Complaint(options), HasSubstr(":6: the seal is not signed"));
+  // Nor is what somebody else sealed gone on with.
+  EXPECT_NE(OpenJournal(with_key).chain(), journal.chain());
+  EXPECT_THAT(distrusted_, HasSubstr("entry 6, is not signed by this program's key"));
+}
+
+// Half of the chain taken away by somebody who can write the file, but not sign: an entry says that
+// it was pruned, its hashes are right.
+TEST_F(JournalTest, AForgedPruningIsUnprovenAndNeverSealedOver) {
+  const auto key = MakeKey("key.pem");
+  const Journal::Options with_key{.name = {}, .key = key, .published = {}};
+  Journal journal = OpenJournal(with_key);
+  for (unsigned i = 0; i < 6; ++i) {
+    Place(journal, i, kTime);
+    ASSERT_TRUE(journal.Seal(kTime).ok());
+  }
+  const Head kept = journal.head();
+  VerifyOptions options;
+  options.public_key = key->public_key();
+  options.heads = {{{journal.chain(), kept.seq}, kept.hash, 1}};
+  ASSERT_TRUE(Verify(options).ok()) << Complaint(options);
+  v1::RecordedPruning pruning;
+  pruning.set_first_seq(10);
+  const Draft draft = DraftOf(EntryKind::kPruning, kTime, pruning);
+  const std::array<SqlValue, 5> values = {
+      journal.chain(), kept.seq + 1, kTime.time_since_epoch().count(), Blob{draft.payload},
+      Blob{HashOf(kept.hash, journal.chain(), kept.seq + 1, draft)}};
+  ASSERT_TRUE(database_
+                  ->Run("INSERT INTO entries(chain, seq, kind, time_ms, pod_uid, namespace, pod, "
+                        "payload, hash) VALUES($1, $2, 'pruning', $3, '', '', '', $4, $5)",
+                        values)
+                  .ok());
+  Run("UPDATE chains SET first_seq = 10, anchor = (SELECT hash FROM entries WHERE seq = 9)");
+  Run("DELETE FROM entries WHERE seq < 10");
+  EXPECT_THAT(Complaint(options), HasSubstr(":19: says that what came before entry 10 was pruned, "
+                                            "and no seal covers it"));
+  Journal next = OpenJournal(with_key);
+  EXPECT_NE(next.chain(), journal.chain());
+  EXPECT_THAT(distrusted_, HasSubstr("entry 19 says that older ones were pruned"));
+  Place(next, 7, kTime);
+  ASSERT_TRUE(next.Seal(kTime).ok());
+  EXPECT_THAT(Complaint(options), HasSubstr("no seal covers it")) << "still";
+  // The next start goes on with the new chain.
+  EXPECT_EQ(OpenJournal(with_key).chain(), next.chain());
+  EXPECT_EQ(distrusted_, "");
+}
+
+TEST_F(JournalTest, AChainThatIsNotAsItWasPublishedIsNotGoneOnWith) {
+  Journal journal = OpenJournal();
+  for (unsigned i = 0; i < 4; ++i) Place(journal, i, kTime);
+  const PublishedHead published{{journal.chain(), journal.head().seq}, journal.head().hash, 1};
+  Journal::Options options;
+  options.published = [&](const std::string& chain) {
+    return chain == published.id.chain ? std::optional(published) : std::nullopt;
+  };
+  EXPECT_EQ(OpenJournal(options).chain(), journal.chain());
+  Place(journal, 4, kTime);
+  EXPECT_EQ(OpenJournal(options).chain(), journal.chain()) << "it went on since";
+  Run("DELETE FROM entries WHERE seq > 6");
+  Journal other = OpenJournal(options);
+  EXPECT_NE(other.chain(), journal.chain());
+  EXPECT_THAT(distrusted_, HasSubstr(journal.chain() + ": entry 8 is not the one whose hash"));
+  options.published = [](const std::string&) { return Status::Unavailable("no answer"); };
+  EXPECT_EQ(Journal::Open(*database_, options, kTime, distrusted_).status().code(),
+            ErrorCode::kUnavailable);
+}
+
+TEST_F(JournalTest, WhatComesAfterTheLastSealMustFollowFromIt) {
+  Journal journal = OpenJournal();
+  Place(journal, 1, kTime);
+  ASSERT_TRUE(journal.Seal(kTime).ok());
+  Place(journal, 2, kTime);
+  Run("UPDATE entries SET pod = 'another' WHERE seq = 5");
+  EXPECT_NE(OpenJournal().chain(), journal.chain());
+  EXPECT_THAT(distrusted_, HasSubstr("entry 5 does not follow from the one before it"));
 }
 
 TEST_F(JournalTest, PruningLeavesAChainThatVerifies) {
@@ -226,7 +313,7 @@ TEST_F(JournalTest, PruningLeavesAChainThatVerifies) {
   for (int day = 0; day < 10; ++day) {
     for (unsigned i = 0; i < 3; ++i)
       Place(journal, static_cast<unsigned>(day) * 3 + i, kTime + hours(24 * day));
-    ASSERT_TRUE(journal.Seal(nullptr, kTime + hours(24 * day)).ok());
+    ASSERT_TRUE(journal.Seal(kTime + hours(24 * day)).ok());
   }
   const std::int64_t contents =
       Integer(database_->Rows("SELECT COUNT(*) FROM contents")->front()[0]);
@@ -238,11 +325,30 @@ TEST_F(JournalTest, PruningLeavesAChainThatVerifies) {
   ASSERT_TRUE(summaries.ok()) << summaries.status().message();
   // Seals of days 0 to 4 are older than four days; the last of them stays.
   EXPECT_EQ(summaries->front().first_seq, 35);
+  EXPECT_EQ(journal.first_seq(), 35);
+  EXPECT_EQ(journal.entries_since_seal(), 0) << "it is sealed with the pruning";
   EXPECT_EQ(summaries->front().decisions, 15);
   EXPECT_LT(Integer(database_->Rows("SELECT COUNT(*) FROM contents")->front()[0]), contents);
   VerifyOptions options;
-  options.heads = {{{journal.chain(), kept.seq}, kept.hash}};
+  options.heads = {{{journal.chain(), kept.seq}, kept.hash, {}}};
   EXPECT_TRUE(Verify(options).ok()) << Complaint(options);
+  EXPECT_FALSE(Verify(options)->front().pruning_proven);
+  // As old as they had to be, and not older.
+  options.keep = VerifyOptions::Keep{hours(24 * 4), false};
+  EXPECT_TRUE(Verify(options).ok()) << Complaint(options);
+  options.keep = VerifyOptions::Keep{hours(24 * 6), false};
+  EXPECT_THAT(Complaint(options), HasSubstr("it was to be kept for longer"));
+  options.keep = VerifyOptions::Keep{hours(24 * 6), true};
+  EXPECT_THAT(Complaint(options), HasSubstr("it was to be kept for longer"))
+      << "not for its size: the entry says so";
+  options.keep.reset();
+  // Published after the pruning, and from before it; from an earlier beginning than there is.
+  options.heads = {{{journal.chain(), journal.head().seq}, journal.head().hash, 1}};
+  EXPECT_THAT(Complaint(options), HasSubstr("later, the chain still began at entry 1"));
+  options.heads.front().first_seq = 35;
+  EXPECT_TRUE(Verify(options).ok()) << Complaint(options);
+  options.heads.front().first_seq = 36;
+  EXPECT_THAT(Complaint(options), HasSubstr(":35: the chain begins here"));
   // The same by a reader who says nothing of it.
   Run("DELETE FROM entries WHERE seq < 42");
   EXPECT_THAT(Complaint(), HasSubstr(":35: is missing"));
@@ -253,7 +359,7 @@ TEST_F(JournalTest, PruningBySizeTakesTheOldest) {
   for (unsigned i = 0; i < 200; ++i) {
     Place(journal, i, kTime + std::chrono::hours(i));
     if (i % 10 != 9) continue;
-    ASSERT_TRUE(journal.Seal(nullptr, kTime + std::chrono::hours(i)).ok());
+    ASSERT_TRUE(journal.Seal(kTime + std::chrono::hours(i)).ok());
   }
   const std::int64_t size = *SizeOf(*database_);
   const Journal::Retention retention{std::chrono::hours(1'000'000), size / 2};
@@ -262,12 +368,26 @@ TEST_F(JournalTest, PruningBySizeTakesTheOldest) {
   EXPECT_LE(*SizeOf(*database_), size / 2);
   EXPECT_GE(*SizeOf(*database_), size / 5);
   EXPECT_TRUE(Verify().ok()) << Complaint();
+  VerifyOptions options;
+  options.keep = VerifyOptions::Keep{std::chrono::hours(1'000'000), true};
+  EXPECT_TRUE(Verify(options).ok()) << Complaint(options);
+  options.keep->bounded_size = false;
+  EXPECT_THAT(Complaint(options), HasSubstr("it was to be kept for longer"));
 }
 
 TEST(EntryId, BothWays) {
   EXPECT_EQ(ToString(*ParseEntryId("sobre-0-12:17")), "sobre-0-12:17");
   for (const char* text : {"", "x", ":1", "x:", "x:0", "x:-1", "x:1x"})
     EXPECT_FALSE(ParseEntryId(text)) << text;
+}
+
+TEST(PublishedHead, BothWays) {
+  const std::string hash(64, 'a');
+  for (const std::string& text : {"sobre-0-12:17:" + hash, "sobre-0-12:17:" + hash + ":from:3"})
+    EXPECT_EQ(ToString(*ParsePublishedHead(text)), text);
+  for (const std::string& text : {std::string(), "x:" + hash, "x:0:" + hash, "x:1:" + hash + "a",
+                                  "x:1:" + hash + ":from:0", "x:1:" + hash + ":from:"})
+    EXPECT_FALSE(ParsePublishedHead(text)) << text;
 }
 
 }  // namespace

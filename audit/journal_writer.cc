@@ -152,15 +152,32 @@ Status JournalWriter::Open(Timestamp now) {
   Result<std::unique_ptr<Database>> opened = options_.open(std::exchange(damaged_, false));
   if (!opened.ok()) return opened.status();
   database_ = *std::move(opened);
-  Result<Journal> journal = Journal::Open(*database_, options_.name, now);
+  Journal::Options options = options_.chain;
+  {
+    // What this process has written itself is known best.
+    const MutexLock lock(mutex_);
+    if (!state_.chain.empty() && state_.head.seq > 0)
+      options.published = [own =
+                               PublishedHead{{state_.chain, state_.head.seq}, state_.head.hash, {}},
+                           asked = options.published](
+                              const std::string& chain) -> Result<std::optional<PublishedHead>> {
+        if (chain == own.id.chain) return std::optional(own);
+        return asked ? asked(chain) : std::optional<PublishedHead>();
+      };
+  }
+  std::string distrusted;
+  Result<Journal> journal = Journal::Open(*database_, options, now, distrusted);
   if (!journal.ok()) return journal.status();
   journal_ = *std::move(journal);
+  if (!distrusted.empty())
+    Log(LogLevel::kError, "records were changed by somebody else: a new chain is begun",
+        {{"found", distrusted}, {"chain", journal_->chain()}});
   if (last_seal_ == Timestamp()) last_seal_ = now;
-  if (options_.still_there) (void)options_.still_there(true);
   {
     const MutexLock lock(mutex_);
     state_.chain = journal_->chain();
     state_.head = journal_->head();
+    if (!distrusted.empty()) state_.distrusted = std::move(distrusted);
   }
   if (restoring_ && restoring_->before == 0) restoring_->before = journal_->head().seq + 1;
   return Status::Ok();
@@ -274,25 +291,34 @@ void JournalWriter::Finish(const Batch& batch, Timestamp now) {
 Status JournalWriter::Seal(Timestamp now) {
   if (!journal_) return Status::Ok();
   const std::int64_t before = journal_->head().seq;
-  if (Status status = journal_->Seal(options_.key.get(), now); !status.ok()) return status;
+  if (Status status = journal_->Seal(now); !status.ok()) return status;
   last_seal_ = now;
   if (journal_->head().seq == before) return Status::Ok();
+  Publish();
+  return Status::Ok();
+}
+
+void JournalWriter::Publish() {
+  PublishedHead head{{journal_->chain(), journal_->head().seq}, journal_->head().hash, {}};
+  // Else the records begin elsewhere too, where somebody else prunes them.
+  if (options_.retention) head.first_seq = journal_->first_seq();
   Log(LogLevel::kInfo, "records sealed",
-      {{"chain", journal_->chain()},
-       {"entries", std::to_string(journal_->head().seq)},
-       {"head", Hex(journal_->head().hash)}});
+      {{"chain", head.id.chain},
+       {"entries", std::to_string(head.id.seq)},
+       {"from", std::to_string(journal_->first_seq())},
+       {"head", Hex(head.hash)}});
   {
     const MutexLock lock(mutex_);
     state_.head = journal_->head();
   }
-  if (options_.on_seal) options_.on_seal(journal_->chain(), journal_->head());
-  return Status::Ok();
+  if (options_.on_seal) options_.on_seal(head);
 }
 
 Status JournalWriter::Maintain(Timestamp now) {
-  if (options_.still_there && now >= next_look_) {
+  if (now >= next_look_) {
+    // Its files may be gone though nothing is written.
     next_look_ = now + kBetweenLooks;
-    if (Status status = options_.still_there(false); !status.ok()) return status;
+    if (Status status = database_->Run("SELECT 1"); !status.ok()) return status;
   }
   const std::int64_t unsealed = journal_->entries_since_seal();
   if (unsealed >= options_.seal_entries ||
@@ -307,8 +333,7 @@ Status JournalWriter::Maintain(Timestamp now) {
   // Contents that nothing kept refers to are gone, and unknown to `stored_`.
   if (*pruned) stored_.Clear();
   stored_.ForgetOld(now);
-  const MutexLock lock(mutex_);
-  state_.head = journal_->head();
+  if (*pruned) Publish();
   return Status::Ok();
 }
 

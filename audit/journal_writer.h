@@ -20,17 +20,13 @@ namespace sobre {
 struct JournalOptions {
   // Opens the database, and again after it failed; `damaged`: its file is no longer a database's.
   std::function<Result<std::unique_ptr<Database>>(bool damaged)> open;
-  // Whether the database is still where it was opened; `opened`: it has just been. May be nothing.
-  std::function<Status(bool opened)> still_there;
-  // The chain's name begins with it.
-  std::string name = "sobre";
+  Journal::Options chain;
   Duration seal_every = std::chrono::minutes(10);
   std::int64_t seal_entries = 1000;
-  std::shared_ptr<const SigningKey> key;
   // Nothing: somebody else prunes.
   std::optional<Journal::Retention> retention;
   // Called from the writing thread after each seal.
-  std::function<void(const std::string& chain, const Head& head)> on_seal;
+  std::function<void(const PublishedHead& head)> on_seal;
   // How much may wait while nothing can be written.
   std::size_t most_items = 20000;
   std::size_t most_bytes = std::size_t{64} << 20;
@@ -45,6 +41,8 @@ struct JournalState {
   std::uint64_t backlog = 0;  // waiting to be written
   std::uint64_t dropped = 0;
   std::string problem;  // why nothing can be written now
+  // Of which chain, found as it was opened, and why: it was left as it is, and another begun.
+  std::string distrusted;
   std::optional<Timestamp> last_write;
 };
 
@@ -96,6 +94,8 @@ class JournalWriter {
   Status Restore(Timestamp now);
   Status Maintain(Timestamp now);
   Status Seal(Timestamp now);
+  // Tells whoever keeps heads of the seal that was just written.
+  void Publish();
   void Report(const Status& status);
 
   const JournalOptions options_;

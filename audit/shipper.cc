@@ -168,6 +168,8 @@ void Shipper::PutPruning(std::int64_t first_seq, Timestamp now, const char* reas
   pruning.set_first_seq(first_seq);
   pruning.set_time_ms(ToMs(now - options_.keep));
   pruning.set_reason(reason);
+  pruning.set_for_size(false);
+  pruning.set_keep_ms(options_.keep.count());
   const MutexLock lock(calls_);
   if (attached_ && options_.put) options_.put(DraftOf(EntryKind::kPruning, now, pruning));
 }
@@ -212,6 +214,10 @@ Result<std::int64_t> Shipper::ShipSome(const std::string& chain, Timestamp now) 
     if (!entry.ok()) return entry.status();
     entries.push_back(*std::move(entry));
   }
+  // Until the seal that follows it is there too, a pruning looks like somebody else's.
+  const bool full = static_cast<std::int64_t>(entries.size()) == kPage;
+  const bool cut = full && entries.back().kind == EntryKind::kPruning;
+  if (cut) entries.pop_back();
   if (entries.front().seq != arrived + 1)
     return Status::Denied("chain " + chain + ": the shared database ends at entry " +
                           std::to_string(arrived) + ", this disk begins at " +
@@ -223,10 +229,10 @@ Result<std::int64_t> Shipper::ShipSome(const std::string& chain, Timestamp now) 
     if (Status there = StillThere(chain, arrived); !there.ok()) return there;
     for (const Content& content : *contents)
       if (Status done = PutContent(*shared_, content, now); !done.ok()) return done;
-    for (const SqlRow& row : *rows) {
+    for (std::size_t i = 0; i < entries.size(); ++i) {
       // A commit whose answer was lost did arrive.
-      if (Status done =
-              shared_->Run(std::string(kInsertEntry) + " ON CONFLICT (chain, seq) DO NOTHING", row);
+      if (Status done = shared_->Run(
+              std::string(kInsertEntry) + " ON CONFLICT (chain, seq) DO NOTHING", (*rows)[i]);
           !done.ok())
         return done;
     }
@@ -243,7 +249,7 @@ Result<std::int64_t> Shipper::ShipSome(const std::string& chain, Timestamp now) 
     const MutexLock lock(mutex_);
     state_.shipped += entries.size();
   }
-  return static_cast<std::int64_t>(entries.size());
+  return static_cast<std::int64_t>(rows->size());
 }
 
 // What has arrived leaves the own disk; the last seal and what came after it stay, for the next one

@@ -17,7 +17,7 @@ class ShipperTest : public RecordingTest {
   std::unique_ptr<Recorder> Record(const std::string& name) {
     JournalOptions journal;
     journal.open = [this, name](bool) { return Open(name); };
-    journal.name = name;
+    journal.chain.name = name;
     return std::make_unique<Recorder>(
         RecorderOptions{journal, 25},
         Recorder::Listener{[](const DecisionCase&, const v1::Record*) {}, {}});

@@ -1,5 +1,6 @@
 #include "audit/verify_chain.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <unordered_set>
@@ -40,7 +41,7 @@ class ChainVerifier {
       if (summary_.first_seq < 1)
         return Wrong({summary_.chain, summary_.first_seq}, "no chain begins there");
       summary_.head = {summary_.first_seq - 1, Bytes(row[2])};
-      for (const VerifyOptions::KeptHead& kept : options_.heads) {
+      for (const PublishedHead& kept : options_.heads) {
         if (kept.id.chain == summary_.chain && kept.id.seq == summary_.head.seq &&
             kept.hash != summary_.head.hash)
           return Wrong(kept.id,
@@ -50,7 +51,7 @@ class ChainVerifier {
       if (Status status = CheckChain(); !status.ok()) return status;
       summaries.push_back(summary_);
     }
-    for (const VerifyOptions::KeptHead& kept : options_.heads) {
+    for (const PublishedHead& kept : options_.heads) {
       if (Status status = CheckKept(kept, summaries); !status.ok()) return status;
     }
     return summaries;
@@ -72,7 +73,8 @@ class ChainVerifier {
   Status CheckChain() {
     last_seal_ = summary_.first_seq - 1;
     since_seal_ = {};
-    pruned_to_ = 1;
+    pruning_.reset();
+    first_time_ = {};
     seen_outcomes_.clear();
     while (true) {
       const std::array<SqlValue, 3> after = {summary_.chain, summary_.head.seq, kPage};
@@ -88,7 +90,7 @@ class ChainVerifier {
         database_.Rows("SELECT seq FROM entries WHERE chain = $1 AND seq < $2 LIMIT 1", before);
     if (!early.ok()) return early.status();
     // Rows that were pruned may be there for a while yet.
-    if (!early->empty() && pruned_to_ != summary_.first_seq)
+    if (!early->empty() && (!pruning_ || pruning_->first_seq != summary_.first_seq))
       return Wrong({summary_.chain, Integer(early->front()[0])},
                    "stands before the chain's beginning");
     summary_.unsealed = summary_.head.seq - last_seal_;
@@ -97,10 +99,39 @@ class ChainVerifier {
       return Wrong({summary_.chain, last_seal_ + 1}, "no signed seal covers it and the " +
                                                          std::to_string(summary_.unsealed - 1) +
                                                          " after it");
-    if (summary_.first_seq > 1 && pruned_to_ != summary_.first_seq)
+    return summary_.first_seq > 1 ? CheckPruning() : Status::Ok();
+  }
+
+  // Whether what is gone from the chain's beginning may be.
+  Status CheckPruning() {
+    const std::string gone = "what came before entry " + std::to_string(summary_.first_seq);
+    if (!pruning_ || pruning_->first_seq != summary_.first_seq)
       return Wrong({summary_.chain, summary_.first_seq},
                    "entries before it are gone, and no entry says that they were pruned");
-    return Status::Ok();
+    const EntryId said{summary_.chain, pruning_->seq};
+    if (last_seal_ < pruning_->seq)
+      return Wrong(said, "says that " + gone +
+                             " was pruned, and no seal covers it: that is unproven, as the service "
+                             "seals each pruning with itself");
+    summary_.pruning_proven = options_.public_key.has_value();
+    for (const PublishedHead& kept : options_.heads) {
+      if (kept.id.chain == summary_.chain && kept.id.seq >= pruning_->seq && kept.first_seq &&
+          *kept.first_seq < summary_.first_seq)
+        return Wrong(said, "says that " + gone + " was pruned, and when " + ToString(kept.id) +
+                               " was published, later, the chain still began at entry " +
+                               std::to_string(*kept.first_seq));
+    }
+    if (!options_.keep) return Status::Ok();
+    if (options_.keep->bounded_size && pruning_->for_size.value_or(true)) return Status::Ok();
+    // What the service itself signed tells how long entries were to be kept then.
+    const Duration keep = summary_.pruning_proven && pruning_->keep
+                              ? std::min(*pruning_->keep, options_.keep->age)
+                              : options_.keep->age;
+    if (first_time_ <= pruning_->time - keep) return Status::Ok();
+    return Wrong(said, "says that " + gone + ", which is of " + FormatTime(first_time_) +
+                           ", was pruned at " + FormatTime(pruning_->time) +
+                           ": it was to be kept for longer (records.keep; --keep, where that was "
+                           "shorter then)");
   }
 
   Status CheckRow(const SqlRow& row) {
@@ -118,7 +149,7 @@ class ChainVerifier {
                    "its hash is not that of what stands there: it was changed, or put in, or "
                    "an entry before it was");
     before_ = std::exchange(summary_.head, Head{entry->seq, entry->hash}).hash;
-    for (const VerifyOptions::KeptHead& kept : options_.heads) {
+    for (const PublishedHead& kept : options_.heads) {
       if (kept.id.chain == id.chain && kept.id.seq == id.seq && kept.hash != entry->hash)
         return Wrong(id, "the head that was kept has another hash: the chain was written anew");
     }
@@ -128,6 +159,7 @@ class ChainVerifier {
   }
 
   Status CheckEntry(const Entry& entry) {
+    if (entry.seq == summary_.first_seq) first_time_ = entry.time;
     switch (entry.kind) {
       case EntryKind::kDecision:
         ++since_seal_.decisions;
@@ -149,7 +181,9 @@ class ChainVerifier {
       case EntryKind::kPruning: {
         const auto pruning = Parse<v1::RecordedPruning>(entry);
         if (!pruning.ok()) return pruning.status();
-        pruned_to_ = pruning->first_seq();
+        pruning_ = Pruning{pruning->first_seq(), entry.seq, entry.time, {}, {}};
+        if (pruning->has_for_size()) pruning_->for_size = pruning->for_size();
+        if (pruning->has_keep_ms()) pruning_->keep = Duration(pruning->keep_ms());
         return Status::Ok();
       }
     }
@@ -215,13 +249,16 @@ class ChainVerifier {
     return Status::Ok();
   }
 
-  Status CheckKept(const VerifyOptions::KeptHead& kept,
-                   const std::vector<ChainSummary>& summaries) const {
+  Status CheckKept(const PublishedHead& kept, const std::vector<ChainSummary>& summaries) const {
     for (const ChainSummary& summary : summaries) {
       if (summary.chain != kept.id.chain) continue;
       if (kept.id.seq < summary.first_seq - 1)
         return Status::NotFound(ToString(kept.id) +
                                 ": what this head covered was pruned: it cannot be compared");
+      if (kept.first_seq && summary.first_seq < *kept.first_seq)
+        return Wrong({summary.chain, summary.first_seq},
+                     "the chain begins here, and when " + ToString(kept.id) +
+                         " was published it began at entry " + std::to_string(*kept.first_seq));
       if (summary.head.seq < kept.id.seq)
         return Wrong(kept.id, "its hash was kept, and the chain ends at " +
                                   std::to_string(summary.head.seq) + ": its tail was cut");
@@ -251,7 +288,15 @@ class ChainVerifier {
     std::int64_t decisions = 0;
     std::int64_t outcomes = 0;
   } since_seal_;
-  std::int64_t pruned_to_ = 1;
+  struct Pruning {
+    std::int64_t first_seq = 1;
+    std::int64_t seq = 0;
+    Timestamp time;
+    std::optional<bool> for_size;
+    std::optional<Duration> keep;
+  };
+  std::optional<Pruning> pruning_;  // the last one that the chain tells of
+  Timestamp first_time_;            // of the first entry that is kept
   std::string before_;
   std::unordered_set<std::int64_t> seen_outcomes_;
   std::map<std::string, std::shared_ptr<const v1::RecordedSnapshot>> known_;

@@ -13,14 +13,17 @@
 namespace sobre {
 
 struct VerifyOptions {
-  // Heads that somebody kept: the chain must have had each.
-  struct KeptHead {
-    EntryId id;
-    std::string hash;
-  };
-  std::vector<KeptHead> heads;
+  // Heads that somebody kept: the chain must have had each, and begin no earlier than it did then.
+  std::vector<PublishedHead> heads;
   // Every seal must be signed by this key (32 bytes).
   std::optional<std::string> public_key;
+  // How long entries have to be kept: none younger may have been pruned, unless the file may not
+  // grow over a size. Nothing: that is not known.
+  struct Keep {
+    Duration age;
+    bool bounded_size = false;
+  };
+  std::optional<Keep> keep;
   // Also make every decision again; else only the chain is checked.
   bool recompute = true;
 };
@@ -29,6 +32,8 @@ struct VerifyOptions {
 struct ChainSummary {
   std::string chain;
   std::int64_t first_seq = 1;  // above 1: what came before was pruned
+  // A seal that is signed by the key that was given covers the entry which says so.
+  bool pruning_proven = false;
   std::int64_t decisions = 0;
   std::int64_t outcomes = 0;
   std::int64_t seals = 0;

@@ -84,9 +84,9 @@ Status Check(const std::string& path, const std::shared_ptr<const Catalog>& cata
   const auto chains = VerifyChains(**copy, catalog, options);
   if (!chains.ok()) return chains.status();
   for (const ChainSummary& chain : *chains) {
-    std::fprintf(stderr, "sobre backup: %lld decisions, head %s:%lld:%s\n",
-                 static_cast<long long>(chain.decisions), chain.chain.c_str(),
-                 static_cast<long long>(chain.head.seq), Hex(chain.head.hash).c_str());
+    const PublishedHead head{{chain.chain, chain.head.seq}, chain.head.hash, chain.first_seq};
+    std::fprintf(stderr, "sobre backup: %lld decisions, head %s\n",
+                 static_cast<long long>(chain.decisions), ToString(head).c_str());
   }
   if (chains->empty()) std::fprintf(stderr, "sobre backup: no records yet\n");
   return Status::Ok();

@@ -151,6 +151,11 @@ void AddRecords(const RecordsState& state, Timestamp now, MetricFamilies& out) {
   out.Value(static_cast<double>(journal.backlog));
   out.Begin("sobre_records_failing", "1 while the database cannot be written.", MetricType::Gauge);
   out.Value(journal.problem.empty() ? 0 : 1);
+  out.Begin("sobre_records_distrusted",
+            "1 where this process found records that somebody else had changed, and began a new "
+            "chain.",
+            MetricType::Gauge);
+  out.Value(journal.distrusted.empty() ? 0 : 1);
   out.Begin("sobre_records_last_write_age_seconds",
             "Time since an entry was written; +Inf if none was.", MetricType::Gauge);
   out.Value(journal.last_write ? InSeconds(now - *journal.last_write)

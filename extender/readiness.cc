@@ -49,7 +49,9 @@ void AddCluster(const WorldState& state, Parts& parts) {
 void AddRecords(const RecordsState& records, Parts& parts) {
   if (!records.recorder.enabled) return;
   const JournalState& journal = records.recorder.journal;
-  parts.Want("records", journal.problem, std::to_string(journal.backlog) + " wait to be written");
+  parts.Want("records", journal.problem,
+             std::to_string(journal.backlog) + " wait to be written" +
+                 (journal.distrusted.empty() ? "" : "; not gone on with: " + journal.distrusted));
   if (records.shipper) parts.Want("shared-records", records.shipper->problem);
 }
 

@@ -6,8 +6,8 @@
 #include <unordered_map>
 
 #include <fcntl.h>
+#include <simdjson.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "audit/reader.h"
@@ -96,30 +96,6 @@ class Opener {
   std::shared_ptr<FolderLock> lock_;
 };
 
-// Whether the path still names the file that was opened: one that was removed goes on being
-// written, and nobody can ever read it.
-class FileWatch {
- public:
-  explicit FileWatch(std::string path) : path_(std::move(path)) {}
-  Status Check(bool opened) {
-    struct stat now {};
-    const bool there = ::stat(path_.c_str(), &now) == 0;
-    if (opened) {
-      inode_ = there ? now.st_ino : 0;
-      return Status::Ok();
-    }
-    if (there && now.st_ino == inode_) return Status::Ok();
-    return Status::Unavailable(
-        path_ +
-        ": it was removed or replaced while it was written; what stood there "
-        "is lost, a new chain is begun");
-  }
-
- private:
-  const std::string path_;
-  ino_t inode_ = 0;
-};
-
 // The pod's name in a cluster, else the host's.
 std::string NameOfReplica(const Config::Records& records) {
   std::string name = records.name;
@@ -139,7 +115,8 @@ std::string NameOfReplica(const Config::Records& records) {
 // so that an API server that does not answer holds up no entry.
 class HeadPublisher {
  public:
-  HeadPublisher(const ApiAccess& access, const std::string& config_map) : api_(access) {
+  HeadPublisher(const ApiAccess& access, const std::string& config_map)
+      : access_(access), api_(access) {
     const std::size_t slash = config_map.find('/');
     collection_ =
         "/api/v1/namespaces/" + PercentEncode(config_map.substr(0, slash)) + "/configmaps";
@@ -157,10 +134,36 @@ class HeadPublisher {
   HeadPublisher(const HeadPublisher&) = delete;
   HeadPublisher& operator=(const HeadPublisher&) = delete;
 
-  void Offer(const std::string& chain, const Head& head) {
+  void Offer(const PublishedHead& head) {
     const MutexLock lock(mutex_);
-    newest_ = {chain, head};
+    newest_ = head;
     wake_.NotifyAll();
+  }
+
+  // What was published last of a chain, by whichever process. Nothing where nothing was, or where
+  // we may not read it. Waits for the API server. Any thread.
+  [[nodiscard]] Result<std::optional<PublishedHead>> Find(const std::string& chain) const {
+    ApiClient api(access_);
+    const Result<HttpReply> reply = api.Call("GET", Path());
+    if (!reply.ok())
+      return reply.status().WithContext(
+          "records wait until the head that was published of them can be read");
+    if (reply->status == 404) return std::optional<PublishedHead>();
+    if (reply->status == 401 || reply->status == 403) {
+      Log(LogLevel::kWarning, "the records' chain is not compared with the head that was published",
+          {{"config_map", name_}, {"error", Complaint(*reply)}});
+      return std::optional<PublishedHead>();
+    }
+    if (reply->status >= 300)
+      return Status::Unavailable(
+          "records wait until the head that was published of them can be "
+          "read: " +
+          Complaint(*reply));
+    simdjson::dom::parser parser;
+    std::string_view text;
+    if (parser.parse(reply->body)["data"][chain].get(text) != simdjson::SUCCESS)
+      return std::optional<PublishedHead>();
+    return ParsePublishedHead(chain + ":" + std::string(text));
   }
 
  private:
@@ -170,16 +173,18 @@ class HeadPublisher {
       MutexLock lock(mutex_);
       wake_.Wait(lock, [this]() SOBRE_REQUIRES(mutex_) { return stop_ || newest_; });
       if (!newest_) return;
-      const auto [chain, head] = *std::exchange(newest_, std::nullopt);
+      const PublishedHead head = *std::exchange(newest_, std::nullopt);
       lock.Unlock();
-      Publish(chain, head);
+      Publish(head);
     }
   }
 
-  void Publish(const std::string& chain, const Head& head) {
-    const std::string data = Data(chain, head);
-    Result<HttpReply> reply = api_.Call("PATCH", collection_ + "/" + PercentEncode(name_),
-                                        "{" + data + "}", "application/merge-patch+json");
+  [[nodiscard]] std::string Path() const { return collection_ + "/" + PercentEncode(name_); }
+
+  void Publish(const PublishedHead& head) {
+    const std::string data = Data(head);
+    Result<HttpReply> reply =
+        api_.Call("PATCH", Path(), "{" + data + "}", "application/merge-patch+json");
     if (reply.ok() && reply->status == 404) {
       std::string body = R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":)";
       AppendJsonString(body, name_);
@@ -191,20 +196,22 @@ class HeadPublisher {
          {"error", reply.ok() ? Complaint(*reply) : reply.status().message()}});
   }
 
-  static std::string Data(const std::string& chain, const Head& head) {
+  static std::string Data(const PublishedHead& head) {
     std::string data = R"("data":{)";
-    AppendJsonString(data, chain);
+    AppendJsonString(data, head.id.chain);
     data += ':';
-    AppendJsonString(data, std::to_string(head.seq) + ":" + Hex(head.hash));
+    // The chain's name is the key.
+    AppendJsonString(data, ToString(head).substr(head.id.chain.size() + 1));
     return data + "}";
   }
 
-  ApiClient api_;
+  const ApiAccess access_;
+  ApiClient api_;  // of the thread
   std::string collection_;
   std::string name_;
   Mutex mutex_;
   ConditionVariable wake_;
-  std::optional<std::pair<std::string, Head>> newest_ SOBRE_GUARDED_BY(mutex_);
+  std::optional<PublishedHead> newest_ SOBRE_GUARDED_BY(mutex_);
   bool stop_ SOBRE_GUARDED_BY(mutex_) = false;
   std::thread thread_{[this] { Run(); }};
 };
@@ -300,10 +307,7 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
   if (!config.records.directory.empty()) {
     JournalOptions journal;
     journal.open = Opener(config.records.directory);
-    journal.still_there = [watch = std::make_shared<FileWatch>(FileOf(config))](bool opened) {
-      return watch->Check(opened);
-    };
-    journal.name = NameOfReplica(config.records);
+    journal.chain.name = NameOfReplica(config.records);
     journal.seal_every = config.records.seal_every;
     if (config.records.postgres.empty())
       journal.retention =
@@ -311,14 +315,17 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
     if (!config.records.signing_key_file.empty()) {
       Result<SigningKey> key = SigningKey::Load(config.records.signing_key_file);
       if (!key.ok()) return key.status().WithContext("records.signing_key_file");
-      journal.key = std::make_shared<const SigningKey>(*std::move(key));
+      journal.chain.key = std::make_shared<const SigningKey>(*std::move(key));
     }
     if (!config.records.head_config_map.empty()) {
       const Result<ApiAccess> access = AccessOf(config);
       if (!access.ok()) return access.status().WithContext("records.head_config_map");
-      journal.on_seal =
-          [publisher = std::make_shared<HeadPublisher>(*access, config.records.head_config_map)](
-              const std::string& chain, const Head& head) { publisher->Offer(chain, head); };
+      const auto publisher =
+          std::make_shared<HeadPublisher>(*access, config.records.head_config_map);
+      journal.on_seal = [publisher](const PublishedHead& head) { publisher->Offer(head); };
+      journal.chain.published = [publisher](const std::string& chain) {
+        return publisher->Find(chain);
+      };
     }
     options.journal = std::move(journal);
   }

@@ -13,13 +13,17 @@
 namespace sobre {
 namespace {
 
-constexpr std::array<Option, 7> kOptions = {{
+constexpr std::array<Option, 8> kOptions = {{
     {"--config", "FILE",
      "the service's configuration: where its records are, and the catalogue's own rows"},
     {"--db", "FILE", "the records' file, instead of the configuration's"},
     {"--in", "FILE",
      "instead: single records, one line of JSON each; this proves their arithmetic alone"},
-    {"--head", "CHAIN:N:HASH", "a head that was published and kept: the chain must have it"},
+    {"--head", "CHAIN:N:HASH[:from:N]",
+     "a head that was published and kept: the chain must have it, and begin no earlier"},
+    {"--keep", "DURATION",
+     "how long entries had to be kept (400d), instead of the configuration's records.keep: none "
+     "younger may have been pruned"},
     {"--public-key", "HEX", "every seal must be signed by this Ed25519 key (32 bytes)"},
     {"--chain-only", "", "check the chain alone: do not make decisions again"},
     {"--help", "", "this text"},
@@ -47,15 +51,15 @@ int VerifyLines(const std::string& path, const std::shared_ptr<const Catalog>& c
   return std::fflush(stdout) == 0 ? 0 : 2;
 }
 
-// "CHAIN:N:HASH", as the log, the ConfigMap and `sobre verify` print it.
-Result<VerifyOptions::KeptHead> ParseHead(const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  const auto id = ParseEntryId(text.substr(0, colon == std::string::npos ? 0 : colon));
-  const Result<std::string> hash =
-      colon == std::string::npos ? Status::Invalid("") : FromHex(text.substr(colon + 1));
-  if (!id || !hash.ok() || hash->size() != 32)
-    return Status::Invalid("--head: expected CHAIN:NUMBER:HASH, as it was published");
-  return VerifyOptions::KeptHead{*id, *hash};
+// Where the option is not said, what the configuration says.
+Result<std::optional<VerifyOptions::Keep>> KeepOf(const CommandLine& line, const Config& config) {
+  std::optional<VerifyOptions::Keep> keep;
+  if (line.Has("--config"))
+    keep = VerifyOptions::Keep{config.records.keep, config.records.max_megabytes > 0};
+  if (!line.Has("--keep")) return keep;
+  const std::optional<Duration> age = ParseDuration(line.Get("--keep"));
+  if (!age) return Status::Invalid("--keep: expected a duration, such as 400d");
+  return std::optional(VerifyOptions::Keep{*age, keep && keep->bounded_size});
 }
 
 void Print(const ChainSummary& chain, bool recomputed) {
@@ -76,14 +80,16 @@ void Print(const ChainSummary& chain, bool recomputed) {
   if (chain.unsealed > 0) text += ", " + std::to_string(chain.unsealed) + " entries after the last";
   if (chain.signed_seals > 0) text += ", " + std::to_string(chain.signed_seals) + " signed";
   if (chain.first_seq > 1)
-    text +=
-        "; begins at entry " + std::to_string(chain.first_seq) + ", what came before was pruned";
+    text += "; begins at entry " + std::to_string(chain.first_seq) +
+            ", what came before was pruned" +
+            (chain.pruning_proven ? ", as a signed seal proves"
+                                  : ", which nothing proves without --public-key");
   if (chain.dropped > 0)
     text += "; " + std::to_string(chain.dropped) +
             " entries were dropped when they could not be "
             "written, as the chain says";
-  std::printf("%s\n  head %s:%lld:%s\n", text.c_str(), name.c_str(),
-              static_cast<long long>(chain.head.seq), Hex(chain.head.hash).c_str());
+  const PublishedHead head{{name, chain.head.seq}, chain.head.hash, chain.first_seq};
+  std::printf("%s\n  head %s\n", text.c_str(), ToString(head).c_str());
 }
 
 }  // namespace
@@ -94,7 +100,7 @@ int RunVerify(std::span<const std::string_view> arguments) {
   if (line->Has("--help")) {
     std::printf(
         "usage: sobre verify --config FILE [--head CHAIN:N:HASH] [--public-key HEX] "
-        "[--chain-only]\n"
+        "[--keep DURATION] [--chain-only]\n"
         "       sobre verify --db FILE …\n"
         "       sobre verify --in FILE [--config FILE]\n\n"
         "Checks that no recorded entry was changed, taken out or put in, and makes each decision "
@@ -107,7 +113,7 @@ int RunVerify(std::span<const std::string_view> arguments) {
   const Result<Config> config = ConfigOf(*line);
   if (!config.ok()) return UsageError("verify", config.status());
   if (line->Has("--in")) {
-    for (const char* option : {"--db", "--head", "--public-key", "--chain-only"})
+    for (const char* option : {"--db", "--head", "--keep", "--public-key", "--chain-only"})
       if (line->Has(option))
         return UsageError("verify",
                           Status::Invalid(std::string(option) + " is of a chain: not with --in"));
@@ -116,10 +122,16 @@ int RunVerify(std::span<const std::string_view> arguments) {
   VerifyOptions options;
   options.recompute = !line->Has("--chain-only");
   if (line->Has("--head")) {
-    Result<VerifyOptions::KeptHead> head = ParseHead(line->Get("--head"));
-    if (!head.ok()) return UsageError("verify", head.status());
-    options.heads.push_back(*std::move(head));
+    const std::optional<PublishedHead> head = ParsePublishedHead(line->Get("--head"));
+    if (!head)
+      return UsageError("verify", Status::Invalid("--head: expected CHAIN:NUMBER:HASH or "
+                                                  "CHAIN:NUMBER:HASH:from:NUMBER, as it was "
+                                                  "published"));
+    options.heads.push_back(*head);
   }
+  const auto keep = KeepOf(*line, *config);
+  if (!keep.ok()) return UsageError("verify", keep.status());
+  options.keep = *keep;
   if (line->Has("--public-key")) {
     const Result<std::string> key = FromHex(line->Get("--public-key"));
     if (!key.ok() || key->size() != 32)

@@ -79,9 +79,11 @@ std::string Text(const SqlValue& value);
 std::string Bytes(const SqlValue& value);
 
 enum class SqliteMode { kReadWrite, kReadOnly };
-// Creates the file where there is none (read-write). WAL; a commit is on the disk when it returns;
-// waits at most 5 s for another writer. kNotFound where a file that is only read is not there; it
-// may be in a folder that cannot be written.
+// Creates the file where there is none (read-write). Where the file or its WAL is taken away while
+// it is written, the next statement says so, once as much as can be was saved (kUnavailable): open
+// it anew. WAL; a commit is on the disk when it returns; waits at most 5 s for another writer.
+// kNotFound where a file that is only read is not there; it may be in a folder that cannot be
+// written.
 Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path, SqliteMode mode);
 
 // `connection` is libpq's: "postgresql://user@host/name?sslmode=verify-full" or "host=… dbname=…".

@@ -1,6 +1,7 @@
 #include <array>
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <thread>
 #include <tuple>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
 #include "store/database.h"
@@ -155,9 +157,39 @@ class Sqlite final : public Database {
     if (sqlite3_get_autocommit(database_.get()) == 0) std::ignore = Run("ROLLBACK");
   }
 
+  // A file that was removed or replaced goes on being written, and nobody can ever read it; a WAL
+  // that was takes with it whatever is not in the file yet. This connection is of no use then.
+  Status CheckFiles() {
+    if (InTransaction() || mode_ == SqliteMode::kReadOnly) return {};
+    int moved = 0;
+    if (sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) ==
+            SQLITE_OK &&
+        moved != 0)
+      return Status::Unavailable(
+          path_ +
+          ": it was removed or replaced while it was written; what stood there is lost, and it "
+          "is begun anew");
+    struct stat now {};
+    const bool there = ::stat((path_ + "-wal").c_str(), &now) == 0;
+    // It is there from the first statement on until the last connection is closed.
+    if (!wal_) {
+      if (there) wal_ = now.st_ino;
+      return {};
+    }
+    if (there && *wal_ == now.st_ino) return {};
+    // Nobody else has begun another: what we can still read goes into the file.
+    if (!there)
+      sqlite3_wal_checkpoint_v2(database_.get(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr,
+                                nullptr);
+    return Status::Unavailable(path_ +
+                               "-wal: it was removed or replaced while it was written; the file "
+                               "is opened anew");
+  }
+
   // `theirs`: the error is that of `each`.
   Status Step(const std::string& sql, std::span<const SqlValue> parameters, const EachRow& each,
               bool& theirs) {
+    if (Status status = CheckFiles(); !status.ok()) return status;
     if (Status status = CheckParameters(parameters); !status.ok()) return status.WithContext(path_);
     Result<sqlite3_stmt*> prepared = Prepare(sql);
     if (!prepared.ok()) return prepared.status();
@@ -217,6 +249,7 @@ class Sqlite final : public Database {
   const SqliteMode mode_;
   const Handle database_;
   std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, FinalizeStatement>> statements_;
+  std::optional<ino_t> wal_;  // nothing until it was seen
   bool running_ = false;
   bool failed_ = false;  // a statement of the current transaction
 };

@@ -1,13 +1,18 @@
 """Records under failures: the service answers whatever its database does, and what is kept verifies."""
+import contextlib
+import hashlib
 import http.client
 import json
 import os
 import pathlib
 import re
 import signal
+import sqlite3
+import struct
 import subprocess
 import threading
 import time
+import zlib
 
 import pytest
 
@@ -76,7 +81,7 @@ def written(sobre: Sobre) -> float:
 
 
 def wait_taken(sobre: Sobre, decided: int) -> None:
-    """Until all but a few are written or wait for it: its queue holds 256, and a busy machine empties it more slowly."""
+    """Until all but a few are written or wait for it: a busy machine empties it more slowly."""
     eventually(lambda: written(sobre) + metric(sobre, "sobre_records_backlog") > decided - 50, "records are taken", pause=0.01)
 
 
@@ -218,6 +223,70 @@ def test_a_file_that_is_taken_away_is_noticed(start):
     eventually(lambda: written(sobre) == 2, "written again")
     sobre.stop()
     assert counts(verify(sobre)) == [1]
+
+
+def test_a_wal_that_is_taken_away_takes_nothing_with_it(start):
+    sobre = start()
+    client = Client(sobre)
+    for i in range(200):
+        client.decide(f"before-{i}")
+    eventually(lambda: written(sobre) == 200, "written")
+    os.unlink(sobre.folder / "records" / "records.db-wal")
+    # Nothing more is asked: it is noticed all the same.
+    eventually(lambda: (sobre.folder / "records" / "records.db-wal").exists(), "another is begun")
+    for i in range(20):
+        client.decide(f"after-{i}")
+    eventually(lambda: written(sobre) == 220, "written again")
+    sobre.stop(signal.SIGKILL)
+    assert counts(verify(sobre)) == [220], "one chain, with all that was written before"
+
+
+def prune(records: pathlib.Path, keep_from: int) -> str:
+    """What somebody does who can write the file, but not sign: takes the chain's beginning away, and appends an entry which says that
+    retention did, with the right hash. Gives back the chain."""
+    with contextlib.closing(sqlite3.connect(records)) as database, database:
+        chain, = database.execute("SELECT chain FROM chains").fetchone()
+        seq, head, now = database.execute("SELECT seq, hash, time_ms FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+        anchor, = database.execute("SELECT hash FROM entries WHERE seq = ?", (keep_from - 1,)).fetchone()
+        payload = zlib.compress(b"\x08" + bytes([keep_from]) + b"\x10\x01")  # RecordedPruning{first_seq, time_ms: 1}
+        framed = b"".join(struct.pack("<Q", len(part)) + part for part in (head, chain.encode())) + struct.pack("<Q", seq + 1)
+        framed += struct.pack("<Q", len(b"pruning")) + b"pruning" + struct.pack("<Q", now)
+        framed += b"".join(struct.pack("<Q", len(part)) + part for part in (b"", b"", b"", payload))
+        database.execute("INSERT INTO entries(chain, seq, kind, time_ms, pod_uid, namespace, pod, payload, hash) VALUES(?, ?, 'pruning', ?, '', '', '', ?, ?)",
+                         (chain, seq + 1, now, payload, hashlib.sha256(framed).digest()))
+        database.execute("UPDATE chains SET first_seq = ?, anchor = ?", (keep_from, anchor))
+        database.execute("DELETE FROM entries WHERE seq < ?", (keep_from,))
+    return chain
+
+
+def test_a_forged_pruning_is_unproven_and_nothing_is_signed_over_it(start, tmp_path):
+    key = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True, capture_output=True)
+    public = subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-outform", "DER"], check=True, capture_output=True).stdout[-32:].hex()
+    sobre = start(signing_key_file=str(key), seal_every="1s", keep="400d")
+    client = Client(sobre)
+    for i in range(40):
+        client.decide(f"p{i}")
+    eventually(lambda: written(sobre) == 40, "written")
+    assert sobre.stop() == 0
+    told = re.search(r"head (\S+)", verify(sobre))[1]
+
+    def check(code: int) -> str:
+        done = subprocess.run([os.environ["SOBRE_BIN"], "verify", "--config", sobre.config, "--public-key", public, "--head", told],
+                              capture_output=True, text=True)
+        assert done.returncode == code, done
+        return done.stdout + done.stderr
+    check(0)
+    chain = prune(sobre.folder / "records" / "records.db", 20)
+    unproven = check(1)
+    assert f"{chain}:42: says that what came before entry 20 was pruned, and no seal covers it" in unproven, unproven
+    sobre.start()
+    eventually(lambda: metric(sobre, "sobre_records_distrusted") == 1, "it is noticed")
+    assert f"[+]records ok: 0 wait to be written; not gone on with: chain {chain}" in fetch(sobre.status_url + "/readyz?verbose").decode()
+    Client(sobre).decide("after")
+    eventually(lambda: written(sobre) == 1, "recorded, in a chain of its own")
+    assert sobre.stop() == 0
+    assert check(1) == unproven, "no seal of the service covers it now"
 
 
 def test_the_doctor_says_what_cannot_work(start, tmp_path):

@@ -192,7 +192,8 @@ def test_heads_are_published_and_signed(cluster):
                          capture_output=True).stdout
     arguments = ["verify", "--config", cluster.sobre.config, "--public-key", der[-32:].hex()]
     run(*arguments, "--head", f"{chain}:{published}")
-    seq, digest = published.split(":")
+    seq, digest, *beginning = published.split(":")
+    assert beginning == ["from", "1"], "the chain was kept from its first entry on"
     wrong = run(*arguments, "--head", f"{chain}:{seq}:{'00' * 32}", code=1)
     assert f"{chain}:{seq}: the head that was kept has another hash" in wrong.stderr
     cut = run(*arguments, "--head", f"{chain}:{int(seq) + 5}:{digest}", code=1)
