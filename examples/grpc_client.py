@@ -21,7 +21,11 @@ def connect(options: argparse.Namespace) -> grpc.Channel:
     if not options.ca:
         return grpc.insecure_channel(options.address)
     read = lambda name: pathlib.Path(name).read_bytes() if name else None
-    return grpc.secure_channel(options.address, grpc.ssl_channel_credentials(read(options.ca), read(options.key), read(options.certificate)))
+    credentials = grpc.ssl_channel_credentials(read(options.ca), read(options.key), read(options.certificate))
+    if options.token_file:
+        token = grpc.access_token_call_credentials(pathlib.Path(options.token_file).read_text().strip())
+        credentials = grpc.composite_channel_credentials(credentials, token)
+    return grpc.secure_channel(options.address, credentials)
 
 
 def score(sobre: service_pb2_grpc.SobreStub, options: argparse.Namespace) -> None:
@@ -52,6 +56,7 @@ def main() -> int:
     parser.add_argument("--ca", help="PEM file of the authority of its certificate; without it, no TLS")
     parser.add_argument("--certificate", help="PEM file of one's own certificate, where it asks for one")
     parser.add_argument("--key", help="PEM file of its key")
+    parser.add_argument("--token-file", help="file with one's token of the API server, where it asks for one (`kubectl create token`)")
     parser.add_argument("--seconds", type=float, default=5, help="how long an answer may take (5)")
     commands = parser.add_subparsers(required=True)
     one = commands.add_parser("score", help="where a pod would go")

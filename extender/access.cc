@@ -31,15 +31,6 @@ bool Contains(const std::array<std::string_view, kSize>& list, std::string_view 
   return std::find(list.begin(), list.end(), text) != list.end();
 }
 
-std::optional<std::string> TokenOf(const HttpRequest& request) {
-  constexpr std::string_view kScheme = "bearer ";
-  std::optional<std::string> header = request.Header("Authorization");
-  if (!header || header->size() <= kScheme.size() ||
-      ToLower(header->substr(0, kScheme.size())) != kScheme)
-    return std::nullopt;
-  return header->substr(kScheme.size());
-}
-
 struct Reviewed {
   std::string user;
   std::string spec;  // of a SubjectAccessReview: who it is
@@ -98,15 +89,26 @@ std::optional<std::string> NamespaceTold(const HttpRequest& request) {
   return std::string();
 }
 
+std::optional<std::string> BearerToken(std::string_view header) {
+  constexpr std::string_view kScheme = "bearer ";
+  if (header.size() <= kScheme.size() || ToLower(header.substr(0, kScheme.size())) != kScheme)
+    return std::nullopt;
+  return std::string(header.substr(kScheme.size()));
+}
+
+Access::Verdict Access::MaySee(const std::optional<std::string>& token,
+                               const std::string& namespace_name, Timestamp now) {
+  if (token) return Judge(*token, namespace_name, now);
+  return {401,
+          "who asks? Send a token that the API server knows: Authorization: Bearer TOKEN (`kubectl "
+          "create token SERVICEACCOUNT` makes one)"};
+}
+
 bool Access::Admit(const HttpRequest& request, HttpResponse& response, Timestamp now) {
   const std::optional<std::string> namespace_name = NamespaceTold(request);
   if (!namespace_name) return true;
-  const std::optional<std::string> token = TokenOf(request);
   const Verdict verdict =
-      token ? Judge(*token, *namespace_name, now)
-            : Verdict{401,
-                      "who asks? Send a token that the API server knows: Authorization: Bearer "
-                      "TOKEN (`kubectl create token SERVICEACCOUNT` makes one)"};
+      MaySee(BearerToken(request.Header("Authorization").value_or("")), *namespace_name, now);
   if (verdict.status == 200) return true;
   response.Fail(verdict.status, verdict.why);
   if (verdict.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");

@@ -17,6 +17,9 @@ namespace sobre {
 // cluster. Nothing: of nobody, such as the page's own files.
 std::optional<std::string> NamespaceTold(const HttpRequest& request);
 
+// The token of a value of the header `Authorization`; nothing where it has none.
+std::optional<std::string> BearerToken(std::string_view header);
+
 // Lets in whom the API server knows by the token of the request (TokenReview), to what it lets them
 // see (SubjectAccessReview): what is of a namespace is for those who may list its pods, what is of
 // all for those who may list all pods. What the API server said holds for half a minute. Closed
@@ -28,14 +31,18 @@ class Access {
   static constexpr int kMostReviews = 4;  // at a time
 
   explicit Access(ApiAccess api) : api_(std::move(api)) {}
-  // False: `response` says why not. Waits for the API server where it was not asked of late.
+  struct Verdict {
+    int status = 200;  // of HTTP: 401, 403 or 503 for a refusal
+    std::string why;   // of a refusal
+  };
+  // Both wait for the API server where it was not asked of late. Whether the owner of `token`,
+  // which may be missing, may see what is of a namespace; of all, where that is empty.
+  Verdict MaySee(const std::optional<std::string>& token, const std::string& namespace_name,
+                 Timestamp now);
+  // False: `response` says why not.
   bool Admit(const HttpRequest& request, HttpResponse& response, Timestamp now);
 
  private:
-  struct Verdict {
-    int status = 200;
-    std::string why;  // of a refusal
-  };
   struct Kept {
     Verdict verdict;
     Timestamp since;

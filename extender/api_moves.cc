@@ -129,7 +129,11 @@ std::string RecommendationsJson(const MovesStatus& status, const Config& config,
   json.Key("measureHours").Value(InHours(moves.measure));
   json.Key("counts").BeginObject();
   std::array<std::int64_t, kAdviceStateCount> counts{};
-  for (const Advice& advice : status.advice) ++counts[static_cast<std::size_t>(advice.state)];
+  for (const Advice& advice : status.advice) {
+    // Whoever may see one namespace must not learn how many there are in others.
+    if (!filter.namespace_name || *filter.namespace_name == advice.namespace_name)
+      ++counts[static_cast<std::size_t>(advice.state)];
+  }
   for (std::size_t i = 0; i < kAdviceStateCount; ++i)
     json.Key(ToString(static_cast<AdviceState>(i))).Value(counts[i]);
   json.EndObject().Key("recommendations").BeginArray();

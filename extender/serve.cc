@@ -41,17 +41,6 @@ HttpServer::Options ExtenderOptions(const Config& config, std::shared_ptr<const 
   return options;
 }
 
-// Nothing where the status port is open to all who reach it. Where the cluster is not known nobody
-// is let in.
-std::unique_ptr<Access> OpenAccess(const Config& config) {
-  if (!config.listen.status_needs_token) return nullptr;
-  const Result<ApiAccess> api = AccessOf(config);
-  if (!api.ok())
-    Log(LogLevel::kError, "listen.status_access: nobody can be asked who may see what",
-        {{"error", api.status().message()}});
-  return std::make_unique<Access>(api.ok() ? *api : ApiAccess());
-}
-
 HttpServer::Options StatusOptions(const Config& config, Access* access) {
   HttpServer::Options options;
   options.name = "status";
@@ -153,6 +142,15 @@ std::unique_ptr<ClusterScorer> OpenClusters(const World& world, const Config& co
 }
 
 }  // namespace
+
+std::unique_ptr<Access> OpenAccess(const Config& config) {
+  if (!config.listen.status_needs_token) return nullptr;
+  const Result<ApiAccess> api = AccessOf(config);
+  if (!api.ok())
+    Log(LogLevel::kError, "listen.status_access: nobody can be asked who may see what",
+        {{"error", api.status().message()}});
+  return std::make_unique<Access>(api.ok() ? *api : ApiAccess());
+}
 
 Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, const Config& config)
     : records_(std::move(records)),

@@ -49,6 +49,10 @@ class Server {
   HttpServer status_;
 };
 
+// Asks the API server of the configuration who may see what. Nothing where the status port is open
+// to all who reach it; where the cluster is not known, it lets nobody in.
+std::unique_ptr<Access> OpenAccess(const Config& config);
+
 // Waits for SIGTERM, SIGINT or SIGHUP. Call BlockStopSignals() first, before any thread starts.
 void BlockStopSignals();
 void WaitForStopSignal();

@@ -10,6 +10,7 @@
 #include <grpcpp/security/tls_credentials_options.h>
 
 #include "base/text.h"
+#include "extender/serve.h"
 
 namespace sobre {
 namespace {
@@ -47,10 +48,12 @@ std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const ServerTls::Options&
 
 GrpcServer::GrpcServer(const World& world, const Config& config)
     : config_(config.grpc),
+      access_(OpenAccess(config)),
       feed_(config_.decisions, config_.decisions_token_file),
       expander_(world, config.kubernetes.default_provider),
       scoring_(world, feed_,
-               {config_.tls && !config_.tls->client_ca_file.empty(), config_.max_streams}) {}
+               {config_.tls && !config_.tls->client_ca_file.empty(), access_.get(),
+                config_.max_streams}) {}
 
 GrpcServer::~GrpcServer() { Stop(Duration(0)); }
 
@@ -63,6 +66,13 @@ Status GrpcServer::Start() {
   if (!port || *port < 0 || *port > 65535) {
     return Status::Invalid("grpc.listen: '" + Printable(config_.listen) +
                            "': expected HOST:PORT, such as 0.0.0.0:8092");
+  }
+  if (!config_.decisions_token_file.empty() && access_ == nullptr &&
+      (!config_.tls || config_.tls->client_ca_file.empty())) {
+    return Status::Invalid(
+        "grpc.decisions_token_file: whoever reaches this port would be told what the owner of that "
+        "token may see; set listen.status_access: token, so that callers send their own token, or "
+        "grpc.tls.client_ca_file, so that they show a certificate");
   }
   std::shared_ptr<grpc::ServerCredentials> credentials;
   if (config_.tls) {

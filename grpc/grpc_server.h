@@ -6,6 +6,7 @@
 #include <grpcpp/server.h>
 
 #include "base/status.h"
+#include "extender/access.h"
 #include "extender/config.h"
 #include "extender/world.h"
 #include "grpc/decision_feed.h"
@@ -32,6 +33,7 @@ class GrpcServer {
 
  private:
   const Config::Grpc config_;
+  const std::unique_ptr<Access> access_;
   DecisionFeed feed_;
   ExpanderService expander_;
   ScoringService scoring_;

@@ -63,22 +63,41 @@ class Selection {
 
 }  // namespace
 
-grpc::Status ScoringService::Check(const grpc::ServerContext& context) const {
-  if (options_.clients_have_certificates && !context.auth_context()->IsPeerAuthenticated()) {
+grpc::Status ScoringService::MaySee(const grpc::ServerContext& context,
+                                    const std::string& namespace_name) const {
+  if (options_.clients_have_certificates && context.auth_context()->IsPeerAuthenticated())
+    return grpc::Status::OK;
+  if (options_.access == nullptr) {
+    if (!options_.clients_have_certificates) return grpc::Status::OK;
     return {grpc::StatusCode::UNAUTHENTICATED,
             "a client's certificate is needed, signed by grpc.tls.client_ca_file"};
   }
-  return grpc::Status::OK;
+  const auto header = context.client_metadata().find("authorization");
+  const Access::Verdict verdict =
+      options_.access->MaySee(header == context.client_metadata().end()
+                                  ? std::nullopt
+                                  : BearerToken({header->second.data(), header->second.size()}),
+                              namespace_name, Now());
+  switch (verdict.status) {
+    case 200:
+      return grpc::Status::OK;
+    case 401:
+      return {grpc::StatusCode::UNAUTHENTICATED, verdict.why};
+    case 403:
+      return {grpc::StatusCode::PERMISSION_DENIED, verdict.why};
+    default:
+      return {grpc::StatusCode::UNAVAILABLE, verdict.why};
+  }
 }
 
 grpc::Status ScoringService::Score(grpc::ServerContext* context, const v1::ScoreRequest* request,
                                    v1::Decision* response) {
-  if (grpc::Status status = Check(*context); !status.ok()) return status;
+  Result<PodFacts> pod = AskedPod(*request);
+  if (!pod.ok()) return {grpc::StatusCode::INVALID_ARGUMENT, pod.status().message()};
+  if (grpc::Status status = MaySee(*context, pod->namespace_name); !status.ok()) return status;
   const auto state = world_.Read();
   if (!state->ready)
     return {grpc::StatusCode::UNAVAILABLE, "not ready: " + state->not_ready_reason};
-  Result<PodFacts> pod = AskedPod(*request);
-  if (!pod.ok()) return {grpc::StatusCode::INVALID_ARGUMENT, pod.status().message()};
   if (request->candidates_size() > kMostCandidates) {
     return {grpc::StatusCode::INVALID_ARGUMENT,
             "candidates: expected " + std::to_string(kMostCandidates) + " names at most"};
@@ -104,7 +123,7 @@ grpc::Status ScoringService::Score(grpc::ServerContext* context, const v1::Score
 grpc::Status ScoringService::WatchDecisions(grpc::ServerContext* context,
                                             const v1::WatchDecisionsRequest* request,
                                             grpc::ServerWriter<v1::DecisionEvent>* writer) {
-  if (grpc::Status status = Check(*context); !status.ok()) return status;
+  if (grpc::Status status = MaySee(*context, request->namespace_()); !status.ok()) return status;
   if (!feed_.HasSources()) {
     return {grpc::StatusCode::FAILED_PRECONDITION,
             "no decisions to follow: set grpc.decisions to the services' status ports"};
@@ -122,6 +141,8 @@ grpc::Status ScoringService::WatchDecisions(grpc::ServerContext* context,
   // The client knows from here on that nothing is missed.
   writer->SendInitialMetadata();
   while (!stop_ && !context->IsCancelled()) {
+    // A right that is taken away ends the stream, within what an answer of the API server holds.
+    if (grpc::Status status = MaySee(*context, request->namespace_()); !status.ok()) return status;
     const auto news = feed_.Next(position, kLook);
     if (!news) {
       return {grpc::StatusCode::RESOURCE_EXHAUSTED,

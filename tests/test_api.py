@@ -61,6 +61,9 @@ def test_recommendations_are_found_by_what_they_are(demo):
     eventually(lambda: demo.get("recommendations")["counts"]["expired"] > 1, "advice is settled")
     everything = demo.get("recommendations")
     assert sum(everything["counts"].values()) == len(everything["recommendations"]) > 5 and everything["problem"] == ""
+    for namespace in {a["namespace"] for a in everything["recommendations"]} | {"empty"}:
+        one = demo.get(f"recommendations?namespace={namespace}")
+        assert sum(one["counts"].values()) == len(one["recommendations"]), "not of other namespaces, which somebody may not see"
     for key in ("state", "kind", "namespace", "workload", "id"):
         for value in {a[key] for a in everything["recommendations"]}:
             found = demo.get(f"recommendations?{key}={value}")["recommendations"]

@@ -16,7 +16,7 @@ import yaml
 from tests import autoscaler
 from tests.autoscaler import option
 from tests.certificates import Authority, Mount
-from tests.harness import ROOT, Process, Sobre, eventually, fetch
+from tests.harness import ROOT, HttpStub, Process, Sobre, eventually, fetch
 
 # Country of each region, and what a unit there is made of: far apart, so that no two tie.
 REGIONS = {"eu-west-3": "FR", "eu-central-1": "DE", "eu-north-1": "SE", "eu-west-2": "GB"}
@@ -271,6 +271,70 @@ def test_clients_without_a_certificate_may_ask_how_to_grow_and_no_more(start, au
     assert error.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
+def reviewing(path: str, body: bytes) -> tuple[str, str]:
+    """An API server that knows two tokens: alice may list pods in "shop", root all."""
+    asked = json.loads(body)["spec"]
+    if path.endswith("tokenreviews"):
+        user = {"alice-token": "alice", "root-token": "root"}.get(asked["token"])
+        status = {"authenticated": True, "user": {"username": user}} if user else {"authenticated": False}
+    else:
+        status = {"allowed": asked["user"] == "root" or asked["resourceAttributes"]["namespace"] == "shop"}
+    return "application/json", json.dumps({"status": status})
+
+
+def test_where_the_status_port_wants_a_token_callers_see_what_their_own_lets_them_see(start, stubs, tmp_path):
+    from proto.sobre.v1 import service_pb2, service_pb2_grpc
+    api = HttpStub(reviewing)
+    (tmp_path / "serve").mkdir()
+    (tmp_path / "root-token").write_text("root-token")
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump({
+        "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": api.url}}], "users": [{"name": "u", "user": {"token": "t"}}]}))
+    closed = {"listen": {"status_access": "token"}, "kubernetes": {"kubeconfig": str(tmp_path / "kubeconfig")}}
+    (tmp_path / "served.json").write_text(json.dumps({"items": list(templates().values())}))
+    service = Sobre(tmp_path / "serve", closed, "--nodes", tmp_path / "served.json")
+    try:
+        sobre = start(closed | {"grpc": {"decisions": [service.status_url], "decisions_token_file": str(tmp_path / "root-token")}})
+
+        def call(method: str, request, token: str | None):
+            with sobre.channel() as channel:
+                metadata = [("authorization", f"Bearer {token}")] if token else []
+                answer = getattr(service_pb2_grpc.SobreStub(channel), method)(request, timeout=30, metadata=metadata)
+                try:
+                    return next(answer) if method == "WatchDecisions" else answer
+                except grpc.RpcError as error:
+                    return error.code(), error.details()
+
+        for namespace in ("bank", "shop"):
+            one = pod("web-1")
+            one["metadata"]["namespace"] = namespace
+            fetch(service.url + "/v1/prioritize", "POST", {"Pod": one, "NodeNames": list(REGIONS)}, JSON)
+        watch, bank, everything = (service_pb2.WatchDecisionsRequest(namespace=name, with_recent=True) for name in ("shop", "bank", ""))
+        # Nobody is told of others by the rights of sobre-grpc itself, which follows all decisions as root.
+        for request, token, code, said in (
+                (watch, None, "UNAUTHENTICATED", "who asks"), (watch, "stolen", "UNAUTHENTICATED", "does not know this token"),
+                (bank, "alice-token", "PERMISSION_DENIED", "alice may not list pods in namespace bank"),
+                (everything, "alice-token", "PERMISSION_DENIED", "alice may not list the pods of all namespaces")):
+            found, details = call("WatchDecisions", request, token)
+            assert (found.name, said in details) == (code, True), details
+        assert call("WatchDecisions", watch, "alice-token").decision.namespace == "shop"
+        assert call("WatchDecisions", everything, "root-token").decision.namespace == "bank"
+        ask = service_pb2.ScoreRequest(pod_json=json.dumps(pod("web-0")))
+        other = pod("web-0")
+        other["metadata"]["namespace"] = "bank"
+        with pytest.raises(grpc.RpcError) as error:
+            call("Score", ask, None)
+        assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        with pytest.raises(grpc.RpcError) as error:
+            call("Score", service_pb2.ScoreRequest(pod_json=json.dumps(other)), "alice-token")
+        assert error.value.code() == grpc.StatusCode.PERMISSION_DENIED
+        assert call("Score", ask, "alice-token").best == ["here"]
+        assert sobre.grow(question("bytes", [pod("web-0")]))[0]["groups"], "the autoscaler, which has no token, is answered"
+    finally:
+        service.stop()
+        api.stop()
+
+
 def test_a_score_is_what_sobre_score_says(start, stubs):
     from google.protobuf.json_format import ParseDict
     from proto.sobre.v1 import decision_pb2, service_pb2, service_pb2_grpc
@@ -360,6 +424,7 @@ def test_a_renewed_certificate_is_taken_without_a_restart(start, authority):
     ({"listen": "127.0.0.1:0", "max_streams": 0}, "max_streams"),
     ({"listen": "127.0.0.1:0", "tls": {"certificate_file": "missing.pem", "key_file": "missing.key"}}, "missing.pem"),
     ({"listen": "nowhere"}, "expected HOST:PORT"),
+    ({"listen": "127.0.0.1:0", "decisions": ["http://sobre:8091"], "decisions_token_file": "token"}, "whoever reaches this port"),
     ({"listen": "localhost:99999"}, "expected HOST:PORT"),
     ({"listen": "127.0.0.1:0", "decisions": ["http://user:secret@sobre"]}, "a password would be printed"),
 ])

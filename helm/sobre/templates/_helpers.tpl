@@ -196,6 +196,7 @@ topologySpreadConstraints:
 {{- if ne .Values.extender.statusAccess "open" }}{{ $_ := set $grpc "decisions_token_file" "/var/run/secrets/kubernetes.io/serviceaccount/token" }}{{ end -}}
 {{- $_ := set $config "grpc" $grpc -}}
 {{- $_ := set $config "listen" (dict "shutdown_grace" (printf "%vs" .Values.extender.shutdownGraceSeconds)) -}}
+{{- if ne .Values.extender.statusAccess "open" }}{{ $_ := set $config.listen "status_access" .Values.extender.statusAccess }}{{ end -}}
 {{- toYaml $config -}}
 {{- end -}}
 
