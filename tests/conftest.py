@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests import isolation
 from tests.harness import ROOT, ControlPlane, Exporter, Postgres, Prometheus
 from tests.minicluster import Image, MiniCluster
 
@@ -30,6 +31,31 @@ def _file(nodeid: str) -> str:
 def pytest_collection_modifyitems(items) -> None:
     order = {file: number for number, file in enumerate(LONGEST)}
     items.sort(key=lambda item: (item.nodeid not in FIRST, order.get(_file(item.nodeid), len(order))))
+    for name, reason in isolation.refusals().items():
+        for item in items:
+            if name in item.fixturenames:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Names every test that was skipped: pytest's own list folds those of one reason."""
+    for report in terminalreporter.stats.get("skipped", []):
+        terminalreporter.write_line(f"SKIPPED {report.nodeid}: {report.longrepr[2].removeprefix('Skipped: ')}")
+
+
+@pytest.fixture(scope="session")
+def mounts() -> None:
+    """For tests that mount a disk of their own; isolation.py says where they are skipped."""
+
+
+@pytest.fixture(scope="session")
+def namespaces() -> None:
+    """For tests that enter a root in mount and PID namespaces of their own."""
+
+
+@pytest.fixture(scope="session")
+def containers() -> None:
+    """For tests that run pods in containers behind a bridge."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -77,7 +103,7 @@ def control_planes() -> dict[str, pathlib.Path]:
 
 
 @pytest.fixture
-def make_cluster(tmp_path, sobre_bin, tools, control_planes):
+def make_cluster(tmp_path, sobre_bin, tools, control_planes, containers):
     """make_cluster(version="1.36", **what MiniCluster takes): a cluster that knows the chart's images; stopped after the test."""
     stack, numbers = contextlib.ExitStack(), itertools.count()
 

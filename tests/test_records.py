@@ -111,15 +111,14 @@ def test_killed_fifty_times_in_the_middle_of_writing(start):
 
 
 @pytest.fixture
-def disk(tmp_path):
+def disk(tmp_path, mounts):
     """disk(options): a small disk of its own; disk.remount(options) changes it."""
     place = tmp_path / "disk"
     mounted = []
 
     def mount(options: str) -> pathlib.Path:
         place.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True).returncode:
-            pytest.skip("no right to mount a small disk")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True)
         mounted.append(place)
         return place
 

@@ -25,7 +25,7 @@ STATUS = "var/lib/dpkg/status.d"
 
 
 @pytest.fixture(scope="module")
-def root() -> pathlib.Path:
+def root(namespaces) -> pathlib.Path:
     folder = os.environ.get("SOBRE_IMAGE_ROOT")
     if not folder:
         pytest.fail("SOBRE_IMAGE_ROOT is not set; run the tests with ./run test", pytrace=False)

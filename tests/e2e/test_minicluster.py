@@ -22,7 +22,7 @@ SERVER = ["-m", "http.server", "8000", "--directory", "/etc/web"]
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(tmp_path_factory, containers):
     cluster = MiniCluster(tmp_path_factory.mktemp("cluster"), pathlib.Path(os.environ["SOBRE_CONTROL_PLANE"]), IMAGES,
                           tools=pathlib.Path(os.environ["SOBRE_TOOLS"]))
     yield cluster
@@ -379,7 +379,7 @@ else:
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_nothing_stays_behind(tmp_path, how):
+def test_nothing_stays_behind(tmp_path, containers, how):
     """Neither after stop() nor when the tests themselves are killed."""
     folder = str(tmp_path)
     with subprocess.Popen([sys.executable, "-c", STARTED, folder, os.environ["SOBRE_CONTROL_PLANE"], how], cwd=ROOT, text=True,
