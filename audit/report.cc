@@ -121,9 +121,9 @@ void AddRow(const UsageRow& row, const Counters& counters, Sums& sums) {
   }
 }
 
-// Nothing where it is known of none of the hours.
-std::optional<double> Known(double value, double known_hours, double all_hours) {
-  if (all_hours > 0 && known_hours <= 0) return std::nullopt;
+// Nothing where it is known of none of the hours, and where there are none.
+std::optional<double> Known(double value, double known_hours) {
+  if (known_hours <= 0) return std::nullopt;
   return value;
 }
 
@@ -166,15 +166,15 @@ ReportLine LineOf(std::vector<std::string> names, const Sums& sums, const Catalo
   line.runs = sums.runs;
   line.has_runs = sums.has_runs;
   const UsageRow& sum = line.sum;
-  line.energy_kwh = Known(sum.energy_kwh, sum.energy_known_hours, sum.pod_hours);
-  if (!(sum.pod_hours > 0) || sum.grams_known_hours > 0) {
+  line.energy_kwh = Known(sum.energy_kwh, sum.energy_known_hours);
+  if (sum.grams_known_hours > 0) {
     line.operational = GramRange(sum.operational_low_g, sum.operational_g, sum.operational_high_g);
     line.market_g = sum.market_g;
     line.embodied = GramRange(sum.embodied_low_g, sum.embodied_g, sum.embodied_high_g);
     line.total = *line.operational + *line.embodied;
   }
-  line.euros = Known(sum.eur, sum.eur_known_hours, sum.pod_hours);
-  line.list_euros = Known(sum.list_eur, sum.eur_known_hours, sum.pod_hours);
+  line.euros = Known(sum.eur, sum.eur_known_hours);
+  line.list_euros = Known(sum.list_eur, sum.eur_known_hours);
   line.per_request = PerUnit(sums.requesting, sums.requesting.requests);
   line.per_thousand_tokens = PerUnit(sums.token_making, sums.token_making.tokens / 1000);
   SetClasses(sums, catalog, line);
@@ -216,6 +216,41 @@ std::vector<ReportMoment> Timeline(const std::vector<UsageRow>& rows, Duration s
   timeline.reserve(moments.size());
   for (const auto& [begin, moment] : moments) timeline.push_back(moment);
   return timeline;
+}
+
+// An hour or a day counts as far as it was asked for and had passed.
+std::optional<Report::Covered> CoverageOf(const std::vector<UsageRow>& rows,
+                                          const ReportRequest& request, Timestamp made) {
+  std::map<Timestamp, Timestamp> periods;  // end by begin
+  const Timestamp last = made == Timestamp() ? request.to : std::min(request.to, made);
+  for (const UsageRow& row : rows) {
+    Timestamp& end = periods[row.begin];
+    end = std::max(end, std::min(row.begin + row.length, last));
+  }
+  if (periods.empty()) return std::nullopt;
+  Report::Covered covered{periods.begin()->first, periods.begin()->first, 0};
+  for (const auto& [begin, end] : periods) {
+    if (end <= covered.to) continue;
+    covered.hours += InHours(end - std::max(begin, covered.to));
+    covered.to = end;
+  }
+  return covered;
+}
+
+void NoteCoverage(const Report& report, std::vector<std::string>& notes) {
+  if (!report.covered) return;
+  const Report::Covered& covered = *report.covered;
+  const Timestamp last =
+      std::min(report.request.to,
+               report.context.made == Timestamp() ? report.request.to : report.context.made);
+  const double passed = InHours(last - report.request.from);
+  // What has begun within the last hour is not on record yet.
+  if (covered.hours + 1 >= passed) return;
+  notes.push_back("Usage is on record from " + FormatTime(covered.from) + " to " +
+                  FormatTime(covered.to) + ", for " + ReadableNumber(covered.hours) + " of the " +
+                  ReadableNumber(passed) +
+                  " hours that were asked for: nothing is known of the others, and sums are "
+                  "without them.");
 }
 
 void NoteQuality(const Report& report, std::vector<std::string>& notes) {
@@ -286,10 +321,6 @@ void NoteDecisions(const DecisionStats& stats, std::vector<std::string>& notes) 
                     std::to_string(certification.kept) + " of " +
                     std::to_string(certification.decisions) + ").");
   }
-  if (stats.total_hours > 0 && stats.accounted_hours < stats.total_hours)
-    notes.push_back("Usage is accounted for in " +
-                    ReadableShare(stats.accounted_hours / stats.total_hours) +
-                    " of the hours; nothing is known of the others.");
 }
 
 }  // namespace
@@ -346,11 +377,13 @@ Report MakeReport(const std::vector<UsageRow>& rows, const std::optional<Decisio
   report.total = LineOf({}, total, *context.catalog);
   report.step = StepOf(request, report.has_days);
   report.timeline = Timeline(in_time, report.step);
+  report.covered = CoverageOf(in_time, request, context.made);
   return report;
 }
 
 std::vector<std::string> ReportNotes(const Report& report) {
   std::vector<std::string> notes;
+  NoteCoverage(report, notes);
   NoteQuality(report, notes);
   NoteChange(report, notes);
   if (report.decisions) NoteDecisions(*report.decisions, notes);

@@ -65,9 +65,6 @@ struct DecisionStats {
     std::int64_t kept = 0;
   };
   std::vector<Certification> certifications;
-  // Of the hours of the report's time, those that usage is accounted for.
-  double accounted_hours = 0;
-  double total_hours = 0;
 };
 
 // What a report needs to know beside rows.
@@ -140,7 +137,15 @@ struct Report {
   ReportLine total;
   std::vector<ReportMoment> timeline;  // by time; a moment without usage is left out
   Duration step{0};                    // of the timeline: an hour or a day
-  bool has_days = false;               // some rows are held by the day
+  // Of the time that was asked for, from where to where there is usage on record, and how many of
+  // its hours; nothing where there is none.
+  struct Covered {
+    Timestamp from;
+    Timestamp to;
+    double hours = 0;
+  };
+  std::optional<Covered> covered;
+  bool has_days = false;  // some rows are held by the day
   std::optional<DecisionStats> decisions;
   // That was open, or came into its state, in this time: the newest first.
   std::vector<Advice> advice;

@@ -104,8 +104,7 @@ void WriteDecisions(JsonWriter& json, const std::optional<DecisionStats>& stats)
     json.Key("decisions").Value(certification.decisions);
     json.Key("kept").Value(certification.kept).EndObject();
   }
-  json.EndArray().Key("accounted_hours").Value(stats->accounted_hours);
-  json.Key("total_hours").Value(stats->total_hours).EndObject();
+  json.EndArray().EndObject();
 }
 
 using Cells = std::vector<std::string>;
@@ -139,7 +138,7 @@ constexpr std::string_view kFigureHeads =
     "energy,"
     "live_share_of_operational_gco2e,energy_known_share_of_pod_hours,"
     "gco2e_known_share_of_pod_hours,eur_known_share_of_pod_hours,change_against_mean_gco2e,"
-    "change_against_mean_eur";
+    "change_against_mean_eur,data_from,data_to";
 
 Cells FigureCells(const ReportLine& line) {
   const UsageRow& sum = line.sum;
@@ -176,6 +175,14 @@ std::string ReportJson(const Report& report) {
   JsonWriter json(out);
   json.BeginObject().Key("from").Value(FormatTime(report.request.from));
   json.Key("to").Value(FormatTime(report.request.to));
+  json.Key("covered");
+  if (report.covered) {
+    json.BeginObject().Key("from").Value(FormatTime(report.covered->from));
+    json.Key("to").Value(FormatTime(report.covered->to));
+    json.Key("hours").Value(report.covered->hours).EndObject();
+  } else {
+    json.Null();
+  }
   json.Key("made").Value(FormatTime(report.context.made));
   json.Key("program").Value(report.context.program);
   json.Key("account").Value(report.context.account);
@@ -234,6 +241,9 @@ std::string ReportCsv(const Report& report) {
     for (const std::string& name : line.names) out += CsvField(name) + ",";
     const Cells cells = FigureCells(line);
     for (const std::string& cell : cells) out += (&cell == cells.data() ? "" : ",") + cell;
+    // A row is there only where there is data.
+    if (report.covered)
+      out += "," + FormatTime(report.covered->from) + "," + FormatTime(report.covered->to);
     out += "\r\n";
   }
   return out;

@@ -46,6 +46,8 @@ struct GramScale {
   std::string_view unit;
 };
 GramScale ScaleOf(const Report& report);
+// "Data from … to …, 12 hours", or that there is none.
+std::string ReadableCoverage(const Report& report);
 // "shop / web"; "(none)" stands for a name that is not known.
 std::string ReadableNames(const ReportLine& line);
 

@@ -537,9 +537,10 @@ void AdviceTable(const Report& report, std::string& out) {
 
 // One figure of the head: "32.6 kgCO2e", and below it what else to know.
 void Tile(std::string_view name, const std::optional<double>& value, std::string_view unit,
-          const std::string& about, std::string& out) {
+          const std::string& about, std::string& out, std::string_view otherwise = "unknown") {
   out += "<div><dt>" + Escape(name) + "</dt><dd>";
-  out += value ? ReadableNumber(*value) + " <span>" + Escape(unit) + "</span>" : "unknown";
+  out += value ? ReadableNumber(*value) + " <span>" + Escape(unit) + "</span>"
+               : std::string(otherwise);
   if (!about.empty()) out += "<small>" + Escape(about) + "</small>";
   out += "</dd></div>";
 }
@@ -564,12 +565,14 @@ void Tiles(const Report& report, const GramScale& scale, std::string& out) {
              ReadableNumber(total.total->high.value() / scale.grams);
   }
   out += "<dl class=\"tiles\">";
-  Tile("Emissions", grams, unit, bounds, out);
+  const std::string_view none = report.covered ? "unknown" : "no data";
+  Tile("Emissions", grams, unit, bounds, out, none);
   Tile("Energy", total.energy_kwh, "kWh",
-       total.measured_share ? ReadableShare(*total.measured_share) + " measured" : "", out);
+       total.measured_share ? ReadableShare(*total.measured_share) + " measured" : "", out, none);
   Tile("Cost", total.euros, "EUR",
-       total.list_euros ? ReadableNumber(*total.list_euros) + " at list price" : "", out);
-  Tile("Pod-hours", total.sum.pod_hours, "", "", out);
+       total.list_euros ? ReadableNumber(*total.list_euros) + " at list price" : "", out, none);
+  Tile("Pod-hours", report.covered ? std::optional(total.sum.pod_hours) : std::nullopt, "", "", out,
+       none);
   UnitTile("Requests", "each", total.sum.requests, total.per_request, out);
   UnitTile("Tokens", "per 1,000", total.sum.tokens, total.per_thousand_tokens, out);
   if (total.has_runs)
@@ -590,7 +593,7 @@ std::string ReportHtml(const Report& report) {
   std::string out(kHead);
   out += "<h1>Energy, emissions and costs of " + Escape(report.context.account) +
          "</h1><p class=\"period\">" + FormatTime(report.request.from) + " to " +
-         FormatTime(report.request.to) + "</p>\n";
+         FormatTime(report.request.to) + "<br>" + Escape(ReadableCoverage(report)) + "</p>\n";
   Tiles(report, scale, out);
   out += "<div class=\"charts\">\n";
   TimeCharts(report, scale, out);

@@ -191,6 +191,12 @@ std::string Wrapped(const std::string& text, std::size_t width) {
   return out + line + "\n";
 }
 
+std::string NotesText(const Report& report) {
+  std::string out;
+  for (const std::string& note : ReportNotes(report)) out += Wrapped(note, 110);
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string> AdviceHeads() {
@@ -261,11 +267,19 @@ std::string ReadableNames(const ReportLine& line) {
   return text.empty() ? "all" : text;
 }
 
+std::string ReadableCoverage(const Report& report) {
+  if (!report.covered) return "No data: no usage is on record for this time";
+  return "Data from " + FormatTime(report.covered->from) + " to " + FormatTime(report.covered->to) +
+         ", " + ReadableNumber(report.covered->hours) + " hours";
+}
+
 std::string ReportText(const Report& report) {
   const GramScale scale = ScaleOf(report);
   const std::string unit = std::string(scale.unit) + "CO2e";
   std::string out = "Usage from " + FormatTime(report.request.from) + " to " +
-                    FormatTime(report.request.to) + ", most " + unit + " first\n\n";
+                    FormatTime(report.request.to) + ", most " + unit + " first\n" +
+                    ReadableCoverage(report) + "\n\n";
+  if (!report.covered) return out + NotesText(report);
   TextTable table;
   for (const ReportKey key : report.request.by)
     table.columns.push_back({std::string(ToString(key)), false});
@@ -290,9 +304,7 @@ std::string ReportText(const Report& report) {
         ReadableNumber(runs.eur) + " EUR\n";
   }
   AppendAdvice(report, out);
-  out += "\n";
-  for (const std::string& note : ReportNotes(report)) out += Wrapped(note, 110);
-  return out;
+  return out + "\n" + NotesText(report);
 }
 
 }  // namespace sobre

@@ -179,13 +179,13 @@ Status CheckSize(const ReportOrder& order, Database& database) {
 void AddReports(HttpServer& server, RecordReaders& readers, const Config& config) {
   server.Handle("GET", "/api/v1/reports", [&](const HttpRequest& request, HttpResponse& response) {
     const auto fail = [&](const Status& status) { FailWith(status, response); };
-    const Status known = CheckParameters(request, {"from", "to", "by", "format"});
+    const Status known = CheckParameters(request, {"period", "from", "to", "by", "format"});
     if (!known.ok()) return fail(known);
     const Timestamp now = std::chrono::floor<std::chrono::seconds>(Now());
-    const Result<ReportOrder> order =
-        ReadReportOrder({request.Parameter("from"), request.Parameter("to"),
-                         request.Parameter("by"), request.Parameter("format").value_or("json")},
-                        "", now);
+    const Result<ReportOrder> order = ReadReportOrder(
+        {request.Parameter("from"), request.Parameter("to"), request.Parameter("by"),
+         request.Parameter("format").value_or("json"), request.Parameter("period")},
+        "", now);
     if (!order.ok()) return fail(order.status());
     if (order->request.to - order->request.from > std::chrono::hours(24 * kMostDays))
       return fail(

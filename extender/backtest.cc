@@ -30,7 +30,8 @@ constexpr std::array<Option, 11> kOptions = {{
     {"--config", "FILE", "with --from-audit: the service's configuration: where its records are"},
     {"--db", "FILE|URL", "the records' file or postgresql://…, instead of the configuration's"},
     {"--from", "TIME", "of records: RFC 3339 or a date; default: the first one"},
-    {"--to", "TIME", "up to this moment, not included; default: the last one"},
+    {"--to", "TIME",
+     "a day, which is part of it, or RFC 3339, which is not; default: the last one"},
     {"--by", "KEYS", "what to group records by: namespace, workload, policy; default: all three"},
     {"--quiet", "", "no progress on standard error"},
     {"--help", "", "this text"},
@@ -85,8 +86,8 @@ int FromAudit(const CommandLine& line, const std::string& format) {
   const auto stated = [&line](const char* option) {
     return line.Has(option) ? std::optional(line.Get(option)) : std::nullopt;
   };
-  const Result<Timestamp> from = ReadTime(stated("--from"), "--from", kEarliestTime);
-  const Result<Timestamp> to = ReadTime(stated("--to"), "--to", kLatestTime);
+  const Result<Timestamp> from = ReadBegin(stated("--from"), "--from", kEarliestTime);
+  const Result<Timestamp> to = ReadEnd(stated("--to"), "--to", kLatestTime);
   if (!from.ok()) return UsageError("backtest", from.status());
   if (!to.ok()) return UsageError("backtest", to.status());
   request.from = *from;

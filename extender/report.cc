@@ -14,11 +14,13 @@
 namespace sobre {
 namespace {
 
-constexpr std::array<Option, 9> kOptions = {{
+constexpr std::array<Option, 10> kOptions = {{
     {"--config", "FILE", "the service's configuration: where its records are"},
     {"--db", "FILE|URL", "the records' file or postgresql://…, instead of the configuration's"},
-    {"--from", "TIME", "RFC 3339 or a date; default: the begin of this month, UTC"},
-    {"--to", "TIME", "up to this moment, not included; default: now"},
+    {"--period", "NAME",
+     "today, 7d (or any number of days), thismonth, lastmonth, thisquarter or lastquarter, UTC"},
+    {"--from", "TIME", "instead: a day, or RFC 3339; default: the begin of this month, UTC"},
+    {"--to", "TIME", "a day, which is part of it, or RFC 3339, which is not; default: now"},
     {"--by", "KEYS", "what to group by, by comma; default: namespace,workload"},
     {"--format", "FORMAT", "text (default), json, csv, focus or html"},
     {"--account", "NAME", "whose usage it is; default: kubernetes"},
@@ -66,7 +68,8 @@ int RunReport(std::span<const std::string_view> arguments) {
     return line->Has(name) ? std::optional(line->Get(name)) : std::nullopt;
   };
   const Result<ReportOrder> order = ReadReportOrder(
-      {option("--from"), option("--to"), option("--by"), option("--format")}, "--", now);
+      {option("--from"), option("--to"), option("--by"), option("--format"), option("--period")},
+      "--", now);
   if (!order.ok()) return UsageError("report", order.status());
   const Result<Config> config = ConfigOf(*line);
   if (!config.ok()) return UsageError("report", config.status());

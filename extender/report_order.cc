@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 #include <utility>
 
 #include "audit/advice.h"
@@ -17,23 +16,20 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kFormats = {"text", "json", "csv", "focus", "html"};
 
-Timestamp BeginOfMonth(Timestamp time) {
+constexpr std::string_view kPeriods =
+    "today, 7d (or any number of days), thismonth, lastmonth, thisquarter, lastquarter";
+constexpr std::int64_t kMostPeriodDays = 3660;
+
+// Of so many months that begin with the year; `back`: so many of them earlier.
+Timestamp BeginOfMonths(Timestamp time, unsigned months, int back = 0) {
   const std::chrono::year_month_day date(std::chrono::floor<std::chrono::days>(time));
-  return {std::chrono::sys_days(date.year() / date.month() / 1)};
+  const unsigned first = (static_cast<unsigned>(date.month()) - 1) / months * months + 1;
+  const auto begin = date.year() / std::chrono::month(first) -
+                     std::chrono::months(back * static_cast<int>(months));
+  return {std::chrono::sys_days(begin / 1)};
 }
 
-// Decisions of that time, and how many of its hours rows tell of.
-Result<DecisionStats> StatsOf(Database& database, const ReportRequest& request,
-                              const std::vector<UsageRow>& rows) {
-  Result<DecisionStats> stats = ReadStats(database, request.from, request.to);
-  if (!stats.ok()) return stats;
-  stats->total_hours = InHours(request.to - request.from);
-  std::set<std::pair<Timestamp, Duration>> periods;
-  for (const UsageRow& row : rows) periods.emplace(row.begin, row.length);
-  for (const auto& [begin, length] : periods)
-    stats->accounted_hours += InHours(std::min(begin + length, request.to) - begin);
-  return stats;
-}
+Timestamp BeginOfMonth(Timestamp time) { return BeginOfMonths(time, 1); }
 
 // Tables that an older program made have none.
 Result<std::vector<Advice>> AdviceOf(Database& database, const ReportRequest& request) {
@@ -47,8 +43,8 @@ Result<std::vector<Advice>> AdviceOf(Database& database, const ReportRequest& re
 
 }  // namespace
 
-Result<Timestamp> ReadTime(const std::optional<std::string>& text, const std::string& option,
-                           Timestamp otherwise) {
+Result<Timestamp> ReadBegin(const std::optional<std::string>& text, const std::string& option,
+                            Timestamp otherwise) {
   if (!text) return otherwise;
   const std::optional<Timestamp> time = ParseTime(*text);
   if (!time)
@@ -57,21 +53,61 @@ Result<Timestamp> ReadTime(const std::optional<std::string>& text, const std::st
   return *time;
 }
 
+Result<Timestamp> ReadEnd(const std::optional<std::string>& text, const std::string& option,
+                          Timestamp otherwise) {
+  const Result<Timestamp> time = ReadBegin(text, option, otherwise);
+  constexpr std::size_t kDay = std::string_view("2026-05-16").size();
+  if (!time.ok() || !text || Trim(*text).size() != kDay) return time;
+  return *time + std::chrono::days(1);
+}
+
+std::optional<Period> PeriodOf(std::string_view name, Timestamp now) {
+  if (name == "today") return Period{std::chrono::floor<std::chrono::days>(now), now};
+  if (name == "thismonth") return Period{BeginOfMonths(now, 1), now};
+  if (name == "lastmonth") return Period{BeginOfMonths(now, 1, 1), BeginOfMonths(now, 1)};
+  if (name == "thisquarter") return Period{BeginOfMonths(now, 3), now};
+  if (name == "lastquarter") return Period{BeginOfMonths(now, 3, 1), BeginOfMonths(now, 3)};
+  if (!name.ends_with('d')) return std::nullopt;
+  const std::optional<std::int64_t> days = ParseInteger(name.substr(0, name.size() - 1));
+  if (!days || *days < 1 || *days > kMostPeriodDays) return std::nullopt;
+  return Period{BeginOfDays(now, *days), now};
+}
+
+namespace {
+
+template <class Option>
+Result<Period> ReadPeriod(const ReportOrderText& text, const Option& option, Timestamp now) {
+  if (text.period) {
+    if (text.from || text.to)
+      return Status::Invalid(option("period") + " is a time of its own: not with " +
+                             option("from") + " or " + option("to"));
+    if (const std::optional<Period> period = PeriodOf(*text.period, now)) return *period;
+    return Status::Invalid(option("period") + ": '" + Printable(*text.period) + "' is none of " +
+                           std::string(kPeriods));
+  }
+  if (text.from && !text.to)
+    if (const std::optional<Period> period = PeriodOf(*text.from, now)) return *period;
+  const Result<Timestamp> to = ReadEnd(text.to, option("to"), now);
+  if (!to.ok()) return to.status();
+  // Of a time that has passed, its own month.
+  const Timestamp last = std::min(now, *to - Duration(1));
+  const Result<Timestamp> from = ReadBegin(text.from, option("from"), BeginOfMonth(last));
+  if (!from.ok()) return from.status();
+  if (*from < *to) return Period{*from, *to};
+  return Status::Invalid(option("from") + " " + FormatTime(*from) + " is not before the end of " +
+                         option("to") + ", " + FormatTime(*to));
+}
+
+}  // namespace
+
 Result<ReportOrder> ReadReportOrder(const ReportOrderText& text, std::string_view prefix,
                                     Timestamp now) {
   const auto option = [prefix](const char* name) { return std::string(prefix) + name; };
   ReportOrder order;
-  const Result<Timestamp> to = ReadTime(text.to, option("to"), now);
-  if (!to.ok()) return to.status();
-  // Of a time that has passed, its own month.
-  const Timestamp last = std::min(now, *to - Duration(1));
-  const Result<Timestamp> from = ReadTime(text.from, option("from"), BeginOfMonth(last));
-  if (!from.ok()) return from.status();
-  if (*from >= *to)
-    return Status::Invalid(option("from") + " " + FormatTime(*from) + " is not before " +
-                           option("to") + " " + FormatTime(*to));
-  order.request.from = *from;
-  order.request.to = *to;
+  Result<Period> period = ReadPeriod(text, option, now);
+  if (!period.ok()) return period.status();
+  order.request.from = period->from;
+  order.request.to = period->to;
   const Result<std::vector<ReportKey>> by = ParseReportKeys(text.by.value_or("namespace,workload"));
   if (!by.ok()) return by.status().WithContext(option("by"));
   order.request.by = *by;
@@ -122,7 +158,7 @@ Result<std::string> WriteReport(const ReportOrder& order, Database& database,
   if (order.format == "focus") return FocusCsv(*rows, order.request, context);
   std::optional<DecisionStats> stats;
   if (decisions) {
-    Result<DecisionStats> read = StatsOf(database, order.request, *rows);
+    Result<DecisionStats> read = ReadStats(database, order.request.from, order.request.to);
     if (!read.ok()) return read.status().WithContext("reading decisions from " + database.Name());
     stats = *std::move(read);
   }

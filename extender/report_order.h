@@ -13,20 +13,31 @@
 namespace sobre {
 
 // A report as somebody orders it; what is left out has its default: this month so far, by namespace
-// and workload, as text.
+// and workload, as text. `from` may be a period's name too, if `to` is left out.
 struct ReportOrderText {
   std::optional<std::string> from;
   std::optional<std::string> to;
   std::optional<std::string> by;
   std::optional<std::string> format;
+  std::optional<std::string> period = {};
 };
 struct ReportOrder {
   ReportRequest request;
   std::string format;  // "text", "json", "csv", "focus" or "html"
 };
-// `otherwise` where it is not stated; an error names the option. Pure.
-Result<Timestamp> ReadTime(const std::optional<std::string>& text, const std::string& option,
-                           Timestamp otherwise);
+// A time's begin, or its end, which is not part of it; a day alone is meant whole. `otherwise`
+// where it is not stated; an error names the option. Pure.
+Result<Timestamp> ReadBegin(const std::optional<std::string>& text, const std::string& option,
+                            Timestamp otherwise);
+Result<Timestamp> ReadEnd(const std::optional<std::string>& text, const std::string& option,
+                          Timestamp otherwise);
+// "today", "7d" and the like (so many days until now), "thismonth", "lastmonth", "thisquarter",
+// "lastquarter", in UTC; nothing for any other text. Pure.
+struct Period {
+  Timestamp from;
+  Timestamp to;
+};
+std::optional<Period> PeriodOf(std::string_view name, Timestamp now);
 
 // An error names the option, with `prefix` ("--") before it. Pure.
 Result<ReportOrder> ReadReportOrder(const ReportOrderText& text, std::string_view prefix,

@@ -14,7 +14,7 @@ import pytest
 from tests import focus
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FROM, TO = "2026-05-01", "2026-05-04"
+FROM, TO = "2026-05-01", "2026-05-04T00:00:00Z"
 HOUR = 3_600_000
 START = 1_777_593_600_000  # 2026-05-01
 FORMATS = ["text", "json", "csv", "focus", "html"]
@@ -292,7 +292,7 @@ def test_bars_are_of_their_values_size(report):
     (["--by", "pod,pod"], "'pod' stands twice"),
     (["--format", "jsn"], "'jsn' is no format; did you mean 'json'?"),
     (["--from", "May"], "--from: 'May' is no time; write 2026-05-16"),
-    (["--from", "2026-05-16"], "is not before --to 2026-05-04T00:00:00Z"),
+    (["--from", "2026-05-16"], "is not before the end of --to, 2026-05-04T00:00:00Z"),
     (["--form", "x"], "unknown argument '--form'"),
 ])
 def test_wrong_usage_is_named(sobre_bin, store, options, said):
@@ -332,6 +332,28 @@ def test_a_file_gets_what_standard_output_gets(sobre_bin, store, tmp_path, forma
     assert written.returncode == 0 and written.stdout == b""
     assert made.sub(b"", (tmp_path / "out").read_bytes()) == made.sub(b"", shown.stdout)
     assert run(sobre_bin, store, "--out", tmp_path / "no" / "folder").returncode == 1
+
+
+def test_both_days_are_part_of_it_and_what_there_is_of_data_is_said(sobre_bin, store):
+    def report(first: str, last: str, form: str) -> str:
+        return subprocess.run([sobre_bin, "report", "--db", store, "--from", first, "--to", last, "--format", form], capture_output=True,
+                              check=True, text=True).stdout
+    days, times = (json.loads(report("2026-05-01", last, "json")) for last in ("2026-05-03", "2026-05-04T00:00:00Z"))
+    assert days["to"] == times["to"] == "2026-05-04T00:00:00Z" and days["total"] == times["total"] and days["total"]["eur"] > 0
+    covered = days["covered"]
+    begins = [moment["begin"] for moment in days["timeline"]["moments"]]
+    assert covered["from"][:10] == begins[0][:10] and covered["hours"] > 0
+    for form in ("text", "csv", "html"):
+        told = report("2026-04-01", "2026-05-03", form)
+        assert covered["from"] in told and covered["to"] in told, f"{form} says what data cover"
+    # A time without records is no zero.
+    empty = json.loads(report("2026-03-01", "2026-03-31", "json"))
+    assert empty["covered"] is None and empty["groups"] == []
+    assert [empty["total"][key] for key in ("energy_kwh", "eur", "list_eur")] == [None, None, None]
+    assert set(empty["total"]["gco2e"].values()) == {None}
+    assert "No data: no usage is on record" in report("2026-03-01", "2026-03-31", "text")
+    page = report("2026-03-01", "2026-03-31", "html")
+    assert "no data" in page and "<dd>0 <span>" not in page
 
 
 def test_without_times_it_is_this_month(sobre_bin, store):

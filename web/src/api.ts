@@ -172,7 +172,8 @@ export interface ReportLine {
   change_against_mean_candidate: { gco2e: Num; gco2e_share: Num } | null;
 }
 export interface Report {
-  from: string; to: string; by: string[]; groups: ReportLine[]; total: ReportLine;
+  from: string; to: string; covered: { from: string; to: string; hours: number } | null;
+  by: string[]; groups: ReportLine[]; total: ReportLine;
   timeline: {
     step_hours: number;
     moments: { begin: string; operational_location_based_gco2e: Num; embodied_gco2e: Num; eur: Num }[];

@@ -6,7 +6,7 @@ import {dateTime, euros, grams, gramsRange, kilowattHours, number, parseTime, pe
 import {t, type Key} from '../i18n';
 import {newest} from '../poll';
 import {rememberInHash} from '../router';
-import {field, figure, loading, plainTable, said, section, showFailure, type PlainColumn} from '../ui';
+import {field, figure, loading, plainTable, said, section, select, showFailure, type PlainColumn} from '../ui';
 import {onLeave, type Context, type View} from '../view';
 
 const kKeys = ['namespace', 'team', 'workload', 'model', 'region', 'country', 'provider', 'node', 'class', 'kind', 'day'] as const;
@@ -15,6 +15,8 @@ const kKeyNames: Readonly<Record<typeof kKeys[number], Key>> = {
   provider: 'key.provider', node: 'nodes.node', class: 'nodes.hardware', kind: 'key.kind', day: 'key.day',
 };
 const kMostRows = 500;
+const kPeriods = ['thismonth', 'lastmonth', 'today', '7d', '30d', 'lastquarter'] as const;
+const kDates = 'dates';
 const kFormats = [['csv', 'CSV'], ['focus', 'FOCUS'], ['json', 'JSON'], ['html', 'HTML']] as const;
 
 function columns(by: readonly string[]): PlainColumn<ReportLine>[] {
@@ -42,8 +44,15 @@ function show(into: HTMLElement, report: Report, chart: TimeChart): void {
   const moments = report.timeline.moments;
   chart.set(moments.map((m) => (parseTime(m.begin) ?? 0) / 1000), moments.map((m) => m.operational_location_based_gco2e === null ? null : m.operational_location_based_gco2e + (m.embodied_gco2e ?? 0)),
             moments.map((m) => m.embodied_gco2e), moments.map((m) => m.eur));
+  const covered = report.covered;
+  if (!covered) {
+    replace(into, section(t('reports.totals'), h('p', {class: 'hint'}, t('fromTo', {from: dateTime(report.from), to: dateTime(report.to)})),
+                          h('p', {'data-testid': 'report-no-data'}, t('reports.noData'))));
+    return;
+  }
   replace(into,
-    section(t('reports.totals'), h('p', {class: 'hint'}, t('fromTo', {from: dateTime(report.from), to: dateTime(report.to)}), report.groups.length > kMostRows ? ` · ${t('leftOff', {n: report.groups.length - kMostRows})}` : ''),
+    section(t('reports.totals'), h('p', {class: 'hint'}, t('fromTo', {from: dateTime(report.from), to: dateTime(report.to)}), ' · ',
+                                   h('span', {'data-testid': 'report-covered'}, t('reports.covered', {from: dateTime(covered.from), to: dateTime(covered.to), hours: number(covered.hours)})), report.groups.length > kMostRows ? ` · ${t('leftOff', {n: report.groups.length - kMostRows})}` : ''),
             plainTable(t('reports.totals'), columns(report.by), [...shown, report.total], 'report')),
     moments.length > 1 ? section(report.timeline.step_hours >= 24 ? t('trend.byDay') : t('trend.byHour'), chart.element) : null,
     section(t('notes'), h('ul', {class: 'plain-list'}, report.notes.map((note) => h('li', {}, said(note))))));
@@ -51,10 +60,18 @@ function show(into: HTMLElement, report: Report, chart: TimeChart): void {
 
 function mount(context: Context): void {
   const asked = context.route.query;
-  const today = new Date();
-  const month = `${today.toISOString().slice(0, 7)}-01`;
-  const from = h('input', {type: 'date', value: asked.get('from') ?? month, 'data-testid': 'report-from'});
-  const to = h('input', {type: 'date', value: asked.get('to') ?? '', 'data-testid': 'report-to'});
+  const month = `${new Date().toISOString().slice(0, 7)}-01`;
+  let period = asked.get('from') || asked.get('to') ? kDates : asked.get('period') ?? kPeriods[0];
+  // What is asked is shown at once, so that a download is what is on the page.
+  const date = (name: 'from' | 'to', value: string) => h('input', {type: 'date', value, 'data-testid': `report-${name}`, change: () => void load()});
+  const from = date('from', asked.get('from') ?? month);
+  const to = date('to', asked.get('to') ?? '');
+  const dates = h('span', {class: 'controls', hidden: period !== kDates}, field(t('reports.from'), from), field(t('reports.to'), to));
+  const periods = select([...kPeriods.map((name) => [name, t(`reports.period.${name}`)] as const), [kDates, t('reports.period.dates')]], period, (name) => {
+    period = name;
+    dates.hidden = name !== kDates;
+    void load();
+  }, 'report-period');
   const chosen = new Set((asked.get('by') ?? 'namespace').split(',').filter(Boolean));
   const body = h('div');
   const downloads = h('p', {class: 'downloads', 'data-testid': 'downloads'});
@@ -64,7 +81,7 @@ function mount(context: Context): void {
     {label: '€', colour: '--euros', scale: 'eur', format: (v) => euros(v)},
   ], 260);
   onLeave(context, () => chart.destroy());
-  const query = (): Query => ({from: from.value, to: to.value, by: kKeys.filter((key) => chosen.has(key)).join(',')});
+  const query = (): Query => ({...(period === kDates ? {from: from.value, to: to.value} : {period}), by: kKeys.filter((key) => chosen.has(key)).join(',')});
   const next = newest(context.signal);
   const load = async (): Promise<void> => {
     const signal = next();
@@ -82,13 +99,14 @@ function mount(context: Context): void {
     const box = h('input', {type: 'checkbox', checked: chosen.has(key), value: key, change: () => {
       if (box.checked) chosen.add(key);
       else chosen.delete(key);
+      void load();
     }});
     return h('label', {class: 'check'}, box, ' ', t(kKeyNames[key]));
   }));
   replace(context.root, section(t('reports.ask'), h('form', {class: 'controls', submit: (event: Event) => {
     event.preventDefault();
     void load();
-  }}, field(t('reports.from'), from), field(t('reports.to'), to), keys, h('button', {type: 'submit', class: 'primary', 'data-testid': 'report-run'}, t('reports.show'))), downloads), body);
+  }}, field(t('reports.period'), periods), dates, keys, h('button', {type: 'submit', class: 'primary', 'data-testid': 'report-run'}, t('reports.show'))), downloads), body);
   void load();
 }
 
