@@ -31,15 +31,26 @@ void operator delete(void* memory, std::size_t /*size*/) noexcept { std::free(me
 namespace sobre {
 namespace {
 
-std::string Question(std::size_t nodes) {
-  std::string body =
-      R"({"Pod":{"metadata":{"name":"web-5d8f7c9b6-x2x4k","namespace":"shop","uid":"0b9d1c1e-7a51-4c5e-9d5e-0b7e6c3a1f00",
+constexpr const char* kPod =
+    R"({"Pod":{"metadata":{"name":"web-5d8f7c9b6-x2x4k","namespace":"shop","uid":"0b9d1c1e-7a51-4c5e-9d5e-0b7e6c3a1f00",
       "labels":{"pod-template-hash":"5d8f7c9b6"},"annotations":{"sobre.dev/objective":"carbon","sobre.dev/requests-per-second":"10"},
       "ownerReferences":[{"kind":"ReplicaSet","name":"web-5d8f7c9b6","controller":true}]},
-      "spec":{"containers":[{"name":"a","resources":{"requests":{"cpu":"2","memory":"4Gi"}}}]}},"Nodes":null,"NodeNames":[)";
+      "spec":{"containers":[{"name":"a","resources":{"requests":{"cpu":"2","memory":"4Gi"}}}]}},)";
+
+std::string Question(std::size_t nodes) {
+  std::string body = kPod + std::string(R"("Nodes":null,"NodeNames":[)");
   for (std::size_t i = 0; i < nodes; ++i)
     body += (i > 0 ? ",\"" : "\"") + ("node-" + std::to_string(i)) + '"';
   return Padded(body + "]}");
+}
+
+std::string QuestionOfVictims(std::size_t nodes) {
+  std::string body = kPod + std::string(R"("NodeNameToMetaVictims":{)");
+  for (std::size_t i = 0; i < nodes; ++i) {
+    body += (i > 0 ? ",\"node-" : "\"node-") + std::to_string(i) +
+            R"(":{"Pods":[{"UID":"0b9d1c1e-7a51-4c5e-9d5e-0b7e6c3a1f00"}],"NumPDBViolations":1})";
+  }
+  return Padded(body + "}}");
 }
 
 class AllocationTest : public ::testing::Test {
@@ -63,8 +74,9 @@ class AllocationTest : public ::testing::Test {
       response = {};
       response.body = std::move(kept);
       const std::size_t before = allocations;
-      verb == Verb::kFilter ? service_.Filter({"", question}, response)
-                            : service_.Prioritize({"", question}, response);
+      verb == Verb::kFilter    ? service_.Filter({"", question}, response)
+      : verb == Verb::kPreempt ? service_.Preempt({"", question}, response)
+                               : service_.Prioritize({"", question}, response);
       counted = allocations - before;
       EXPECT_EQ(response.status, 200);
       EXPECT_TRUE(records_->recorder().WaitUntilWritten(std::chrono::seconds(30)));
@@ -85,6 +97,7 @@ TEST_F(AllocationTest, AnAnswerAllocatesTheSameForAnyNumberOfNodes) {
   for (const std::size_t nodes : {100, 5000}) {
     EXPECT_LE(AllocationsFor(Verb::kPrioritize, Question(nodes)), kMost) << nodes;
     EXPECT_LE(AllocationsFor(Verb::kFilter, Question(nodes)), kMost) << nodes;
+    EXPECT_LE(AllocationsFor(Verb::kPreempt, QuestionOfVictims(nodes)), kMost) << nodes;
   }
 }
 

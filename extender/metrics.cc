@@ -21,7 +21,17 @@ double Load(const std::atomic<std::uint64_t>& value) {
 }
 }  // namespace
 
-std::string_view ToString(Verb verb) { return verb == Verb::kFilter ? "filter" : "prioritize"; }
+std::string_view ToString(Verb verb) {
+  switch (verb) {
+    case Verb::kFilter:
+      return "filter";
+    case Verb::kPrioritize:
+      return "prioritize";
+    case Verb::kPreempt:
+      break;
+  }
+  return "preempt";
+}
 
 void Metrics::CountRequest(Verb verb, bool ok, std::chrono::nanoseconds took) {
   PerVerb& counts = verbs_[static_cast<std::size_t>(verb)];
@@ -321,7 +331,7 @@ void AddConnections(const std::vector<const HttpServer*>& servers, MetricFamilie
 void Metrics::AddRequests(MetricFamilies& out) const {
   out.Begin("sobre_requests_total", "Calls from kube-scheduler, by verb and outcome.",
             MetricType::Counter);
-  for (const Verb verb : {Verb::kFilter, Verb::kPrioritize}) {
+  for (const Verb verb : kVerbs) {
     const PerVerb& counts = verbs_[static_cast<std::size_t>(verb)];
     out.Value(Load(counts.served), {{"verb", std::string(ToString(verb))}, {"outcome", "served"}});
     out.Value(Load(counts.refused),
@@ -329,7 +339,7 @@ void Metrics::AddRequests(MetricFamilies& out) const {
   }
   out.Begin("sobre_request_duration_seconds", "Time from the whole request to the whole answer.",
             MetricType::Histogram);
-  for (const Verb verb : {Verb::kFilter, Verb::kPrioritize}) {
+  for (const Verb verb : kVerbs) {
     const PerVerb& counts = verbs_[static_cast<std::size_t>(verb)];
     auto& histogram = out.Add({{"verb", std::string(ToString(verb))}}).histogram;
     std::uint64_t sum = 0;

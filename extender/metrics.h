@@ -28,8 +28,8 @@ struct RecordsState {
 
 class MetricFamilies;
 
-enum class Verb { kFilter, kPrioritize };
-inline constexpr std::size_t kVerbCount = 2;
+enum class Verb { kFilter, kPrioritize, kPreempt };
+inline constexpr std::array<Verb, 3> kVerbs = {Verb::kFilter, Verb::kPrioritize, Verb::kPreempt};
 std::string_view ToString(Verb verb);
 
 // What the service counts of itself. Counting is a few relaxed atomic additions: no lock, any
@@ -79,7 +79,7 @@ class Metrics {
     std::array<std::atomic<std::uint64_t>, kBuckets.size() + 1> buckets{};
     std::atomic<std::uint64_t> nanoseconds = 0;
   };
-  std::array<PerVerb, kVerbCount> verbs_;
+  std::array<PerVerb, kVerbs.size()> verbs_;
   std::array<std::array<std::atomic<std::uint64_t>, kIntensities>, kRankings> decisions_{};
   std::atomic<std::uint64_t> problems_ = 0;
   std::atomic<std::uint64_t> refusals_ = 0;

@@ -33,12 +33,18 @@ constexpr const char* kHelp =
     "when something is not, 2 for wrong usage.\n\n";
 
 constexpr std::array<std::string_view, 2> kNodes = {"sobre-probe-1", "sobre-probe-2"};
+constexpr std::string_view kVictim = "sobre-probe-victim";
 // A namespace that each cluster has: limits of one that is not known are not judged.
-constexpr const char* kArgs =
+constexpr std::string_view kPod =
     R"({"Pod":{"metadata":{"name":"sobre-probe","namespace":"default","uid":"sobre-probe",)"
     R"("annotations":{"sobre.dev/mode":"off"}},"spec":{"containers":[{"name":"probe","resources":)"
-    R"({"requests":{"cpu":"1","memory":"1Gi"}}}]}},"Nodes":null,)"
-    R"("NodeNames":["sobre-probe-1","sobre-probe-2"]})";
+    R"({"requests":{"cpu":"1","memory":"1Gi"}}}]}},)";
+constexpr std::string_view kNames =
+    R"("Nodes":null,"NodeNames":["sobre-probe-1","sobre-probe-2"]})";
+constexpr std::string_view kVictims =
+    R"("NodeNameToVictims":null,"NodeNameToMetaVictims":{)"
+    R"("sobre-probe-1":{"Pods":[{"UID":"sobre-probe-victim"}],"NumPDBViolations":0},)"
+    R"("sobre-probe-2":{"Pods":[{"UID":"sobre-probe-victim"}],"NumPDBViolations":0}}})";
 // As in the profile that we ship.
 constexpr Duration kSchedulerWaits = std::chrono::seconds(2);
 
@@ -114,6 +120,20 @@ std::string JudgeFilter(const simdjson::dom::element& answer, std::string& seen)
   return "";
 }
 
+std::string JudgePreempt(const simdjson::dom::element& answer, std::string& seen) {
+  simdjson::dom::object kept;
+  if (answer["NodeNameToMetaVictims"].get(kept) != simdjson::SUCCESS)
+    return "has no object NodeNameToMetaVictims";
+  for (const auto& [node, victims] : kept) {
+    if (node != kNodes[0] && node != kNodes[1]) return "names a node that was not asked about";
+    std::string_view uid;
+    if (victims["Pods"].at(0)["UID"].get(uid) != simdjson::SUCCESS || uid != kVictim)
+      return "has other victims than those that were asked about";
+  }
+  seen = std::to_string(kept.size()) + " of 2 nodes kept";
+  return "";
+}
+
 // What sobre_build_info tells; empty where it is not on the page.
 std::string VersionIn(std::string_view metrics) {
   constexpr std::string_view kBefore = "sobre_build_info{version=\"";
@@ -132,12 +152,12 @@ class Probe {
         client_(std::move(tls)) {}
 
   template <class Judge>
-  void Ask(const std::string& verb, const Judge& judge) {
+  void Ask(const std::string& verb, std::string_view about, const Judge& judge) {
     HttpCall call;
     call.method = "POST";
     call.url = extender_ + "/v1/" + verb;
     call.headers = {"Content-Type: application/json"};
-    call.body = kArgs;
+    call.body = std::string(kPod) + std::string(about);
     const auto start = std::chrono::steady_clock::now();
     const Result<HttpReply> reply = client_.Fetch(call);
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
@@ -252,8 +272,9 @@ int RunProbe(std::span<const std::string_view> arguments) {
       return UsageError("probe", read);
   }
   Probe probe(*extender, std::move(tls));
-  probe.Ask("prioritize", JudgePrioritize);
-  probe.Ask("filter", JudgeFilter);
+  probe.Ask("prioritize", kNames, JudgePrioritize);
+  probe.Ask("filter", kNames, JudgeFilter);
+  probe.Ask("preempt", kVictims, JudgePreempt);
   if (!status.empty()) probe.LookAtStatus(status);
   const std::string text = FindingsText(probe.findings());
   std::fwrite(text.data(), 1, text.size(), stdout);

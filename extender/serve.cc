@@ -169,6 +169,8 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Filter(q, r); });
   extender_.Handle("POST", "/v1/prioritize",
                    [this](const HttpRequest& q, HttpResponse& r) { service_.Prioritize(q, r); });
+  extender_.Handle("POST", "/v1/preempt",
+                   [this](const HttpRequest& q, HttpResponse& r) { service_.Preempt(q, r); });
   metrics_.WatchCertificates([this] {
     std::optional<TlsOptions> kubernetes;
     if (const Result<ApiAccess> access = AccessOf(config_); access.ok()) kubernetes = access->tls;

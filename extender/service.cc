@@ -104,6 +104,35 @@ void WriteFilterError(const std::string& message, std::string& out) {
   out += '}';
 }
 
+// Nodes without a refusal, with the pods that would be evicted there.
+void WritePreemptionResult(const ExtenderArgs& args,
+                           const std::vector<std::optional<Refusal>>& refusals, std::string& out) {
+  out += R"({"NodeNameToMetaVictims":{)";
+  bool first = true;
+  for (std::size_t i = 0; i < args.names.size(); ++i) {
+    if (!refusals.empty() && refusals[i]) continue;
+    if (!std::exchange(first, false)) out += ',';
+    AppendJsonString(out, args.names[i]);
+    out += R"(:{"Pods":[)";
+    const NodeVictims& victims = args.victims[i];
+    for (std::size_t v = 0; v < victims.count; ++v) {
+      out += v > 0 ? R"(,{"UID":)" : R"({"UID":)";
+      AppendJsonString(out, args.victim_uids[victims.first + v]);
+      out += '}';
+    }
+    out += R"(],"NumPDBViolations":)";
+    out += std::to_string(victims.pdb_violations);
+    out += '}';
+  }
+  out += "}}";
+}
+
+void WriteLimitsResult(Verb verb, const ExtenderArgs& args,
+                       const std::vector<std::optional<Refusal>>& refusals, std::string& out) {
+  verb == Verb::kPreempt ? WritePreemptionResult(args, refusals, out)
+                         : WriteFilterResult(args, refusals, out);
+}
+
 constexpr std::string_view kHost = R"(,{"Host":)";
 constexpr std::string_view kScore = R"(,"Score":)";
 
@@ -207,7 +236,10 @@ void ExtenderService::TellOwner(const DecisionRequest& request) {
 Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& out) {
   thread_local Scratch scratch;
   ExtenderArgs& args = scratch.args;
-  if (Status status = ParseExtenderArgs(body, args); !status.ok()) return status;
+  if (Status status =
+          verb == Verb::kPreempt ? ParsePreemptionArgs(body, args) : ParseExtenderArgs(body, args);
+      !status.ok())
+    return status;
   const auto state = world_.Read();
   const Snapshot* snapshot = state->snapshot.get();
   if (Status status = Resolve(*snapshot, args.names, scratch); !status.ok()) return status;
@@ -220,7 +252,8 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   made->snapshot = state->snapshot;
   const DecisionRequest& request = made->request;
   metrics_.CountProblems(request.problems.size());
-  if (verb == Verb::kFilter) {
+  const bool asks_limits = verb != Verb::kPrioritize;
+  if (asks_limits) {
     // Without a cluster's view a limit of its own might be missed.
     if (!state->ready) return Status::Unavailable("not ready: " + state->not_ready_reason);
     if (const auto silent = SilentFor(*state, std::chrono::steady_clock::now())) {
@@ -234,7 +267,7 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
     }
     if (!request.policy.limits.Any() || request.policy.mode == Mode::kOff) {
       out.reserve(body.size());
-      WriteFilterResult(args, {}, out);
+      WriteLimitsResult(verb, args, {}, out);
       return Status::Ok();
     }
   }
@@ -253,13 +286,15 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   snapshot = made->snapshot.get();
   JudgeKinds(request, *snapshot, scratch.nodes, made->decision);
   const bool neutral = request.policy.mode != Mode::kEnforce;
-  if (verb == Verb::kFilter) {
+  if (asks_limits) {
     std::vector<std::optional<Refusal>>& refusals = made->refusals;
     // Not into the case: the recorder has a buffer of its own.
     WriteOut(made->decision, scratch.candidates);
     for (const Candidate& candidate : scratch.candidates)
       refusals.push_back(CheckLimits(request, made->decision, candidate, *snapshot));
-    if (const auto stranger = NewcomerThatDecides(made->decision, refusals); stranger && !neutral) {
+    const auto stranger = verb == Verb::kFilter ? NewcomerThatDecides(made->decision, refusals)
+                                                : std::optional<std::size_t>();
+    if (stranger && !neutral) {
       WriteFilterError("node " + Printable(args.names[*stranger], 63) +
                            " is not known to Sobre yet, and no other keeps the limits",
                        out);
@@ -267,7 +302,7 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
       return Status::Ok();
     }
     out.reserve(body.size());
-    WriteFilterResult(args, neutral ? std::vector<std::optional<Refusal>>() : refusals, out);
+    WriteLimitsResult(verb, args, neutral ? std::vector<std::optional<Refusal>>() : refusals, out);
     metrics_.CountRefusals(static_cast<std::size_t>(std::count_if(
         refusals.begin(), refusals.end(), [](const auto& r) { return r.has_value(); })));
   } else {
@@ -277,6 +312,8 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   }
   if (request.policy.mode == Mode::kOff) return Status::Ok();
   if (!request.problems.empty()) TellOwner(request);
+  // An eviction places nothing: the pod comes again, and that filter call is on the record.
+  if (verb == Verb::kPreempt) return Status::Ok();
   Record(std::move(made), args, scratch.nodes);
   return Status::Ok();
 }

@@ -22,6 +22,11 @@ class ExtenderService {
   void Filter(const HttpRequest& request, HttpResponse& response) {
     Answer(Verb::kFilter, request, response);
   }
+  // ExtenderPreemptionResult: of the nodes where pods would be evicted for this one, those that its
+  // limits let pass, with their victims as they came.
+  void Preempt(const HttpRequest& request, HttpResponse& response) {
+    Answer(Verb::kPreempt, request, response);
+  }
   // HostPriorityList: [{"Host": name, "Score": 0..10}, …]
   void Prioritize(const HttpRequest& request, HttpResponse& response) {
     Answer(Verb::kPrioritize, request, response);

@@ -27,9 +27,26 @@ class ServiceTest : public ::testing::Test {
   HttpResponse Post(Verb verb, const std::string& body) {
     const std::string padded = Padded(body);
     HttpResponse response;
-    verb == Verb::kFilter ? service_.Filter({"", padded}, response)
-                          : service_.Prioritize({"", padded}, response);
+    switch (verb) {
+      case Verb::kFilter:
+        service_.Filter({"", padded}, response);
+        break;
+      case Verb::kPrioritize:
+        service_.Prioritize({"", padded}, response);
+        break;
+      case Verb::kPreempt:
+        service_.Preempt({"", padded}, response);
+        break;
+    }
     return response;
+  }
+  // A question about preemption, of a pod with these annotations.
+  static std::string Victims(const std::string& by_node, const std::string& annotations = "",
+                             const std::string& pod_namespace = "shop") {
+    return R"({"Pod":{"metadata":{"name":"p","namespace":")" + pod_namespace +
+           R"(","uid":"u","annotations":{)" + annotations +
+           R"(}},"spec":{"containers":[{"resources":{"requests":{"cpu":"2"}}}]}},"NodeNameToMetaVictims":{)" +
+           by_node + "}}";
   }
   static std::string Names(const std::string& names, const std::string& pod_namespace = "shop") {
     return R"({"Pod":{"metadata":{"name":"p","namespace":")" + pod_namespace +
@@ -129,6 +146,75 @@ TEST_F(ServiceTest, ANamespaceThatIsNotKnownYetMayStateLimits) {
   EXPECT_EQ(refused.status, 503);
   EXPECT_THAT(refused.body, HasSubstr("namespace new is not known to Sobre yet"));
   EXPECT_EQ(Post(Verb::kPrioritize, Names(R"("de")", "new")).status, 200);
+}
+
+constexpr const char* kInGermany =
+    R"("de":{"Pods":[{"UID":"a"},{"UID":"b"}],"NumPDBViolations":2})";
+constexpr const char* kInFrance = R"("fr":{"Pods":[{"UID":"c"}],"NumPDBViolations":0})";
+constexpr const char* kUnseen = R"("ghost":{"Pods":[{"UID":"d"}],"NumPDBViolations":0})";
+constexpr const char* kFrench = R"("sobre.dev/allowed-countries":"FR")";
+std::string Kept(const std::string& victims) {
+  return R"({"NodeNameToMetaVictims":{)" + victims + "}}";
+}
+
+TEST_F(ServiceTest, PodsAreEvictedOnlyWhereTheLimitsLetThePodRun) {
+  auto state = std::make_shared<WorldState>(*MakeState([&] {
+    SnapshotInput input = world_.Read()->input;
+    input.trust_node_labels = true;
+    return input;
+  }()));
+  world_.Publish(state);
+  const std::string all = std::string(kInGermany) + "," + kInFrance + "," + kUnseen;
+  EXPECT_EQ(Post(Verb::kPreempt, Victims(all, kFrench)).body, Kept(kInFrance));
+  EXPECT_EQ(Post(Verb::kPreempt, Victims(kInGermany, kFrench)).body, Kept(""));
+  EXPECT_EQ(Post(Verb::kPreempt, Victims("", kFrench)).body, Kept(""));
+  EXPECT_EQ(Post(Verb::kPreempt,
+                 Victims(all, R"("sobre.dev/unit":"pod-hour","sobre.dev/max-eur-per-unit":"0,5")"))
+                .body,
+            Kept(""))
+      << "a limit that cannot be read holds everywhere";
+  // Whoever has none keeps all, unknown nodes too; a node that was sent without victims as well.
+  EXPECT_EQ(Post(Verb::kPreempt, Victims(all)).body, Kept(all));
+  const std::string none = R"("de":{"Pods":[],"NumPDBViolations":0})";
+  EXPECT_EQ(Post(Verb::kPreempt, Victims(none)).body, Kept(none));
+  EXPECT_EQ(
+      Post(Verb::kPreempt, Victims(all, std::string(kFrench) + R"(,"sobre.dev/mode":"shadow")"))
+          .body,
+      Kept(all));
+  const std::string text = metrics_.Serialize(*world_.Read(), Now(), {});
+  EXPECT_THAT(text, HasSubstr(R"(sobre_requests_total{verb="preempt",outcome="served"} 7)"));
+  EXPECT_THAT(text, HasSubstr(R"(sobre_request_duration_seconds_count{verb="preempt"} 7)"));
+  EXPECT_TRUE(Summaries().empty()) << "what places nothing is not on the record";
+}
+
+TEST_F(ServiceTest, WholePodsAsVictimsAreAnsweredByTheirUids) {
+  const std::string whole =
+      R"({"Pod":{"metadata":{"name":"p"}},"NodeNameToVictims":{"de":{"Pods":[)"
+      R"({"metadata":{"name":"x","uid":"a"},"spec":{"containers":[{}]}},{"metadata":{"uid":"b"}}],"NumPDBViolations":2}},)"
+      R"("NodeNameToMetaVictims":null})";
+  EXPECT_EQ(Post(Verb::kPreempt, whole).body, Kept(kInGermany));
+}
+
+// kube-scheduler evicts nobody then.
+TEST_F(ServiceTest, NobodyIsEvictedOnAViewThatLimitsAreNotJudgedOn) {
+  const SnapshotInput input = world_.Read()->input;
+  auto unready = std::make_shared<WorldState>(*MakeState(input));
+  unready->ready = false;
+  auto silent = std::make_shared<WorldState>(*MakeState(input));
+  silent->heard = std::chrono::steady_clock::now() - kMostViewAge - std::chrono::seconds(5);
+  auto narrow = std::make_shared<WorldState>(*MakeState(input));
+  narrow->quiet_namespaces = {"elsewhere"};
+  for (const auto& state : {unready, silent, narrow}) {
+    world_.Publish(state);
+    const HttpResponse refused = Post(Verb::kPreempt, Victims(kInFrance));
+    EXPECT_EQ(refused.status, 503);
+    EXPECT_TRUE(refused.close);
+  }
+  world_.Publish(MakeState(input));
+  EXPECT_EQ(Post(Verb::kPreempt, Victims(kInFrance)).status, 200);
+  EXPECT_THAT(Post(Verb::kPreempt, Victims(std::string(kInFrance) + "," + kInFrance)).body,
+              HasSubstr("node 'fr' is in the request twice"));
+  EXPECT_EQ(Post(Verb::kPreempt, Names(R"("fr")")).status, 400);
 }
 
 TEST_F(ServiceTest, DecisionsAreCountedByWhatTheyWereRankedBy) {

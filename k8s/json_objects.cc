@@ -1,5 +1,7 @@
 #include "k8s/json_objects.h"
 
+#include <utility>
+
 #include <simdjson.h>
 
 #include "base/text.h"
@@ -302,6 +304,59 @@ void ReadWholeNodes(od::value list, ExtenderArgs& args) {
   });
 }
 
+// Of a whole pod by Kubernetes' keys, of a reference by Go's.
+std::string_view UidOf(od::value pod, bool whole) {
+  std::string_view uid;
+  ForEachField(pod, [&](std::string_view key, od::value field) {
+    if (!whole) {
+      if (EqualsIgnoreCase(key, "UID")) uid = TextOf(field);
+    } else if (key == "metadata") {
+      ForEachField(field, [&](std::string_view name, od::value meta) {
+        if (name == "uid") uid = TextOf(meta);
+      });
+    }
+  });
+  if (uid.empty()) throw Malformed{"a victim without a UID"};
+  return uid;
+}
+
+void ReadVictims(od::value by_node, bool whole, ExtenderArgs& args) {
+  ForEachField(by_node, [&](std::string_view node, od::value told) {
+    if (IsNull(told)) throw Malformed{"node '" + Printable(node, 63) + "' has no victims"};
+    NodeVictims victims;
+    victims.first = args.victim_uids.size();
+    ForEachField(told, [&](std::string_view key, od::value field) {
+      if (EqualsIgnoreCase(key, "Pods")) {
+        args.victim_uids.resize(victims.first);
+        ForEachElement(field,
+                       [&](od::value pod) { args.victim_uids.push_back(UidOf(pod, whole)); });
+      } else if (EqualsIgnoreCase(key, "NumPDBViolations") && !IsNull(field)) {
+        victims.pdb_violations = field.get_int64();
+      }
+    });
+    victims.count = args.victim_uids.size() - victims.first;
+    args.names.push_back(node);
+    args.victims.push_back(victims);
+  });
+}
+
+void Clear(ExtenderArgs& args) {
+  args.whole_nodes = false;
+  args.names.clear();
+  args.plain_names = true;
+  args.node_texts.clear();
+  args.victims.clear();
+  args.victim_uids.clear();
+}
+
+Status CheckPod(bool is_there, const PodFacts& pod) {
+  // As the API server bounds them: they are kept for as long as the decision is.
+  constexpr std::size_t kLongest = 253;
+  for (const std::string* name : {&pod.namespace_name, &pod.name, &pod.uid})
+    if (name->size() > kLongest) return Status::Invalid("Pod: a name of over 253 bytes");
+  return is_there ? Status::Ok() : Status::Invalid("no Pod in the request");
+}
+
 }  // namespace
 
 std::string Padded(std::string_view text) {
@@ -311,10 +366,7 @@ std::string Padded(std::string_view text) {
 }
 
 Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
-  args.whole_nodes = false;
-  args.names.clear();
-  args.plain_names = true;
-  args.node_texts.clear();
+  Clear(args);
   bool has_pod = false;
   bool has_names = false;
   Status status = WithDocument(body, [&](od::document& root) {
@@ -332,17 +384,39 @@ Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
       }
     });
   });
+  if (status.ok()) status = CheckPod(has_pod, args.pod);
   if (!status.ok()) return status;
-  // As the API server bounds them: they are kept for as long as the decision is.
-  constexpr std::size_t kLongest = 253;
-  for (const std::string* name : {&args.pod.namespace_name, &args.pod.name, &args.pod.uid})
-    if (name->size() > kLongest) return Status::Invalid("Pod: a name of over 253 bytes");
-  if (!has_pod) return Status::Invalid("no Pod in the request");
   if (has_names && args.whole_nodes)
     return Status::Invalid("both Nodes and NodeNames; send one of them");
   if (!has_names && !args.whole_nodes)
     return Status::Invalid("neither Nodes nor NodeNames in the request");
   return Status::Ok();
+}
+
+Status ParsePreemptionArgs(std::string_view body, ExtenderArgs& args) {
+  Clear(args);
+  args.plain_names = false;
+  bool has_pod = false;
+  bool has_victims = false;
+  Status status = WithDocument(body, [&](od::document& root) {
+    ForEachField(od::object(root.get_object()), [&](std::string_view key, od::value field) {
+      if (IsNull(field)) return;
+      const bool whole = EqualsIgnoreCase(key, "NodeNameToVictims");
+      if (EqualsIgnoreCase(key, "Pod")) {
+        ReadPod(field.get_object(), args.pod);
+        has_pod = true;
+      } else if (whole || EqualsIgnoreCase(key, "NodeNameToMetaVictims")) {
+        if (std::exchange(has_victims, true))
+          throw Malformed{
+              "both NodeNameToVictims and NodeNameToMetaVictims; send one of them, once"};
+        ReadVictims(field, whole, args);
+      }
+    });
+  });
+  if (status.ok()) status = CheckPod(has_pod, args.pod);
+  if (status.ok() && !has_victims)
+    return Status::Invalid("neither NodeNameToVictims nor NodeNameToMetaVictims in the request");
+  return status;
 }
 
 Result<PodFacts> ParsePod(std::string_view json) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,8 +14,15 @@
 // Every text must be followed by at least 64 readable bytes (kBodyPadding). Thread-safe.
 namespace sobre {
 
+// The pods that would be evicted on one node.
+struct NodeVictims {
+  std::size_t first = 0;  // of ExtenderArgs::victim_uids
+  std::size_t count = 0;
+  std::int64_t pdb_violations = 0;
+};
+
 // What kube-scheduler asks an extender. The views point into `body`'s parse and live until the next
-// ParseExtenderArgs() on the same thread.
+// call of one of the two functions below on the same thread.
 struct ExtenderArgs {
   PodFacts pod;
   // nodeCacheCapable: true sends names alone, false whole nodes.
@@ -23,10 +32,16 @@ struct ExtenderArgs {
   bool plain_names = true;
   // With whole nodes: each as its JSON text, and what it says of itself.
   std::vector<std::string_view> node_texts;
+  // Of a question about preemption: one for each name.
+  std::vector<NodeVictims> victims;
+  std::vector<std::string_view> victim_uids;
 };
 // Replaces `args`, whose buffers are reused. Field names are matched without regard to case, as Go
 // does.
 Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args);
+// The same of ExtenderPreemptionArgs, whose victims are named by UID (NodeNameToMetaVictims) or
+// sent as whole pods (NodeNameToVictims).
+Status ParsePreemptionArgs(std::string_view body, ExtenderArgs& args);
 
 // A node, or a pod.
 Result<PodFacts> ParsePod(std::string_view json);

@@ -170,6 +170,75 @@ TEST(ExtenderArgs, SaysWhatIsWrong) {
   }
 }
 
+ExtenderArgs ParsePreemption(const std::string& json, Status* status) {
+  static std::string kept;  // the views point into it
+  kept = Padded(json);
+  ExtenderArgs args;
+  *status = ParsePreemptionArgs(kept, args);
+  return args;
+}
+
+TEST(PreemptionArgs, ReadsVictimsInBothForms) {
+  const std::string pod = R"({"Pod":{"metadata":{"name":"p","uid":"u"}},)";
+  for (const std::string& victims :
+       {std::string(R"("NodeNameToVictims":null,"NodeNameToMetaVictims":{
+            "n\u0031":{"Pods":[{"UID":"a"},{"UID":"b\u0063"}],"NumPDBViolations":3},"n2":{"Pods":null}}})"),
+        std::string(R"("nodenametovictims":{
+            "n1":{"Pods":[{"kind":"Pod","metadata":{"name":"x","uid":"a","labels":{"uid":"no"}},"spec":{"uid":"no"}},
+                          {"metadata":{"uid":"bc"},"status":{}}],"NumPDBViolations":3},
+            "n2":{"NumPDBViolations":null}}})")}) {
+    Status status;
+    const ExtenderArgs args = ParsePreemption(pod + victims, &status);
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(args.pod.name, "p");
+    EXPECT_THAT(args.names, ElementsAre("n1", "n2"));
+    EXPECT_THAT(args.victim_uids, ElementsAre("a", "bc"));
+    ASSERT_EQ(args.victims.size(), 2U);
+    EXPECT_EQ(args.victims[0].count, 2U);
+    EXPECT_EQ(args.victims[0].pdb_violations, 3);
+    EXPECT_EQ(args.victims[1].count, 0U);
+    EXPECT_FALSE(args.whole_nodes);
+  }
+}
+
+// As Go reads it: the last of equal keys counts.
+TEST(PreemptionArgs, AListThatIsSaidAgainReplacesTheFirst) {
+  Status status;
+  const ExtenderArgs args = ParsePreemption(
+      R"({"Pod":{},"NodeNameToMetaVictims":{"n":{"Pods":[{"UID":"a"},{"UID":"b"}],"pods":[{"UID":"c"}]}}})",
+      &status);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_THAT(args.victim_uids, ElementsAre("c"));
+  EXPECT_EQ(args.victims.at(0).count, 1U);
+}
+
+TEST(PreemptionArgs, SaysWhatIsWrong) {
+  const auto error = [](const std::string& json) {
+    Status status;
+    ParsePreemption(json, &status);
+    return status.message();
+  };
+  const auto of = [&](const std::string& victims) {
+    return error(R"({"Pod":{},"NodeNameToMetaVictims":)" + victims + "}");
+  };
+  EXPECT_THAT(error("{"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(error("[]"), HasSubstr("unexpected type"));
+  EXPECT_THAT(error(R"({"NodeNameToMetaVictims":{}})"), HasSubstr("no Pod"));
+  EXPECT_THAT(error(R"({"Pod":{},"NodeNames":["a"]})"), HasSubstr("neither NodeNameToVictims nor"));
+  EXPECT_THAT(error(R"({"Pod":{},"NodeNameToVictims":{},"NodeNameToMetaVictims":{}})"),
+              HasSubstr("send one of them"));
+  EXPECT_THAT(of("[]"), HasSubstr("unexpected type"));
+  EXPECT_THAT(of(R"({"n":null})"), HasSubstr("node 'n' has no victims"));
+  EXPECT_THAT(of(R"({"n":{"Pods":[{}]}})"), HasSubstr("a victim without a UID"));
+  EXPECT_THAT(of(R"({"n":{"Pods":[null]}})"), HasSubstr("a victim without a UID"));
+  EXPECT_THAT(of(R"({"n":{"Pods":[{"UID":7}]}})"), HasSubstr("unexpected type"));
+  EXPECT_THAT(of(R"({"n":{"NumPDBViolations":1.5}})"), HasSubstr("JSON"));
+  EXPECT_THAT(of(R"({"n":{"NumPDBViolations":99999999999999999999}})"), HasSubstr("JSON"));
+  EXPECT_THAT(error(R"({"Pod":{},"NodeNameToVictims":{"n":{"Pods":[{"UID":"u"}]}}})"),
+              HasSubstr("a victim without a UID"));
+  EXPECT_THAT(of("{}"), IsEmpty());
+}
+
 TEST(JsonObjects, AnOwnersNameThatNoObjectCanHaveIsNotFollowed) {
   const auto workload = [](const std::string& owner) {
     const auto pod =

@@ -205,14 +205,16 @@ class ControlPlane:
             raise OSError(f"{method} {path}: {answer.status} {reply.decode(errors='replace')[:300]}")
         return reply if raw else json.loads(reply)
 
-    def start_scheduler(self, sobre_url: str | None, http_timeout: str = "30s", percent_of_nodes: int | None = None, **extender) -> None:
-        """The profile that we ship, pointed here; `extender` overrides fields of its first extender. No URL: no extender. `percent_of_nodes`: of which
-        scores are asked, 0 for kube-scheduler's own choice."""
+    def start_scheduler(self, sobre_url: str | None, http_timeout: str = "30s", percent_of_nodes: int | None = None,
+                        limits_entry=None, **extender) -> None:
+        """The profile that we ship, pointed here; `extender` overrides fields of its first extender, `limits_entry` those of its second (None: without).
+        No URL: no extender. `percent_of_nodes`: of which scores are asked, 0 for kube-scheduler's own choice."""
         text = (ROOT / "deploy" / "kube-scheduler-config.yaml").read_text()
         config = yaml.safe_load(text.replace("KUBECONFIG", str(self.kubeconfig)).replace("SOBRE_URL", sobre_url or ""))
         # Patient: with 2 s, as shipped, a machine that stands still for so long has the pod placed without Sobre.
         extenders = [e | {"httpTimeout": http_timeout} for e in config["extenders"]]
-        config["extenders"] = [extenders[0] | extender, *extenders[1:]] if sobre_url else []
+        preference, limits = extenders[0] | extender, extenders[1] | (limits_entry or {})
+        config["extenders"] = [preference, {k: v for k, v in limits.items() if v is not None}] if sobre_url else []
         if percent_of_nodes is not None:
             config["profiles"][0]["percentageOfNodesToScore"] = percent_of_nodes
         path = self.folder / "scheduler.yaml"

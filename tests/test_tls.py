@@ -282,8 +282,8 @@ def test_the_probe_sees_that_all_is_well_and_leaves_nothing(start, sobre_bin, au
                  "--status", sobre.status_url)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    seen = [line.split(":")[0].split() for line in lines[:4]]
-    assert seen == [["ok", about] for about in ("prioritize", "filter", "readyz", "version")]
+    seen = [line.split(":")[0].split() for line in lines[:5]]
+    assert seen == [["ok", about] for about in ("prioritize", "filter", "preempt", "readyz", "version")]
     assert "2 nodes scored" in lines[0] and "2 of 2 nodes kept" in lines[1]
     ask(connect(sobre, authority.trust((pem, key))))
     written = 'sobre_records_written_total{kind="decision"}'
@@ -320,6 +320,26 @@ def test_the_probe_says_what_is_wrong_and_what_to_do(start, sobre_bin, authority
 NODE_A, NODE_B = "sobre-probe-1", "sobre-probe-2"
 SCORED = json.dumps([{"Host": NODE_A, "Score": 0}, {"Host": NODE_B, "Score": 10}])
 KEPT = json.dumps({"NodeNames": [NODE_A, NODE_B], "Error": ""})
+VICTIMS = {"Pods": [{"UID": "sobre-probe-victim"}], "NumPDBViolations": 0}
+SPARED = json.dumps({"NodeNameToMetaVictims": {NODE_A: VICTIMS, NODE_B: VICTIMS}})
+
+
+@pytest.mark.parametrize("preempted, said", [
+    (SPARED, None),
+    (json.dumps({"NodeNameToMetaVictims": {}}), None),
+    ("{}", "has no object NodeNameToMetaVictims"),
+    (SPARED.replace(NODE_B, "other"), "names a node that was not asked about"),
+    (SPARED.replace("victim", "other"), "has other victims"),
+])
+def test_the_probe_judges_what_it_is_told_of_victims(sobre_bin, preempted, said):
+    answers = {"prioritize": SCORED, "filter": KEPT, "preempt": preempted}
+    impostor = HttpStub(lambda path, body: ("application/json", answers[path.rsplit("/", 1)[1]]))
+    try:
+        done = probe(sobre_bin, "--extender", impostor.url)
+    finally:
+        impostor.stop()
+    assert done.returncode == (1 if said else 0), done.stdout
+    assert (said or "ok       preempt") in done.stdout
 
 
 @pytest.mark.parametrize("scored, kept, said", [
@@ -337,7 +357,7 @@ KEPT = json.dumps({"NodeNames": [NODE_A, NODE_B], "Error": ""})
     (SCORED, json.dumps({"NodeNames": [NODE_A]}), "judges 1 nodes of 2"),
 ])
 def test_the_probe_judges_the_form_of_answers(sobre_bin, scored, kept, said):
-    answers = {"prioritize": scored, "filter": kept}
+    answers = {"prioritize": scored, "filter": kept, "preempt": SPARED}
     impostor = HttpStub(lambda path, body: ("application/json", answers[path.rsplit("/", 1)[1]]))
     try:
         done = probe(sobre_bin, "--extender", impostor.url)

@@ -19,6 +19,7 @@ class Bounds:
     cut_view: float = 110   # the same while the way to the API server is faulty
     after_api: float = 30   # the API server or the scheduler needs after a restart until all is as before
     after_link: float = 60  # a replica needs until it tries again
+    lease: float = 4        # who lost the Lease cannot hold it again before
     signal: float = 45      # values are believed that Prometheus told so long ago
     kill: float = 2.0       # decided in the last moments before a kill: may be lost
     clock: float = 0.002    # rounding of times
@@ -204,19 +205,43 @@ def plain_pods_are_bound(story: Story, bounds: Bounds):
                             f"at most {bounds.plain:.0f} are promised", done)
 
 
-def limits_hold(story: Story, bounds: Bounds):
+def refused(story: Story, bounds: Bounds, pod: dict, node: str) -> str:
+    """Why a pod may not have that node at the time of this version of it; empty: it may."""
     cut = story.blocked("api", "link:a", "link:b", "clock").longer(bounds.cut_view)
+    since = pod["at"] - (bounds.cut_view if cut.touches(pod["at"], pod["at"]) else bounds.view)
+    spaces = story.held(story.namespaces.get(pod["namespace"], []), since, pod["at"]) or [{}]
+    regions = story.held(story.nodes.get(node, []), since, pod["at"])
+    if any(permits(limits_of(pod["annotations"], space or {}), region) for space in spaces for region in regions if region is not None):
+        return ""
+    return f"{node} in {', '.join(str(r) for r in regions) or 'no known region'}, with {limits_of(pod['annotations'], spaces[-1] or {})}"
+
+
+def limits_hold(story: Story, bounds: Bounds):
     for uid, versions in story.pods.items():
         bound = next((v for v in versions if v["node"]), None)
-        if bound is None or not bound["marked"]:
-            continue
-        since = bound["at"] - (bounds.cut_view if cut.touches(bound["at"], bound["at"]) else bounds.view)
-        spaces = story.held(story.namespaces.get(bound["namespace"], []), since, bound["at"]) or [{}]
-        regions = story.held(story.nodes.get(bound["node"], []), since, bound["at"])
-        if any(permits(limits_of(bound["annotations"], space or {}), region) for space in spaces for region in regions if region is not None):
-            continue
-        yield Violation("limits hold", f"pod {bound['namespace']}/{bound['name']} ({uid}) with {limits_of(bound['annotations'], spaces[-1] or {})} was "
-                        f"bound to {bound['node']} in {', '.join(str(r) for r in regions) or 'no known region'}", bound["at"])
+        if bound and bound["marked"] and (why := refused(story, bounds, bound, bound["node"])):
+            yield Violation("limits hold", f"pod {bound['namespace']}/{bound['name']} ({uid}) was bound to {why}", bound["at"])
+
+
+def nobody_is_evicted_in_vain(story: Story, bounds: Bounds):
+    """A pod is nominated for a node on which others were evicted for it."""
+    for uid, versions in story.pods.items():
+        before = ""
+        for version in versions:
+            node, before_that, before = version.get("nominated", ""), before, version.get("nominated", "")
+            if node and node != before_that and version["marked"] and (why := refused(story, bounds, version, node)):
+                yield Violation("nobody is evicted in vain", f"others were evicted for pod {version['namespace']}/{version['name']} ({uid}) on {why}",
+                                version["at"])
+
+
+def one_leads(story: Story, bounds: Bounds):
+    """Never two at a time: one between two looks at the other, which could not have lost the Lease and taken it again."""
+    led = sorted((*x["led"], x["replica"]) for x in story.by_kind["probe"] if x.get("led"))
+    for (begin, asked, first), (again, until, third) in ((a, b) for i, a in enumerate(led) for b in led[i + 1:i + 8]):
+        if first == third and until - begin < bounds.lease:
+            for from_, to, other in led:
+                if other != first and asked < from_ and to < again:
+                    yield Violation("one leads", f"{other} held the Lease while {first} did", from_)
 
 
 def match(calls: list[dict], entries: list[float], clock: float) -> tuple[list[dict], list[float]]:
@@ -243,7 +268,8 @@ def decisions_are_recorded(story: Story, bounds: Bounds):
         return
     calls = collections.defaultdict(list)
     for line in story.by_kind["call"]:
-        calls[line["uid"], line["replica"]].append(line)
+        if line["verb"] != "preempt":  # it places nothing
+            calls[line["uid"], line["replica"]].append(line)
     may_lose = {}
     for replica in story.down:
         kills = [(x["at"] - bounds.kill, x["at"] + 0.1) for x in story.by_kind["replica"]
@@ -407,7 +433,7 @@ def claims_hold(story: Story, bounds: Bounds):
             yield Violation(line["claim"], f"after {line['fault']}: {line['text'][:400]}", line["at"])
 
 
-PROMISES = [bound_once, plain_pods_are_bound, limits_hold, decisions_are_recorded, chains_are_whole, gates_open, gates_wait, probes_are_honest,
+PROMISES = [bound_once, plain_pods_are_bound, limits_hold, nobody_is_evicted_in_vain, one_leads, decisions_are_recorded, chains_are_whole, gates_open, gates_wait, probes_are_honest,
             resources_are_bounded, all_settles, claims_hold]
 
 

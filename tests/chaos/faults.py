@@ -862,6 +862,17 @@ def _(run: Run):
     yield Hold(5)
 
 
+@fault("urgent-pods", "objects", "pods of high priority come that need a whole node each: some may run in one country, some nowhere",
+       LIMITS + ", nobody is evicted where they may not run")
+def _(run: Run):
+    pods = []
+    for _ in range(3):
+        pods += [run.add("urgent"), run.add("urgent-nowhere")]
+        yield Hold(run.lasts(2, 5))
+    for pod in pods:
+        run.setting.patiently(lambda: run.workload.delete(pod))
+
+
 @fault("world-turned", "objects", "all prices and intensities change at once, tenfold and back", PLAIN)
 def _(run: Run):
     setting = run.setting

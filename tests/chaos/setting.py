@@ -243,6 +243,7 @@ class Setting:
         self.prices, self.intensity = dict(world.PRICES), dict(world.INTENSITY)
         for name, annotations in SEED_NAMESPACES.items():
             self.plane.add_namespace(name, annotations)
+        self.plane.call("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": "urgent"}, "value": 1000})
         for number in range(NODES):
             self.add_node(f"node-{number}", sorted(world.REGIONS)[number % len(world.REGIONS)])
         self.tell_signals()
@@ -375,14 +376,18 @@ class Prober:
             else:
                 self.setting.service.backends.pop(replica.name, None)
             took = self._takes(replica)
-            records = {}
+            records, led = {}, None
             if ready == "ok":
-                for line in self._ask(replica.status_url + "/metrics").splitlines():
+                asked = time.time()
+                page = self._ask(replica.status_url + "/metrics")
+                if "\nsobre_lease_holder 1\n" in page:
+                    led = [asked, time.time()]
+                for line in page.splitlines():
                     for name in ("dropped_total", "failing", "backlog", "shipping_failing"):
                         if line.startswith(f"sobre_records_{name} "):
                             records[name] = float(line.split()[1])
             self.setting.history.add("probe", at=begin, replica=replica.name, running=replica.running(), paused=replica.paused,
-                                     healthz=health, readyz=ready, records=records, **took)
+                                     healthz=health, readyz=ready, records=records, led=led, **took)
 
     @staticmethod
     def _takes(replica: Replica) -> dict:
@@ -406,7 +411,8 @@ def _pod(o: dict) -> dict:
     marked = any("sobre.dev/limits" in c.get("resources", {}).get("requests", {}) for c in spec["containers"])
     return {"node": spec.get("nodeName", ""), "gates": [g["name"] for g in spec.get("schedulingGates", [])], "marked": marked,
             "scheduler": spec.get("schedulerName"), "annotations": o["metadata"].get("annotations", {}),
-            "created": o["metadata"]["creationTimestamp"], "phase": o.get("status", {}).get("phase")}
+            "created": o["metadata"]["creationTimestamp"], "phase": o.get("status", {}).get("phase"),
+            "nominated": o.get("status", {}).get("nominatedNodeName", "")}
 
 
 WATCHED = {

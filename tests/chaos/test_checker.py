@@ -112,7 +112,28 @@ def test_a_limit_counts_as_of_its_time():
     assert broken(moved(60), fault(50, 90, "link:a")) == [], "as docs/reliability.md says of a replica that is cut off"
 
 
+def test_others_that_were_evicted_on_a_node_that_the_limits_refuse():
+    def nominated(*nodes: str) -> list[dict]:
+        waits = [pod(20, "held", type_="ADDED", marked=True, annotations=FRENCH)]
+        return waits + [pod(21 + i, "held", marked=True, annotations=FRENCH) | {"nominated": node} for i, node in enumerate(nodes)] \
+            + [pod(30, "held", node="n-fr", marked=True, annotations=FRENCH)]
+    assert broken(nominated("n-fr", "n-fr", "")) == []
+    assert broken(nominated("n-pl", "n-pl")) == ["nobody is evicted in vain"]
+    assert broken(nominated("n-pl", "", "n-pl", "n-gone")) == ["nobody is evicted in vain"] * 3
+    assert broken([x | {"marked": False} for x in nominated("n-pl")]) == [], "without limits anywhere"
+
+
+def test_two_that_lead():
+    def led(at: float, replica: str) -> dict:
+        return probe(at, replica, led=[T + at, T + at + 0.1])
+    assert broken(led(50.2, "a"), led(51.2, "b"), led(52.2, "a")) == ["one leads"]
+    assert broken(led(50.2, "a"), led(51.2, "b"), led(56.2, "a")) == [], "it may have had it again"
+    assert broken(led(50.2, "a"), led(50.25, "b"), led(52.2, "a")) == [], "which came first is not known"
+    assert broken(led(50.2, "a"), led(51.2, "a"), led(52.2, "b")) == []
+
+
 def test_a_decision_that_is_not_on_record():
+    assert broken(call(30, verb="preempt")) == []
     assert broken(call(30, verb="prioritize")) == ["recorded once"]
     assert broken(call(30), line(190, "dropped", replica="a", dropped=1)) == [], "it was counted"
     assert broken(call(30, status=503, said="no")) == []

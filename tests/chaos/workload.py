@@ -24,7 +24,11 @@ KINDS = [
     (1, "unreadable", "shop", {"sobre.dev/max-eur-per-unit": "NaN"}, True),
     (8, "gated", "shop", {"sobre.dev/defer-below-gco2e-per-kwh": "30"}, False),
     (4, "gated-country", "shop", {"sobre.dev/defer-below-gco2e-per-kwh": "30", "sobre.dev/allowed-countries": "FR"}, True),
+    # Of high priority, and as large as a node: others are evicted for them. By their fault alone.
+    (0, "urgent", "shop", {"sobre.dev/allowed-countries": "FR"}, True),
+    (0, "urgent-nowhere", "shop", {"sobre.dev/allowed-countries": "IS"}, True),
 ]
+URGENT = {"cpu": "15500m", "priorityClassName": "urgent"}
 MOST_PODS = 150  # bound ones are deleted beyond that, the oldest first
 
 
@@ -55,7 +59,9 @@ class Workload:
         _, name, namespace, annotations, marked = next(k for k in KINDS if k[1] == kind) if kind else \
             self.dice.choices(KINDS, [k[0] for k in KINDS])[0]
         self.number += 1
-        name, annotations, spec = f"{name}-{self.number}", dict(annotations), {}
+        # Nothing runs that would end a pod: it is gone as soon as it is evicted.
+        spec = {"cpu": "50m", "terminationGracePeriodSeconds": 0} | (URGENT if name.startswith("urgent") else {})
+        name, annotations = f"{name}-{self.number}", dict(annotations)
         if "sobre.dev/defer-below-gco2e-per-kwh" in annotations:
             spec["schedulingGates"] = [GATE]
             seconds = self.dice.randint(5, 40)
@@ -64,7 +70,7 @@ class Workload:
             else:
                 until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
                 annotations["sobre.dev/deadline"] = until.strftime("%Y-%m-%dT%H:%M:%SZ")
-        self.setting.plane.add_pod(name, annotations, cpu="50m", memory="64Mi", namespace=namespace, limits=marked, **spec)
+        self.setting.plane.add_pod(name, annotations, memory="64Mi", namespace=namespace, limits=marked, **spec)
         self.made.append((namespace, name))
         return namespace, name
 

@@ -1,5 +1,6 @@
-// A call of kube-scheduler, from its bytes to the bytes of the answer: both verbs, names and whole
-// nodes.
+// A call of kube-scheduler, from its bytes to the bytes of the answer: all verbs, names and whole
+// nodes, victims by UID and as whole pods.
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -35,8 +36,9 @@ class Service {
   HttpResponse Ask(Verb verb, std::string_view body) {
     HttpResponse response;
     const HttpRequest request{"", body};
-    verb == Verb::kFilter ? service_.Filter(request, response)
-                          : service_.Prioritize(request, response);
+    verb == Verb::kFilter    ? service_.Filter(request, response)
+    : verb == Verb::kPreempt ? service_.Preempt(request, response)
+                             : service_.Prioritize(request, response);
     return response;
   }
 
@@ -94,6 +96,44 @@ void CheckFilter(const dom::element& answer, const std::vector<std::string>& nam
   SOBRE_HOLDS(left.size() == (whole ? passed.size() : 0));
 }
 
+// What is kept was asked about, once, and has the victims that it came with.
+void CheckPreemption(const dom::element& answer, const ExtenderArgs& args,
+                     const std::vector<std::string>& names, const std::vector<std::string>& uids) {
+  dom::object kept;
+  SOBRE_HOLDS(answer["NodeNameToMetaVictims"].get(kept) == simdjson::SUCCESS);
+  std::set<std::string_view> left(names.begin(), names.end());
+  for (const auto& [name, told] : kept) {
+    SOBRE_HOLDS(left.erase(name) == 1);
+    const auto at =
+        static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+    const NodeVictims& victims = args.victims[at];
+    std::int64_t violations = 0;
+    SOBRE_HOLDS(told["NumPDBViolations"].get(violations) == simdjson::SUCCESS);
+    SOBRE_HOLDS(violations == victims.pdb_violations);
+    dom::array pods;
+    SOBRE_HOLDS(told["Pods"].get(pods) == simdjson::SUCCESS && pods.size() == victims.count);
+    std::size_t next = victims.first;
+    for (const dom::element pod : pods) {
+      std::string_view uid;
+      SOBRE_HOLDS(pod["UID"].get(uid) == simdjson::SUCCESS && uid == uids[next++]);
+    }
+  }
+}
+
+void AskOfPreemption(Service& service, std::string_view body, dom::parser& parser) {
+  ExtenderArgs args;
+  const Status status = ParsePreemptionArgs(body, args);
+  // The service parses on this thread, too.
+  const std::vector<std::string> names(args.names.begin(), args.names.end());
+  const std::vector<std::string> uids(args.victim_uids.begin(), args.victim_uids.end());
+  const HttpResponse response = service.Ask(Verb::kPreempt, body);
+  SOBRE_HOLDS(response.status == 200 || response.status == 400);
+  if (!status.ok()) SOBRE_HOLDS(response.status == 400);
+  const auto answer = parser.parse(response.body);
+  SOBRE_HOLDS(answer.error() == simdjson::SUCCESS);
+  if (response.status == 200) CheckPreemption(answer.value_unsafe(), args, names, uids);
+}
+
 }  // namespace
 }  // namespace sobre::fuzz
 
@@ -126,5 +166,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       CheckFilter(answer.value_unsafe(), names, args.whole_nodes);
     }
   }
+  AskOfPreemption(service, body, parser);
   return 0;
 }

@@ -47,6 +47,11 @@ def extender_json() -> list[str]:
         pod = json.dumps({"metadata": {"name": "p", "namespace": namespace, "uid": "u", "annotations": annotations}, "spec": {}})
         texts.append('{"Pod":%s,"NodeNames":["a","b","stranger"]}' % pod)
         texts.append('{"Pod":%s,"Nodes":{"metadata":{},"items":[%s]}}' % (pod, items))
+        victims = {name: {"Pods": [{"UID": uid} for uid in uids], "NumPDBViolations": len(uids)} for name, uids in
+                   (("a", ["1", "2"]), ("b", ["3"]), ("stranger", ["4"]), ("c", []))}
+        whole = {name: told | {"Pods": [{"metadata": {"name": "v", "uid": pod["UID"]}, "spec": {}} for pod in told["Pods"]]} for name, told in victims.items()}
+        texts.append('{"Pod":%s,"NodeNameToVictims":null,"NodeNameToMetaVictims":%s}' % (pod, json.dumps(victims)))
+        texts.append('{"Pod":%s,"NodeNameToVictims":%s,"NodeNameToMetaVictims":null}' % (pod, json.dumps(whole)))
     return texts
 
 
