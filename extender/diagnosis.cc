@@ -57,6 +57,42 @@ std::string RepairServer(std::string_view problem) {
   return "check prometheus.url, and that the network lets Sobre reach it";
 }
 
+// The same of the API server.
+std::string RepairCluster(std::string_view problem) {
+  if (Has(problem, "refused"))
+    return "check that the API server runs, and its address in the kubeconfig: nothing listens "
+           "there";
+  if (Has(problem, "status 401"))
+    return "check the kubeconfig or service account: who it names is not known to the API server";
+  if (Has(problem, "status 403"))
+    return "let it list and watch nodes, namespaces and pods, as the chart's ClusterRole does";
+  if (Has(problem, "certificate") || Has(problem, "SSL") || Has(problem, "TLS"))
+    return "check the authority in the kubeconfig, and that the certificate names the host";
+  if (Has(problem, "resolve")) return "check the host name in the kubeconfig, and DNS";
+  return "check the kubeconfig or service account, and that the network lets Sobre reach the API "
+         "server";
+}
+
+// One cause of all three is told once.
+void DiagnoseCluster(const WorldState& state, Findings& out) {
+  std::map<std::string, std::pair<std::string, std::string>> by_cause;  // names and a whole problem
+  for (const CollectionState& collection : state.collections) {
+    if (collection.listed || collection.problem.empty()) continue;
+    const std::size_t url = collection.problem.find(": ");
+    const bool has_url = collection.problem.starts_with("http") && url != std::string::npos;
+    auto& [names, problem] = by_cause[collection.problem.substr(has_url ? url : 0)];
+    names += (names.empty() ? "" : ", ") + collection.name;
+    problem = collection.problem;
+  }
+  for (const auto& [cause, told] : by_cause) {
+    const auto& [names, problem] = told;
+    out.Add(Severity::kError, "kubernetes", names + " cannot be listed: " + problem,
+            RepairCluster(problem));
+  }
+  if (by_cause.empty())
+    out.Add(Severity::kError, "kubernetes", state.not_ready_reason, RepairCluster(""));
+}
+
 std::string RepairQuery(const QueryState& query) {
   const std::string& problem = query.problem;
   if (Has(problem, "no series has a sample of its own"))
@@ -397,10 +433,7 @@ std::string_view ToString(Severity severity) {
 
 std::vector<Finding> Diagnose(const WorldState& state, const Config& config) {
   Findings out;
-  if (!state.ready)
-    out.Add(Severity::kError, "kubernetes", state.not_ready_reason,
-            "check the kubeconfig or service account, and its rights to list nodes, namespaces and "
-            "pods");
+  if (!state.ready) DiagnoseCluster(state, out);
   if (config.prometheus.servers.empty()) {
     out.Add(Severity::kNote, "prometheus",
             "no server is configured: the catalogue and estimates serve",

@@ -1,5 +1,7 @@
 #include "extender/diagnosis.h"
 
+#include <array>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,8 +25,8 @@ constexpr std::string_view kGood = R"(
 kind: KubeSchedulerConfiguration
 profiles: [{schedulerName: sobre, percentageOfNodesToScore: 100}]
 extenders:
-  - {urlPrefix: http://s/v1, prioritizeVerb: prioritize, weight: 25, nodeCacheCapable: true, ignorable: true}
-  - {urlPrefix: http://s/v1, filterVerb: filter, nodeCacheCapable: true, ignorable: false,
+  - {urlPrefix: http://s/v1, prioritizeVerb: prioritize, weight: 25, nodeCacheCapable: true, ignorable: true, httpTimeout: 2s}
+  - {urlPrefix: http://s/v1, filterVerb: filter, preemptVerb: preempt, nodeCacheCapable: true, ignorable: false,
      managedResources: [{name: sobre.dev/limits, ignoredByScheduler: true}]}
 )";
 
@@ -35,26 +37,97 @@ std::string Replaced(std::string_view from, std::string_view to) {
   return text.replace(at, from.size(), to);
 }
 
-TEST(DiagnoseScheduler, FindsWhatHurts) {
-  const auto judge = [](const std::string& yaml) { return *DiagnoseScheduler(yaml, "s.yaml"); };
-  for (const Finding& finding : judge(std::string(kGood)))
+std::vector<Finding> JudgeScheduler(const std::string& yaml) {
+  return *DiagnoseScheduler(yaml, "s.yaml");
+}
+
+void ExpectAllWell(const std::string& yaml) {
+  for (const Finding& finding : JudgeScheduler(yaml))
     EXPECT_EQ(finding.severity, Severity::kOk) << finding.text;
-  EXPECT_THAT(judge(Replaced("weight: 25", "weight: 5")),
-              Finds(Severity::kWarning, "one step of ours is 50 points"));
-  EXPECT_THAT(judge(Replaced("ignorable: true", "ignorable: false")),
-              Finds(Severity::kError, "pods without limits wait too"));
-  EXPECT_THAT(judge(Replaced("ignorable: false", "ignorable: true")),
-              Finds(Severity::kError, "limits do not hold"));
-  EXPECT_THAT(judge(Replaced("sobre.dev/limits", "other/thing")),
-              Finds(Severity::kError, "does not manage sobre.dev/limits"));
-  EXPECT_THAT(judge(Replaced("nodeCacheCapable: true", "nodeCacheCapable: false")),
-              Finds(Severity::kWarning, "whole nodes are sent"));
-  EXPECT_THAT(judge(Replaced("http://s", "https://s")),
-              Finds(Severity::kError, "silently insecure"));
-  EXPECT_THAT(judge(Replaced(", percentageOfNodesToScore: 100", "")),
-              Finds(Severity::kWarning, "samples large clusters"));
-  EXPECT_THAT(judge("kind: KubeSchedulerConfiguration\n"),
+}
+
+struct SchedulerMistake {
+  const char* from;
+  const char* to;
+  Severity severity;
+  const char* said;
+};
+
+class SchedulerMistakeTest : public ::testing::TestWithParam<SchedulerMistake> {};
+
+TEST_P(SchedulerMistakeTest, IsFound) {
+  const SchedulerMistake& mistake = GetParam();
+  EXPECT_THAT(JudgeScheduler(Replaced(mistake.from, mistake.to)),
+              Finds(mistake.severity, mistake.said));
+}
+
+constexpr std::array<SchedulerMistake, 27> kMistakes = {{
+    {"weight: 25", "weight: 5", Severity::kWarning, "one step of ours is 50 points"},
+    {"weight: 25", "weight: 0", Severity::kError, "does not start"},
+    {"weight: 25, ", "", Severity::kError, "does not start"},
+    {"ignorable: true", "ignorable: false", Severity::kError, "pods without limits wait too"},
+    {"ignorable: false", "ignorable: true", Severity::kError, "limits do not hold"},
+    {"ignorable: false", "ignorable: Yes", Severity::kError, "limits do not hold"},
+    {"sobre.dev/limits", "other/thing", Severity::kError, "does not manage sobre.dev/limits"},
+    {", ignoredByScheduler: true", "", Severity::kError, "is not ignoredByScheduler"},
+    {"ignoredByScheduler: true", "ignoredByScheduler: false", Severity::kError,
+     "is not ignoredByScheduler"},
+    {"nodeCacheCapable: true", "nodeCacheCapable: false", Severity::kWarning,
+     "whole nodes are sent"},
+    {"http://s", "https://s", Severity::kWarning, "the authorities of its own system alone"},
+    {"{urlPrefix: http://s", "{enableHTTPS: true, urlPrefix: https://s", Severity::kError,
+     "silently insecure"},
+    {"{urlPrefix: http://s", "{enableHTTPS: true, tlsConfig: {caData: x}, urlPrefix: http://s",
+     Severity::kError, "plain HTTP"},
+    {"{urlPrefix: http://s", "{tlsConfig: {insecure: true}, urlPrefix: https://s", Severity::kError,
+     "in Sobre's place"},
+    {", percentageOfNodesToScore: 100", "", Severity::kWarning, "samples large clusters"},
+    {"httpTimeout: 2s", "httpTimeout: 20ms", Severity::kWarning, "too late on a busy machine"},
+    {", preemptVerb: preempt", "", Severity::kWarning, "has no preemptVerb"},
+    {"preemptVerb: preempt", "preemptVerb: preemption", Severity::kError,
+     "preemptVerb leads to http://s/v1/preemption, which Sobre does not serve"},
+    {"filterVerb: filter", "filterVerb: filters", Severity::kError,
+     "filterVerb leads to http://s/v1/filters, which Sobre does not serve"},
+    {"filterVerb: filter,", "", Severity::kError, "has no filterVerb: limits do not hold"},
+    {"prioritizeVerb: prioritize", "prioritizeVerb: filter", Severity::kError,
+     "prioritizeVerb leads to http://s/v1/filter, which Sobre does not serve"},
+    {"prioritizeVerb: prioritize, ", "", Severity::kError, "Sobre is not asked"},
+    {"http://s/v1, prio", "http://s/, prio", Severity::kError,
+     "prioritizeVerb leads to http://s/prioritize, which Sobre does not serve"},
+    {"filterVerb: filter", "filterVerb: filter, bindVerb: bind", Severity::kError,
+     "bindVerb leads to http://s/v1/bind, and Sobre binds no pods"},
+    {"weight: 25", "weight: 25, managedResources: [{name: a/b}]", Severity::kWarning,
+     "only pods that request one of them are scored"},
+    {"weight: 25", "weight: 25, managedResources: [{name: sobre.dev/limits}]", Severity::kError,
+     "several entries manage sobre.dev/limits"},
+    {"[{name: sobre", "[{name: nvidia.com/gpu}, {name: sobre", Severity::kWarning,
+     "also manages nvidia.com/gpu"},
+}};
+INSTANTIATE_TEST_SUITE_P(Each, SchedulerMistakeTest, ::testing::ValuesIn(kMistakes));
+
+TEST(DiagnoseScheduler, FindsNothingWhereAllIsWell) {
+  ExpectAllWell(std::string(kGood));
+  ExpectAllWell(Replaced("http://s/v1, prio", "http://s/v1/, prio"));
+  ExpectAllWell(Replaced("ignorable: true", "ignorable: yes"));
+  ExpectAllWell(Replaced("{urlPrefix: http://s",
+                         "{enableHTTPS: true, tlsConfig: {caData: x}, urlPrefix: https://s"));
+  // The plugin may be told of the resource instead, or of its group.
+  for (const char* const ignored :
+       {"ignoredResources: [a/b, sobre.dev/limits]", "ignoredResourceGroups: [sobre.dev]"}) {
+    std::string yaml = Replaced(", ignoredByScheduler: true", "");
+    const std::string_view at = "percentageOfNodesToScore: 100";
+    yaml.insert(yaml.find(at) + at.size(),
+                ", pluginConfig: [{name: NodeResourcesFit, args: {" + std::string(ignored) + "}}]");
+    ExpectAllWell(yaml);
+  }
+  EXPECT_THAT(JudgeScheduler("kind: KubeSchedulerConfiguration\n"),
               Finds(Severity::kError, "Sobre is not asked"));
+}
+
+TEST(DiagnoseScheduler, WhatAnotherExtenderSaysIsItsOwnAffair) {
+  ExpectAllWell(std::string(kGood) +
+                "  - {urlPrefix: http://other/v2, filterVerb: filter, bindVerb: bind, "
+                "prioritizeVerb: score, managedResources: [{name: a/b}]}\n");
 }
 
 TEST(DiagnoseScheduler, WhatIsNoneIsAnError) {
@@ -88,6 +161,28 @@ TEST_F(DiagnoseTest, AServerThatHasNotAnsweredIsAnError) {
   EXPECT_THAT(Findings(), Finds(Severity::kError, "no server was asked yet"));
   Server();
   EXPECT_THAT(Findings(), Finds(Severity::kError, "has not answered everything yet"));
+}
+
+TEST_F(DiagnoseTest, AnApiServerThatCannotBeReadIsToldWithItsCause) {
+  world_.Node("a", "aws", "eu-west-3");
+  const auto findings = [&] {
+    state_.snapshot = world_.Snapshot();
+    return Diagnose(state_, config_);
+  };
+  state_.not_ready_reason = "the API server has not been listed yet";
+  EXPECT_THAT(findings(), Finds(Severity::kError, "has not been listed yet"));
+  const auto problem = [](const std::string& name, const std::string& cause) {
+    return CollectionState{name, false, "https://k:6443/api/v1/" + name + "?limit=500: " + cause};
+  };
+  state_.collections = {problem("nodes", "connection refused"),
+                        {"namespaces", true, ""},
+                        problem("pods", "connection refused")};
+  EXPECT_THAT(findings(),
+              Finds(Severity::kError, "nodes, pods cannot be listed: https://k:6443/api/v1/pods"));
+  EXPECT_THAT(findings().front().repair, HasSubstr("nothing listens there"));
+  state_.collections[2] = problem("pods", "status 403, pods is forbidden");
+  EXPECT_THAT(findings(), Finds(Severity::kError, "nodes cannot be listed"));
+  EXPECT_THAT(findings(), Finds(Severity::kError, "pods cannot be listed"));
 }
 
 TEST_F(DiagnoseTest, APresetWithoutSeriesIsANote) {

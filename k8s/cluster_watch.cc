@@ -37,6 +37,14 @@ ClusterWatch::ClusterWatch(const ApiAccess& access, Options watch, std::function
 
 ClusterWatch::~ClusterWatch() = default;
 
+int ClusterWatch::LeastFailures() const {
+  const MutexLock lock(mutex_);
+  std::optional<int> least;
+  for (const Progress& progress : progress_)
+    if (!progress.listed) least = std::min(least.value_or(progress.failures), progress.failures);
+  return least.value_or(0);
+}
+
 ClusterView ClusterWatch::View() const {
   const MutexLock lock(mutex_);
   ClusterView view;
@@ -135,6 +143,7 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
   };
   callbacks.on_problem = [this, &progress](const Status& status) {
     const MutexLock lock(mutex_);
+    progress.failures = status.ok() ? 0 : progress.failures + 1;
     if (progress.problem == status.message()) return;
     // Once by failure, not once by attempt.
     if (!status.ok() && progress.problem.empty()) {

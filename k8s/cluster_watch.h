@@ -86,6 +86,8 @@ class ClusterWatch {
   ClusterWatch(const ApiAccess& access, Options options, std::function<void()> on_change);
   ~ClusterWatch();
   [[nodiscard]] ClusterView View() const;
+  // How often in a row at least each collection that is not listed yet has failed; 0 where all are.
+  [[nodiscard]] int LeastFailures() const;
 
  private:
   Reflector::Callbacks CallbacksFor(int collection);
@@ -127,6 +129,7 @@ class ClusterWatch {
     std::uint32_t generation = 0;  // of lists
     SteadyTime heard = SteadyTime::min();
     std::string problem;
+    int failures = 0;  // in a row
   };
   Progress progress_[3] SOBRE_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Reflector>> reflectors_;

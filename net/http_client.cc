@@ -1,6 +1,7 @@
 #include "net/http_client.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <mutex>
 
 #include <curl/curl.h>
@@ -166,7 +167,12 @@ struct HttpClient::Impl {
     if (code == CURLE_OK || exchange.taker_done || (exchange.stop != nullptr && *exchange.stop)) {
       return std::move(exchange.reply);
     }
-    const std::string why = error[0] != 0 ? error : curl_easy_strerror(code);
+    std::string why = error[0] != 0 ? error : curl_easy_strerror(code);
+    long system_error = 0;
+    curl_easy_getinfo(handle, CURLINFO_OS_ERRNO, &system_error);
+    // curl says of it as of any other failure that it could not connect.
+    if (code == CURLE_COULDNT_CONNECT && system_error == ECONNREFUSED)
+      why += ": connection refused";
     const std::string message = url + ": " + why;
     return code == CURLE_OPERATION_TIMEDOUT ? Status::Timeout(message)
                                             : Status::Unavailable(message);

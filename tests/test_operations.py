@@ -1,6 +1,7 @@
 """What a running replica says of itself: its log, which part is not ready, its threads."""
 import json
 import re
+import subprocess
 import urllib.error
 
 import pytest
@@ -141,6 +142,42 @@ def test_a_fault_that_repeats_does_not_fill_the_log(tmp_path, sobre_bin, nodes):
     assert sum("error" in line for line in refused) + sum(line.get("left_out", 0) for line in refused) == 500
     assert refused[0]["verb"] == "filter" and refused[0]["error"]
     assert sobre.process.log.stat().st_size < 100_000
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_the_doctor_says_at_once_why_the_cluster_cannot_be_read(tmp_path, sobre_bin, listens):
+    """Nobody listens, or somebody who is no API server: what it would have waited for, an hour here, does not come."""
+    stub = HttpStub(lambda path, body: ("application/json", "{}"))
+    url = stub.url if listens else f"http://127.0.0.1:{free_ports(1)[0]}"
+    (tmp_path / "sobre.yaml").write_text(yaml.safe_dump(kubeconfig(tmp_path, url)))
+    try:
+        done = subprocess.run([sobre_bin, "doctor", "--config", tmp_path / "sobre.yaml", "--wait", "1h"], capture_output=True, text=True, timeout=600)
+    finally:
+        stub.stop()
+    said = [line for line in done.stdout.splitlines() if line.startswith("error    kubernetes: ")]
+    assert done.returncode == 1 and len(said) == 1, done.stdout
+    assert "nodes, namespaces, pods cannot be listed: " + url in said[0] and ("connection refused" in said[0]) != listens
+    assert SECRET not in done.stdout
+
+
+SCHEDULER = (ROOT / "deploy" / "kube-scheduler-config.yaml").read_text()
+
+
+@pytest.mark.parametrize("said, instead, code, finding", [
+    ("", "", 0, ""),
+    (", ignoredByScheduler: true", "", 1, "error    kube-scheduler: sobre.dev/limits is not ignoredByScheduler"),
+    ("    preemptVerb: preempt\n", "", 0, "warning  kube-scheduler: the limits entry has no preemptVerb"),
+    ("preemptVerb: preempt", "preemptVerb: evict", 1, "error    kube-scheduler: preemptVerb leads to SOBRE_URL/v1/evict, which Sobre does not serve"),
+    ("filterVerb: filter", "filterVerb: filter\n    bindVerb: bind", 1, "error    kube-scheduler: bindVerb leads to SOBRE_URL/v1/bind"),
+    ("prioritizeVerb: prioritize", "prioritizeVerb: score", 1, "error    kube-scheduler: prioritizeVerb leads to SOBRE_URL/v1/score"),
+])
+def test_the_doctor_judges_the_schedulers_configuration(tmp_path, sobre_bin, nodes, said, instead, code, finding):
+    assert said in SCHEDULER
+    (tmp_path / "scheduler.yaml").write_text(SCHEDULER.replace(said, instead, 1) if said else SCHEDULER)
+    done = subprocess.run([sobre_bin, "doctor", *nodes, "--scheduler-config", tmp_path / "scheduler.yaml"], capture_output=True, text=True)
+    assert done.returncode == code and finding in done.stdout, done.stdout
+    told = [line for line in done.stdout.splitlines() if re.match(r"(error|warning) +kube-scheduler", line)]
+    assert len(told) == (1 if finding else 0), told
 
 
 def test_the_runbook_and_operations_lead_somewhere():
