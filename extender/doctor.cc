@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "extender/command_line.h"
 #include "extender/diagnosis.h"
+#include "extender/gatekeeper.h"
 #include "extender/records.h"
 #include "extender/serve.h"
 #include "extender/signals_json.h"
@@ -74,6 +75,8 @@ int RunDoctor(std::span<const std::string_view> arguments) {
   const auto state = (*world)->Read();
   for (Finding& finding : Diagnose(*state, *config)) findings.push_back(std::move(finding));
   for (Finding& finding : DiagnoseRecords(*config)) findings.push_back(std::move(finding));
+  if (!line->Has("--nodes") && state->ready)
+    for (Finding& finding : DiagnoseLease(*config)) findings.push_back(std::move(finding));
   SortWorstFirst(findings);
   const std::string text =
       line->Has("--json") ? SignalsJson(*state, findings) + "\n" : FindingsText(findings);

@@ -1,13 +1,16 @@
 #include "extender/gatekeeper.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include <simdjson.h>
 
 #include "base/background.h"
+#include "base/file.h"
 #include "base/json_writer.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "extender/metric_families.h"
 
 namespace sobre {
 namespace {
@@ -84,6 +87,11 @@ std::string PatchFor(const dom::element& pod, std::string_view version,
   return out;
 }
 
+// Whether anything but gates is left to the replica that leads.
+bool LeadingMatters(const Config& config) {
+  return config.AccountsByReplica() || config.moves.enabled || config.clusters.enabled;
+}
+
 bool HasGate(const dom::element& pod) {
   dom::array gates;
   if (pod["spec"]["schedulingGates"].get(gates) != simdjson::SUCCESS) return false;
@@ -118,6 +126,24 @@ Status OpenGate(ApiClient& api, const std::string& namespace_name, const std::st
   return Status::Unavailable(path + ": " + Complaint(*patched));
 }
 
+GatekeeperOptions GatekeeperOptionsOf(const Config& config) {
+  const Config::Deferral& deferral = config.deferral;
+  GatekeeperOptions options;
+  options.always_lead = LeadingMatters(config);
+  options.check = deferral.check;
+  options.write_affinity = deferral.write_affinity;
+  options.lease.duration = deferral.lease_duration;
+  options.lease.name = "sobre-gatekeeper";
+  options.lease.identity = NewIdentity();
+  options.lease.namespace_name = deferral.lease_namespace;
+  if (options.lease.namespace_name.empty()) {
+    const Result<std::string> own =
+        ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace");
+    options.lease.namespace_name = own.ok() ? std::string(Trim(*own)) : "kube-system";
+  }
+  return options;
+}
+
 Gatekeeper::Gatekeeper(ApiAccess access, GatekeeperOptions options, World& world)
     : options_(std::move(options)),
       world_(world),
@@ -134,9 +160,42 @@ void Gatekeeper::Run() {
   NameThread("gatekeeper");
   while (!stop_) {
     Check(Now());
-    for (Duration slept(0); slept < options_.check && !stop_; slept += kStep)
+    // A Lease is renewed well before its time is over.
+    const Duration pause = std::max(kStep, std::min(options_.check, options_.lease.duration / 3));
+    for (Duration slept(0); slept < pause && !stop_; slept += kStep)
       std::this_thread::sleep_for(kStep);
   }
+}
+
+// Where nobody can tell who has it, gates are everybody's: kFresh.
+LeaseHold Gatekeeper::AskForLease(Timestamp now) {
+  const SteadyTime asked = std::chrono::steady_clock::now();
+  const Result<LeaseHold> held =
+      lease_.TryHold(CallsOf(api_), now, [] { return std::chrono::steady_clock::now(); });
+  if (held.ok())
+    held_until_ = *held == LeaseHold::kOurs ? asked + options_.lease.duration : SteadyTime::min();
+  LeaseState told;
+  told.hold = held.ok() ? *held : LeaseHold::kFresh;
+  told.problem = held.ok() ? "" : held.status().message();
+  const MutexLock lock(mutex_);
+  const std::string before = state_ ? state_->problem : "";
+  if (told.problem != before) {
+    if (told.problem.empty()) {
+      Log(LogLevel::kInfo, "lease: it can be had again");
+    } else {
+      Log(LogLevel::kWarning,
+          "lease: it cannot be had: gates open all the same, and this replica counts no usage in "
+          "metrics, moves no pods and scores no clusters",
+          {{"error", told.problem}});
+    }
+  }
+  state_ = told;
+  return told.hold;
+}
+
+std::optional<LeaseState> Gatekeeper::lease() const {
+  const MutexLock lock(mutex_);
+  return state_;
 }
 
 void Gatekeeper::Check(Timestamp now) {
@@ -144,16 +203,8 @@ void Gatekeeper::Check(Timestamp now) {
   if (!state->ready) return;
   // Nobody waits: nobody need lead.
   if (state->gated.empty() && !options_.always_lead) return;
-  const SteadyTime asked = std::chrono::steady_clock::now();
-  const Result<bool> held = lease_.TryHold(api_, now, asked);
-  const std::string problem = held.ok() ? "" : held.status().message();
-  if (problem != lease_problem_ && !problem.empty())
-    Log(LogLevel::kWarning, "lease: acting without", {{"error", problem}});
-  lease_problem_ = problem;
-  if (held.ok()) leads_ = *held;
-  if (held.ok() && *held) held_until_ = asked + options_.lease.duration;
   // A gate that two replicas open opens once: better both than none.
-  const bool leads = !held.ok() || *held;
+  const bool leads = AskForLease(now) != LeaseHold::kOther;
   for (const auto& pod : state->gated) {
     const auto in_namespace = state->namespaces.find(pod->namespace_name);
     PodFacts facts;
@@ -181,6 +232,38 @@ void Gatekeeper::Open(const GatedPod& pod, const GateVerdict& verdict) {
     return;
   }
   world_.Tell({pod.namespace_name, pod.name, pod.uid, "GateOpened", verdict.reason, false});
+}
+
+std::vector<Finding> DiagnoseLease(const Config& config) {
+  const Result<ApiAccess> access = AccessOf(config);
+  // Why not is told where the cluster is read.
+  if (!access.ok()) return {};
+  const GatekeeperOptions options = GatekeeperOptionsOf(config);
+  const std::string name = options.lease.namespace_name + "/" + options.lease.name;
+  ApiClient api(*access);
+  const Result<std::string> holder = Lease(options.lease).Look(CallsOf(api), Now());
+  if (!holder.ok())
+    return {{LeadingMatters(config) ? Severity::kError : Severity::kWarning, "lease",
+             name + " cannot be taken, so that no replica counts usage in metrics, moves pods or " +
+                 "scores clusters: " + holder.status().message(),
+             "let Sobre's account get, create and update leases in that namespace, as the chart's "
+             "Role does; deferral.lease_namespace names another"}};
+  return {{Severity::kOk, "lease",
+           name + " can be taken; " +
+               (holder->empty() ? "nobody holds it" : Printable(*holder, 200) + " held it last"),
+           ""}};
+}
+
+std::string LeaseMetrics(const std::optional<LeaseState>& lease) {
+  using prometheus::MetricType;
+  MetricFamilies out;
+  out.Begin("sobre_lease_failing",
+            "1 while the Lease sobre-gatekeeper can neither be read nor taken.", MetricType::Gauge);
+  if (lease) out.Value(lease->problem.empty() ? 0 : 1);
+  out.Begin("sobre_lease_holder", "1 where this replica holds the Lease sobre-gatekeeper.",
+            MetricType::Gauge);
+  if (lease) out.Value(lease->problem.empty() && lease->hold == LeaseHold::kOurs ? 1 : 0);
+  return out.Text();
 }
 
 }  // namespace sobre

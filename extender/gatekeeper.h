@@ -3,9 +3,13 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "base/mutex.h"
+#include "extender/diagnosis.h"
 #include "extender/world.h"
 #include "k8s/lease.h"
 
@@ -21,6 +25,9 @@ struct GatekeeperOptions {
   bool always_lead = false;
 };
 
+// As the configuration says.
+GatekeeperOptions GatekeeperOptionsOf(const Config& config);
+
 // Opens the scheduling gates of pods that wait for a cleaner hour, from a thread of its own. It
 // remembers nothing: what a pod waits for stands on the pod. One replica does the work (a Lease);
 // the others step in for gates that are overdue by more than the lease's duration, so that no gate
@@ -32,23 +39,23 @@ class Gatekeeper {
   Gatekeeper(const Gatekeeper&) = delete;
   Gatekeeper& operator=(const Gatekeeper&) = delete;
 
-  // Whether this replica held the Lease when it was last asked for; true until that is known, so
-  // that where there is no Lease to be had, somebody leads.
-  [[nodiscard]] bool leads() const { return leads_; }
-  // Whether this replica surely holds it: no other does before its duration is over.
+  // Whether this replica surely holds the Lease: no other does before its duration is over.
   [[nodiscard]] bool holds(SteadyTime now) const { return now < held_until_.load(); }
+  // How it went the last time; nothing before it was asked for.
+  [[nodiscard]] std::optional<LeaseState> lease() const;
 
  private:
   void Run();
   void Check(Timestamp now);
+  LeaseHold AskForLease(Timestamp now);
   void Open(const GatedPod& pod, const GateVerdict& verdict);
 
   const GatekeeperOptions options_;
   World& world_;
   ApiClient api_;
   Lease lease_;
-  std::string lease_problem_;
-  std::atomic<bool> leads_ = true;
+  mutable Mutex mutex_;
+  std::optional<LeaseState> state_ SOBRE_GUARDED_BY(mutex_);
   std::atomic<SteadyTime> held_until_{SteadyTime::min()};
   std::atomic<bool> stop_ = false;
   std::thread thread_;  // last: it uses all above
@@ -58,5 +65,11 @@ class Gatekeeper {
 // a pod that is gone, or open already, is a success.
 Status OpenGate(ApiClient& api, const std::string& namespace_name, const std::string& pod,
                 const std::vector<std::string>& regions);
+
+// Whether the Lease is there, or can be made, and can be taken; nothing of it is changed.
+std::vector<Finding> DiagnoseLease(const Config& config);
+
+// In Prometheus' text format; without values where no Lease is asked for.
+std::string LeaseMetrics(const std::optional<LeaseState>& lease);
 
 }  // namespace sobre

@@ -14,6 +14,18 @@ constexpr Duration kOld = std::chrono::minutes(2);
 
 std::string Words(std::string_view text) { return Printable(text, kMaxWords); }
 
+std::string_view Words(LeaseHold hold) {
+  switch (hold) {
+    case LeaseHold::kOther:
+      return "another replica leads";
+    case LeaseHold::kFresh:
+      return "taken a moment ago";
+    case LeaseHold::kOurs:
+      break;
+  }
+  return "this replica leads";
+}
+
 class Parts {
  public:
   void Need(std::string name, bool ok, std::string_view says) {
@@ -89,7 +101,7 @@ std::string Json(const std::vector<ReadyPart>& parts, bool ready) {
 std::vector<ReadyPart> ReadyParts(const WorldState& state, std::optional<Duration> silent,
                                   bool stopping, const RecordsState& records,
                                   const std::optional<AccountingStatus>& accounting,
-                                  Timestamp now) {
+                                  const std::optional<LeaseState>& lease, Timestamp now) {
   Parts parts;
   parts.Need("serving", !stopping, stopping ? "stopping" : "");
   AddCluster(state, parts);
@@ -105,6 +117,7 @@ std::vector<ReadyPart> ReadyParts(const WorldState& state, std::optional<Duratio
   }
   AddRecords(records, parts);
   if (accounting) parts.Want("accounting", accounting->problem);
+  if (lease) parts.Want("lease", lease->problem, Words(lease->hold));
   return parts.Take();
 }
 

@@ -23,10 +23,11 @@ struct ReadyPart {
 };
 
 // Pure. `silent` is SilentFor() of the state; `accounting` is nothing where usage is not accounted
-// for.
+// for, `lease` where none is asked for.
 std::vector<ReadyPart> ReadyParts(const WorldState& state, std::optional<Duration> silent,
                                   bool stopping, const RecordsState& records,
-                                  const std::optional<AccountingStatus>& accounting, Timestamp now);
+                                  const std::optional<AccountingStatus>& accounting,
+                                  const std::optional<LeaseState>& lease, Timestamp now);
 
 // 200 where all needed parts are ok, else 503. "ok", or "not ready: " and those that are not; with
 // `?verbose`, and where it is not ready, every part in a line as kube-apiserver writes them; as

@@ -31,10 +31,11 @@ class Readiness : public ::testing::Test {
     records_.recorder.enabled = true;
     records_.shipper.emplace();
     accounting_.emplace();
+    lease_.emplace();
   }
   HttpResponse Answer() const {
     HttpResponse response;
-    AnswerReadiness(ReadyParts(state_, silent_, stopping_, records_, accounting_, now_), {},
+    AnswerReadiness(ReadyParts(state_, silent_, stopping_, records_, accounting_, lease_, now_), {},
                     response);
     return response;
   }
@@ -42,7 +43,7 @@ class Readiness : public ::testing::Test {
   std::map<std::string, ReadyPart> Parts() const {
     std::map<std::string, ReadyPart> parts;
     for (const ReadyPart& part :
-         ReadyParts(state_, silent_, stopping_, records_, accounting_, now_))
+         ReadyParts(state_, silent_, stopping_, records_, accounting_, lease_, now_))
       parts[part.name] = part;
     return parts;
   }
@@ -52,6 +53,7 @@ class Readiness : public ::testing::Test {
   bool stopping_ = false;
   RecordsState records_;
   std::optional<AccountingStatus> accounting_;
+  std::optional<LeaseState> lease_;
   Timestamp now_ = TestWorld::kTime;
 };
 
@@ -59,7 +61,7 @@ TEST_F(Readiness, AllWell) {
   EXPECT_EQ(Answer().status, 200);
   EXPECT_EQ(Answer().body, "ok\n");
   for (const auto& [name, part] : Parts()) EXPECT_TRUE(part.ok) << name;
-  EXPECT_EQ(Parts().size(), 10U);
+  EXPECT_EQ(Parts().size(), 11U);
 }
 
 TEST_F(Readiness, WhoStopsIsNotReady) {
@@ -131,7 +133,18 @@ TEST_F(Readiness, RecordsThatFailAreToldAndNotNeeded) {
   EXPECT_EQ(Parts()["accounting"].says, "locked");
 }
 
+TEST_F(Readiness, ALeaseThatCannotBeHadIsToldAndNotNeeded) {
+  EXPECT_EQ(Parts()["lease"].says, "another replica leads");
+  lease_->hold = LeaseHold::kOurs;
+  EXPECT_EQ(Parts()["lease"].says, "this replica leads");
+  lease_->problem = "lease sobre-gatekeeper: status 403: no right to create leases";
+  EXPECT_EQ(Answer().status, 200);
+  EXPECT_FALSE(Parts()["lease"].ok);
+  EXPECT_THAT(Parts()["lease"].says, HasSubstr("no right to create leases"));
+}
+
 TEST_F(Readiness, WhatIsSwitchedOffIsNoPart) {
+  lease_.reset();
   records_ = {};
   accounting_.reset();
   state_.collections.clear();

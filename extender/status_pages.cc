@@ -11,6 +11,7 @@
 #include "extender/api_places.h"
 #include "extender/api_policy.h"
 #include "extender/api_usage.h"
+#include "extender/gatekeeper.h"
 #include "extender/page.h"
 #include "extender/process_page.h"
 #include "extender/readiness.h"
@@ -71,7 +72,7 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
       "GET", "/readyz", [&, accounting](const HttpRequest& request, HttpResponse& response) {
         const auto state = world.Read();
         AnswerReadiness(ReadyParts(*state, SilentFor(*state, std::chrono::steady_clock::now()),
-                                   draining, records.State(), accounting(), Now()),
+                                   draining, records.State(), accounting(), world.Lease(), Now()),
                         request, response);
       });
   server.Handle("GET", "/debug/process",
@@ -88,6 +89,7 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
                 [&, accountant, mover, clusters](const HttpRequest&, HttpResponse& response) {
                   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
                   response.body = metrics.Serialize(*world.Read(), Now(), records.State());
+                  response.body += LeaseMetrics(world.Lease());
                   if (accountant != nullptr) response.body += accountant->Metrics();
                   if (mover != nullptr) response.body += MovesMetrics(mover->status());
                   if (clusters != nullptr) response.body += ClusterMetrics(clusters->status());

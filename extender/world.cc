@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/background.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "extender/gatekeeper.h"
@@ -23,23 +22,12 @@ constexpr Duration kTick = std::chrono::seconds(5);
 // Lines change slowly, and fitting many takes a while.
 constexpr Duration kBetweenFits = std::chrono::seconds(20);
 
-GatekeeperOptions OptionsOf(const Config& config) {
-  const Config::Deferral& deferral = config.deferral;
-  GatekeeperOptions options;
-  options.always_lead =
-      config.AccountsByReplica() || config.moves.enabled || config.clusters.enabled;
-  options.check = deferral.check;
-  options.write_affinity = deferral.write_affinity;
-  options.lease.duration = deferral.lease_duration;
-  options.lease.name = "sobre-gatekeeper";
-  options.lease.identity = NewIdentity();
-  options.lease.namespace_name = deferral.lease_namespace;
-  if (options.lease.namespace_name.empty()) {
-    const Result<std::string> own =
-        ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace");
-    options.lease.namespace_name = own.ok() ? std::string(Trim(*own)) : "kube-system";
-  }
-  return options;
+// So often an API server that cannot be read is asked by who only looks.
+constexpr int kTries = 2;
+
+bool IsTold(const WorldState& state) {
+  return std::all_of(state.collections.begin(), state.collections.end(),
+                     [](const CollectionState& c) { return c.listed || !c.problem.empty(); });
 }
 
 }  // namespace
@@ -106,7 +94,7 @@ LiveWorld::LiveWorld(Config config, SnapshotInput still, const ApiAccess* access
                                            [this] { Changed(); });
   builder_ = std::thread([this] { Build(); });
   if (access != nullptr && roles.open_gates)
-    gatekeeper_ = std::make_unique<Gatekeeper>(*access, OptionsOf(config_), *this);
+    gatekeeper_ = std::make_unique<Gatekeeper>(*access, GatekeeperOptionsOf(config_), *this);
 }
 
 LiveWorld::~LiveWorld() {
@@ -125,10 +113,14 @@ void LiveWorld::Tell(const PodEvent& event) {
   if (events_) events_->Offer(event);
 }
 
-bool LiveWorld::Leads() const { return gatekeeper_ == nullptr || gatekeeper_->leads(); }
+bool LiveWorld::Leads() const { return gatekeeper_ == nullptr || HoldsLease(Now()); }
 
 bool LiveWorld::HoldsLease(Timestamp /*now*/) const {
   return gatekeeper_ != nullptr && gatekeeper_->holds(std::chrono::steady_clock::now());
+}
+
+std::optional<LeaseState> LiveWorld::Lease() const {
+  return gatekeeper_ == nullptr ? std::nullopt : gatekeeper_->lease();
 }
 
 void LiveWorld::Changed() {
@@ -150,6 +142,7 @@ bool LiveWorld::WaitUntilRead(Duration most) {
     {
       const auto state = Read();
       if (state->ready && AllServersAsked(*state, config_.prometheus.servers.size())) return true;
+      if (cluster_ && cluster_->LeastFailures() >= kTries && IsTold(*state)) return false;
     }
     std::this_thread::sleep_for(kSettle);
   }

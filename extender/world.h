@@ -14,6 +14,7 @@
 #include "extender/snapshot_pointer.h"
 #include "k8s/cluster_watch.h"
 #include "k8s/event_writer.h"
+#include "k8s/lease.h"
 #include "scoring/decide.h"
 #include "scoring/deferral.h"
 #include "scoring/power_history.h"
@@ -75,6 +76,12 @@ inline constexpr Duration kMostViewAge = std::chrono::seconds(90);
 std::optional<Duration> SilentFor(const WorldState& state, SteadyTime now);
 std::shared_ptr<const WorldState> MakeState(SnapshotInput input, const Policy& cluster_policy = {});
 
+// How it stands with the Lease of the replica that leads.
+struct LeaseState {
+  LeaseHold hold = LeaseHold::kOther;
+  std::string problem;  // why nobody can tell; empty: it could be asked for
+};
+
 // Where the service gets its state from.
 class World {
  public:
@@ -84,10 +91,13 @@ class World {
   [[nodiscard]] SnapshotPointer<WorldState>::View Read() const { return state_.Read(); }
   // Tells the pod's owner something, where there is a cluster to tell it. Takes no lock.
   virtual void Tell(const PodEvent& event);
-  // Of the replicas that follow one cluster, one does.
+  // Of the replicas that follow one cluster at most one does, and only while it surely does. Who
+  // has no cluster is alone.
   [[nodiscard]] virtual bool Leads() const { return true; }
-  // The same for who acts on the cluster: in doubt nobody does.
+  // The same for who acts on a cluster.
   [[nodiscard]] virtual bool HoldsLease(Timestamp /*now*/) const { return false; }
+  // Nothing where no Lease is asked for.
+  [[nodiscard]] virtual std::optional<LeaseState> Lease() const { return std::nullopt; }
   void Publish(std::shared_ptr<const WorldState> state) { state_.Publish(std::move(state)); }
 
  private:
@@ -113,8 +123,9 @@ class LiveWorld final : public World {
   void Tell(const PodEvent& event) override;
   [[nodiscard]] bool Leads() const override;
   [[nodiscard]] bool HoldsLease(Timestamp now) const override;
+  [[nodiscard]] std::optional<LeaseState> Lease() const override;
   // Until the cluster was listed and every server asked for everything once, and both are in the
-  // published state; false after `most`.
+  // published state; false after `most`, or where the API server has answered with errors alone.
   bool WaitUntilRead(Duration most);
 
  private:

@@ -25,42 +25,88 @@ std::string LeaseJson(const Lease::Options& options, std::string_view version, T
   return out;
 }
 
+std::string Folder(const Lease::Options& options) {
+  return "/apis/coordination.k8s.io/v1/namespaces/" + PercentEncode(options.namespace_name) +
+         "/leases";
+}
+
 }  // namespace
 
-Result<bool> Lease::TryHold(ApiClient& api, Timestamp now, SteadyTime steady) {
-  const std::string folder = "/apis/coordination.k8s.io/v1/namespaces/" +
-                             PercentEncode(options_.namespace_name) + "/leases";
-  const std::string path = folder + "/" + PercentEncode(options_.name);
-  const Result<HttpReply> found = api.Call("GET", path);
-  if (!found.ok()) return found.status();
-  std::string version;
-  if (found->status == 200) {
-    simdjson::dom::parser parser;
-    simdjson::dom::element lease;
-    std::string_view holder;
-    std::string_view current;
-    if (parser.parse(found->body).get(lease) != simdjson::SUCCESS ||
-        lease["metadata"]["resourceVersion"].get(current) != simdjson::SUCCESS)
-      return Status::Invalid("lease " + options_.name + ": not what the API server sends");
-    if (lease["spec"]["holderIdentity"].get(holder) != simdjson::SUCCESS) holder = {};
-    version = current;
-    if (version != seen_version_) {
-      seen_version_ = version;
-      seen_ = steady;
-    }
-    const bool free = holder.empty() || steady - seen_ >= options_.duration;
-    if (holder != options_.identity && !free) return false;
-  } else if (found->status != 404) {
-    return Status::Unavailable("lease " + options_.name + ": " + Complaint(*found));
-  }
-  const Result<HttpReply> taken = version.empty()
-                                      ? api.Call("POST", folder, LeaseJson(options_, version, now))
-                                      : api.Call("PUT", path, LeaseJson(options_, version, now));
-  if (!taken.ok()) return taken.status();
-  if (taken->status == 409) return false;  // somebody was quicker
-  if (taken->status >= 300)
-    return Status::Unavailable("lease " + options_.name + ": " + Complaint(*taken));
+Result<Lease::Found> Lease::Find(const Call& call) const {
+  const Result<HttpReply> reply =
+      call("GET", Folder(options_) + "/" + PercentEncode(options_.name), "");
+  if (!reply.ok()) return reply.status();
+  if (reply->status == 404) return Found();
+  if (reply->status != 200)
+    return Status::Unavailable("lease " + options_.name + ": " + Complaint(*reply));
+  simdjson::dom::parser parser;
+  simdjson::dom::element lease;
+  std::string_view version;
+  std::string_view holder;
+  if (parser.parse(reply->body).get(lease) != simdjson::SUCCESS ||
+      lease["metadata"]["resourceVersion"].get(version) != simdjson::SUCCESS || version.empty())
+    return Status::Invalid("lease " + options_.name + ": not what the API server sends");
+  if (lease["spec"]["holderIdentity"].get(holder) != simdjson::SUCCESS) holder = {};
+  return Found{std::string(version), std::string(holder)};
+}
+
+Result<bool> Lease::Write(const Call& call, const std::string& version, Timestamp now,
+                          const char* query) const {
+  const std::string json = LeaseJson(options_, version, now);
+  const Result<HttpReply> reply =
+      version.empty()
+          ? call("POST", Folder(options_) + query, json)
+          : call("PUT", Folder(options_) + "/" + PercentEncode(options_.name) + query, json);
+  if (!reply.ok()) return reply.status();
+  if (reply->status == 409) return false;
+  if (reply->status >= 300)
+    return Status::Unavailable("lease " + options_.name + ": " + Complaint(*reply));
   return true;
+}
+
+Result<LeaseHold> Lease::TryHold(const Call& call, Timestamp now, const Clock& clock) {
+  const SteadyTime begun = clock();
+  const Result<Found> found = Find(call);
+  if (!found.ok()) return found.status();
+  const bool ours = !found->version.empty() && found->holder == options_.identity;
+  bool ran_out = false;
+  if (!found->version.empty()) {
+    if (found->version != seen_version_) {
+      seen_version_ = found->version;
+      seen_ = clock();
+    }
+    ran_out = !found->holder.empty() && begun - seen_ >= options_.duration;
+    if (!ours && !found->holder.empty() && !ran_out) {
+      sure_from_.reset();
+      return LeaseHold::kOther;
+    }
+  }
+  const Result<bool> written = Write(call, found->version, now, "");
+  if (!written.ok()) return written.status();
+  if (!*written) {
+    sure_from_.reset();
+    return LeaseHold::kOther;
+  }
+  // One that was deleted while we held it is ours still: who made another is not sure of it before
+  // our time is over.
+  const bool kept = sure_from_ && (ours || begun < held_until_);
+  if (!kept) sure_from_ = ran_out && !ours ? begun : clock() + options_.duration;
+  held_until_ = begun + options_.duration;
+  return begun >= *sure_from_ ? LeaseHold::kOurs : LeaseHold::kFresh;
+}
+
+Result<std::string> Lease::Look(const Call& call, Timestamp now) const {
+  const Result<Found> found = Find(call);
+  if (!found.ok()) return found.status();
+  const Result<bool> written = Write(call, found->version, now, "?dryRun=All");
+  if (!written.ok()) return written.status();
+  return found->holder;
+}
+
+Lease::Call CallsOf(ApiClient& api) {
+  return [&api](std::string_view method, const std::string& path, std::string body) {
+    return api.Call(method, path, std::move(body));
+  };
 }
 
 }  // namespace sobre

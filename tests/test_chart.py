@@ -77,7 +77,8 @@ def test_every_value_has_a_schema_and_every_schema_a_value():
 
 
 def test_scheduler_follows_the_version_of_the_cluster(tmp_path):
-    for version, tag in [("v1.34.4-gke.1234", "v1.34.4"), ("v1.35.1+k3s1", "v1.35.1"), ("v1.37.2", "v1.37.2")]:
+    for version, tag in [("v1.34.4-gke.1234", "v1.34.4"), ("v1.35.1+k3s1", "v1.35.1"), ("v1.37.2", "v1.37.2"),
+                         ("1.36", "v1.36.0"), ("v1.36", "v1.36.0"), ("1.36.1", "v1.36.1"), ("v1.36-eks-1a2b", "v1.36.0")]:
         found = chart.objects(chart.render({}, tmp_path, "--kube-version", version).stdout)
         container = chart.pick(found, "Deployment", "sobre-scheduler")["spec"]["template"]["spec"]["containers"][0]
         assert container["image"] == f"registry.k8s.io/kube-scheduler:{tag}"
@@ -106,7 +107,7 @@ def test_scheduler_is_told_the_authority_and_the_weight(tmp_path):
         assert extender["enableHTTPS"] and extender["nodeCacheCapable"] and extender["tlsConfig"]["caData"] == server["data"]["ca.crt"]
     prefer, limit = config["extenders"]
     assert prefer["weight"] == 25 and prefer["ignorable"] and "managedResources" not in prefer
-    assert not limit["ignorable"] and limit["managedResources"] == [{"name": "sobre.dev/limits", "ignoredByScheduler": True}]
+    assert limit["preemptVerb"] == "preempt" and not limit["ignorable"] and limit["managedResources"] == [{"name": "sobre.dev/limits", "ignoredByScheduler": True}]
     own = yaml.safe_load(chart.pick(found, "ConfigMap", "sobre")["data"]["sobre.yaml"])
     assert own["records"]["extender_weight"] == 25 and own["listen"]["tls"]["client_names"] == ["sobre-scheduler.sobre"]
     # Authority, server and client belong together.

@@ -1,4 +1,5 @@
 """The chart installed by real Helm, and what it made really run: sobre and a second kube-scheduler, over TLS, as their service accounts."""
+import contextlib
 import itertools
 import json
 import threading
@@ -207,6 +208,7 @@ def have_something_moved(cluster) -> None:
     cluster.kubectl("uncordon", "paris")
 
 
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/sobre-gatekeeper"
 MOVES = ["evict=true", "every=1s", "window=24s", "min_time_between=1s", "max_evictions_per_hour=3600"]
 
 
@@ -219,6 +221,7 @@ def test_role_has_what_is_used_and_no_more(make_cluster, moves):
     cluster.wait_placed(list(ask_for_all(cluster, 0)))
     if moves:
         have_something_moved(cluster)
+    cluster.call("DELETE", LEASE)
 
     def seen() -> set[tuple[str, str, str]]:
         return {(o.get("apiGroup", ""), "/".join(filter(None, (o["resource"], o.get("subresource")))), e["verb"]) for e in asked(cluster)
@@ -248,6 +251,8 @@ def test_without_any_one_rule_something_fails(make_cluster):
     def missed(begun: int) -> list[str]:
         # Again and again: a pod that comes before the new replica is placed without a question.
         ask_for_all(cluster, next(numbers))
+        with contextlib.suppress(OSError):  # nobody has made it again
+            cluster.call("DELETE", LEASE)
         return denied(cluster, begun)
 
     for path, rules, index in rules_of(cluster):

@@ -54,9 +54,11 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* v1.35.1 of v1.35.1-gke.1234 or v1.35.1+k3s1. */}}
+{{/* v1.35.1 of v1.35.1-gke.1234 or v1.35.1+k3s1, v1.35.0 of v1.35: there is no image of a version without a patch. */}}
 {{- define "sobre.kubernetesVersion" -}}
-{{- regexFind "^v[0-9]+\\.[0-9]+\\.[0-9]+" .Capabilities.KubeVersion.Version -}}
+{{- $version := regexFind "^v?[0-9]+\\.[0-9]+(\\.[0-9]+)?" .Capabilities.KubeVersion.Version | trimPrefix "v" -}}
+{{- if not $version }}{{ fail (printf "the API server's version %q is none of Kubernetes: set scheduler.image.tag" .Capabilities.KubeVersion.Version) }}{{ end -}}
+v{{ $version }}{{ ternary "" ".0" (eq (len (splitList "." $version)) 3) }}
 {{- end -}}
 
 {{- define "sobre.serviceAccountName" -}}
@@ -239,6 +241,8 @@ topologySpreadConstraints:
 # Limits: pods that request the marker sobre.dev/limits. Sobre away: they wait.
 - urlPrefix: {{ include "sobre.url" . }}/v1
   filterVerb: filter
+  # Nobody is evicted for such a pod on a node where it may not run.
+  preemptVerb: preempt
   nodeCacheCapable: true
   ignorable: false
   httpTimeout: {{ .Values.scheduler.httpTimeout }}
