@@ -16,8 +16,8 @@ constexpr std::array<Option, 2> kOwnOptions = {{
 }};
 
 constexpr const char* kHelp =
-    R"(usage: sobre compare --in FILE --pod FILE [--namespace FILE] [--signals FILE] [--nodes FILE]
-                     [--config FILE] [--at TIME | --live] [--format text|json]
+    R"(usage: sobre compare --in FILE --pod FILE [--template NAME] [--namespace FILE] [--signals FILE]
+                     [--nodes FILE] [--config FILE] [--at TIME | --live] [--format text|json]
 
 Compares machines of one's own with offers of a cloud for one pod: euros and gCO2e per unit with low
 and high, the utilization from which on one's own is cheaper or cleaner, and the carbon price at

@@ -35,15 +35,6 @@ Energies add up; pue and replication multiply all of them. With vcpu_hours, watt
 
 )";
 
-Result<std::string> ReadInput(const std::string& path) {
-  if (path != "-") return ReadFile(path);
-  std::string text;
-  std::array<char, 4096> part;
-  while (const std::size_t count = std::fread(part.data(), 1, part.size(), stdin))
-    text.append(part.data(), count);
-  return text;
-}
-
 }  // namespace
 
 int RunFootprint(std::span<const std::string_view> arguments) {
@@ -53,7 +44,7 @@ int RunFootprint(std::span<const std::string_view> arguments) {
     std::printf("%s%s", kHelp, HelpFor(kOptions).c_str());
     return 0;
   }
-  const Result<std::string> text = ReadInput(line->Get("--in"));
+  const Result<std::string> text = ReadFileOrInput(line->Get("--in"));
   if (!text.ok()) return UsageError("footprint", text.status());
   const Result<std::string> json = AnswerFootprint(*text);
   if (!json.ok()) return UsageError("footprint", json.status().WithContext(line->Get("--in")));

@@ -21,8 +21,8 @@ int RunRegions(std::span<const std::string_view> arguments) {
   if (!line.ok()) return UsageError("regions", line.status());
   if (line->Has("--help")) {
     std::printf(
-        "usage: sobre regions --pod FILE [--namespace FILE] [--nodes FILE] [--signals FILE] "
-        "[--config FILE] [--at TIME | --live] [--json]\n\n"
+        "usage: sobre regions --pod FILE [--template NAME] [--namespace FILE] [--nodes FILE] "
+        "[--signals FILE] [--config FILE] [--at TIME | --live] [--json]\n\n"
         "Ranks for the pod every region of the catalogue and every kind of machine that the nodes "
         "are, also\nwhere there is no node today: what a unit would cost in euros and gCO2e if "
         "capacity were had there.\n\n%s",

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "extender/config.h"
 #include "extender/offer_file.h"
-#include "k8s/json_objects.h"
+#include "k8s/manifests.h"
 #include "signals/matrix_json.h"
 
 namespace sobre {
@@ -66,9 +66,9 @@ void ReadNodes(Section& top, const FileReader& read, Scenario& scenario) {
   section.Read("file", file);
   section.Done();
   if (file.empty()) section.FailHere("file: is needed");
-  const std::string json = OrFail(read(file), where, "nodes");
+  const std::string text = OrFail(read(file), where, "nodes");
   const std::string of_file = "nodes: " + Printable(file, 200);
-  std::vector<NodeFacts> nodes = OrFail(ParseNodes(Padded(json)), where, of_file);
+  std::vector<NodeFacts> nodes = OrFail(ReadNodesManifest(text), where, of_file);
   if (nodes.size() > static_cast<std::size_t>(kMostNodes))
     section.FailHere("there are more than " + std::to_string(kMostNodes) + " nodes in the file");
   for (Pool& pool : OrFail(backtest::PoolsOf(std::move(nodes)), where, of_file)) {

@@ -15,7 +15,7 @@
 #include "extender/certificates.h"
 #include "extender/command_line.h"
 #include "extender/page.h"
-#include "k8s/json_objects.h"
+#include "k8s/manifests.h"
 #include "signals/observations_json.h"
 
 namespace sobre {
@@ -228,9 +228,9 @@ Result<SnapshotInput> LoadWorldFiles(const std::string& nodes_file, const std::s
                                      SnapshotInput input) {
   const Timestamp now = input.time;
   if (!nodes_file.empty()) {
-    const Result<std::string> nodes_text = ReadFile(nodes_file);
+    const Result<std::string> nodes_text = ReadFileOrInput(nodes_file);
     if (!nodes_text.ok()) return nodes_text.status();
-    Result<std::vector<NodeFacts>> nodes = ParseNodes(Padded(*nodes_text));
+    Result<std::vector<NodeFacts>> nodes = ReadNodesManifest(*nodes_text);
     if (!nodes.ok()) return nodes.status().WithContext(nodes_file);
     for (NodeFacts& node : *nodes)
       input.nodes.push_back(std::make_shared<const NodeFacts>(std::move(node)));

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "extender/decision_json.h"
-#include "k8s/json_objects.h"
+#include "k8s/manifests.h"
 #include "k8s/wire_objects.h"
 #include "scoring/decide.h"
 
@@ -20,9 +20,9 @@ constexpr std::size_t kMostPods = 20'000;
 
 Result<PodFacts> AskedPod(const v1::ScoreRequest& request) {
   if (request.pod_case() == v1::ScoreRequest::kPodJson) {
-    Result<PodFacts> pod = ParsePod(Padded(request.pod_json()));
-    if (!pod.ok()) return pod.status().WithContext("pod_json");
-    return pod;
+    Result<ManifestPod> read = ReadPodManifest(request.pod_json());
+    if (!read.ok()) return read.status().WithContext("pod_json");
+    return std::move(read->pod);
   }
   if (request.pod_case() != v1::ScoreRequest::kPodProtobuf)
     return Status::Invalid("no pod: set pod_json or pod_protobuf");

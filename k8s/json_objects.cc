@@ -1,5 +1,6 @@
 #include "k8s/json_objects.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <simdjson.h>
@@ -95,13 +96,43 @@ void ReadResources(od::value value, Resources& resources) {
   });
 }
 
-// `resources`: what is requested in it.
+// `resources` of a container: what is requested in it. As the API server sees to it when a pod is
+// created, a limit is the request where none is stated for the resource.
 Resources ReadRequirements(od::value value) {
+  // Reused: most pods of a cluster have both.
+  thread_local std::vector<std::string_view> requested;
+  thread_local std::vector<std::pair<std::string_view, std::string>> limits;
+  requested.clear();
+  limits.clear();
   Resources requests;
   ForEachField(value, [&](std::string_view kind, od::value amounts) {
-    if (kind == "requests") ReadResources(amounts, requests);
+    const bool of_requests = kind == "requests";
+    if (!of_requests && kind != "limits") return;
+    ForEachField(amounts, [&](std::string_view name, od::value quantity) {
+      if (of_requests) {
+        requested.push_back(name);
+        ApplyResource(name, QuantityOf(quantity), requests);
+      } else {
+        limits.emplace_back(name, QuantityOf(quantity));
+      }
+    });
   });
+  for (const auto& [name, quantity] : limits) {
+    if (std::find(requested.begin(), requested.end(), name) == requested.end())
+      ApplyResource(name, quantity, requests);
+  }
   return requests;
+}
+
+// `resources` of a pod as a whole.
+void ReadWholePod(od::value value, PodRequests& requests) {
+  Resources stated;
+  Resources limits;
+  ForEachField(value, [&](std::string_view kind, od::value amounts) {
+    if (kind == "requests") ReadResources(amounts, stated);
+    if (kind == "limits") ReadResources(amounts, limits);
+  });
+  requests.SetWholePod(stated, limits);
 }
 
 struct Container {
@@ -138,7 +169,7 @@ void ReadPodSpec(od::value spec, PodFacts& pod) {
       ReadResources(field, overhead);
       requests.SetOverhead(overhead);
     } else if (key == "resources") {
-      requests.SetWholePod(ReadRequirements(field));
+      ReadWholePod(field, requests);
     }
   });
   pod.requests = requests.Total();
@@ -172,6 +203,9 @@ Owner ReadController(od::value references) {
 void ReadAnnotations(od::value all, Annotations& annotations) {
   ForEachField(all, [&](std::string_view key, od::value text) {
     if (!key.starts_with(kAnnotationPrefix)) return;
+    if (!IsNull(text) && text.type() != od::json_type::string)
+      throw Malformed{"annotation " + Printable(key, 100) +
+                      ": not a text: its value needs quotes, or the API server refuses it"};
     ApplyAnnotation(key, TextOf(text), annotations);
   });
 }
@@ -220,12 +254,21 @@ void ReadPod(od::object object, PodFacts& pod) {
   pod.workload = WorkloadOf(pod.name, owner.kind, owner.name, template_hash);
 }
 
+// A List of something else has items that may not say what they are.
+void CheckIsNode(std::string_view kind, bool of_list) {
+  if (kind.empty() || kind == "Node" || (of_list && (kind == "NodeList" || kind == "List"))) return;
+  throw Malformed{WithArticle(kind) +
+                  ", not a Node: expected what `kubectl get nodes -o json` prints"};
+}
+
 NodeFacts ReadNode(od::object object) {
   NodeFacts node;
   std::string provider_id;
   std::vector<std::pair<std::string, std::string>> labels;
   ForEachField(object, [&](std::string_view key, od::value field) {
-    if (key == "metadata") {
+    if (key == "kind") {
+      CheckIsNode(TextOf(field), false);
+    } else if (key == "metadata") {
       ForEachField(field, [&](std::string_view name, od::value meta) {
         if (name == "name") {
           node.name = TextOf(meta);
@@ -239,6 +282,7 @@ NodeFacts ReadNode(od::object object) {
     } else if (key == "spec") {
       ForEachField(field, [&](std::string_view name, od::value spec) {
         if (name == "providerID") provider_id = TextOf(spec);
+        if (name == "containers") CheckIsNode("Pod", false);
       });
     } else if (key == "status") {
       ForEachField(field, [&](std::string_view name, od::value status) {
@@ -359,6 +403,12 @@ Status CheckPod(bool is_there, const PodFacts& pod) {
 
 }  // namespace
 
+std::string WithArticle(std::string_view kind) {
+  const bool vowel =
+      !kind.empty() && std::string_view("AEIOaeio").find(kind.front()) != std::string_view::npos;
+  return (vowel ? "an " : "a ") + Printable(kind, 63);
+}
+
 std::string Padded(std::string_view text) {
   std::string padded(text);
   padded.reserve(text.size() + kBodyPadding);
@@ -461,6 +511,7 @@ Result<NodeFacts> ParseNode(std::string_view json) {
 Result<std::vector<NodeFacts>> ParseNodes(std::string_view json) {
   std::vector<NodeFacts> nodes;
   bool is_list = false;
+  std::string kind;
   const auto read_items = [&](od::array items) {
     is_list = true;
     for (od::value node : items) nodes.push_back(ReadNode(node.get_object()));
@@ -471,8 +522,10 @@ Result<std::vector<NodeFacts>> ParseNodes(std::string_view json) {
       return;
     }
     ForEachField(od::object(root.get_object()), [&](std::string_view key, od::value field) {
+      if (key == "kind") kind = TextOf(field);
       if (key == "items") read_items(field.get_array());
     });
+    CheckIsNode(kind, true);
   });
   if (!status.ok()) return status;
   if (is_list) return nodes;

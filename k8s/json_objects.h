@@ -55,6 +55,9 @@ Result<NamespaceFacts> ParseNamespace(std::string_view json);
 // A NodeList, a List of nodes, a bare array or a single node.
 Result<std::vector<NodeFacts>> ParseNodes(std::string_view json);
 
+// "a Pod", "an InferenceService".
+std::string WithArticle(std::string_view kind);
+
 // `text` with the padding that the functions above need.
 std::string Padded(std::string_view text);
 

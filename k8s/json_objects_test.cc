@@ -53,6 +53,54 @@ TEST(JsonObjects, WhatIsRequestedForTheWholePodCountsInsteadOfItsContainers) {
   EXPECT_EQ(pod->requests.memory_bytes, 1LL << 30);
 }
 
+// As the API server defaults them, by container and by resource.
+TEST(JsonObjects, ALimitIsTheRequestWhereNoneIsStated) {
+  const auto pod = ParsePod(Padded(R"({"metadata":{"name":"p"},"spec":{
+      "initContainers":[{"resources":{"limits":{"cpu":"7"}}}],
+      "containers":[{"resources":{"limits":{"cpu":"2","memory":"4Gi","nvidia.com/gpu":"1"},
+                                  "requests":{"memory":"1Gi"}}},
+                    {"resources":{"requests":{"cpu":"500m"},"limits":{"cpu":"4"}}},
+                    {"resources":{"limits":{"cpu":"1"},"requests":null}}]}})"));
+  ASSERT_TRUE(pod.ok()) << pod.status().message();
+  EXPECT_EQ(pod->requests.millicpu, 7000) << "the init container outweighs 3.5";
+  EXPECT_EQ(pod->requests.memory_bytes, 1LL << 30);
+  EXPECT_EQ(pod->requests.gpus, 1);
+}
+
+TEST(JsonObjects, ALimitOfTheWholePodIsItsRequestWhereNoContainerRequests) {
+  const auto cpu = [](const std::string& containers) {
+    const auto pod = ParsePod(Padded(
+        R"({"metadata":{"name":"p"},"spec":{"resources":{"limits":{"cpu":"4"}},"containers":)" +
+        containers + "}}"));
+    return pod.ok() ? pod->requests.millicpu : -1;
+  };
+  EXPECT_EQ(cpu(R"([{"name":"a"}])"), 4000);
+  EXPECT_EQ(cpu(R"([{"name":"a","resources":{"requests":{"cpu":"1"}}}])"), 1000);
+}
+
+TEST(JsonObjects, WhatIsNoNodeIsRefusedByName) {
+  const auto error = [](const std::string& json) {
+    const auto nodes = ParseNodes(Padded(json));
+    return nodes.ok() ? "" : nodes.status().message();
+  };
+  const std::string pod = R"({"kind":"Pod","metadata":{"name":"p"}})";
+  EXPECT_THAT(error(pod), HasSubstr("a Pod, not a Node"));
+  EXPECT_THAT(error(R"({"kind":"List","items":[)" + pod + "]}"), HasSubstr("a Pod, not a Node"));
+  EXPECT_THAT(error(R"({"items":[{"metadata":{"name":"p"}}],"kind":"PodList"})"),
+              HasSubstr("a PodList, not a Node"));
+  EXPECT_THAT(error(R"({"kind":"PodList","items":[]})"), HasSubstr("a PodList, not a Node"));
+  EXPECT_THAT(error(R"([{"kind":"Ingress","metadata":{"name":"p"}}])"),
+              HasSubstr("an Ingress, not a Node"));
+  EXPECT_THAT(error(R"({"items":[{"metadata":{"name":"p"},"spec":{"containers":[]}}]})"),
+              HasSubstr("a Pod, not a Node"));
+}
+
+TEST(JsonObjects, AnAnnotationThatIsNoTextIsNamed) {
+  const auto pod = ParsePod(
+      Padded(R"({"metadata":{"name":"p","annotations":{"x":1,"sobre.dev/carbon-price":300}}})"));
+  EXPECT_THAT(pod.status().message(), HasSubstr("annotation sobre.dev/carbon-price: not a text"));
+}
+
 TEST(JsonObjects, RequestsBeyondAllMachinesStayThere) {
   const auto pod = ParsePod(Padded(R"({"metadata":{"name":"p"},"spec":{"containers":[
       {"resources":{"requests":{"cpu":"9000000000000000","memory":"4Ei"}}},

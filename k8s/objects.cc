@@ -142,6 +142,8 @@ void PodRequests::AddInitContainer(const Resources& requests, bool sidecar) {
 
 Resources PodRequests::Total() const {
   Resources total = Max(running_ + sidecars_, starting_);
+  if (total.millicpu == 0) total.millicpu = whole_pod_limits_.millicpu;
+  if (total.memory_bytes == 0) total.memory_bytes = whole_pod_limits_.memory_bytes;
   if (whole_pod_.millicpu > 0) total.millicpu = whole_pod_.millicpu;
   if (whole_pod_.memory_bytes > 0) total.memory_bytes = whole_pod_.memory_bytes;
   return total + overhead_;

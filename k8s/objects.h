@@ -34,7 +34,11 @@ class PodRequests {
   void AddInitContainer(const Resources& requests, bool sidecar);
   void SetOverhead(const Resources& overhead) { overhead_ = overhead; }
   // Of the pod as a whole: what is said there of CPU and memory counts instead of the containers'.
-  void SetWholePod(const Resources& requests) { whole_pod_ = requests; }
+  // A limit counts as the request where neither the pod nor a container has one.
+  void SetWholePod(const Resources& requests, const Resources& limits = {}) {
+    whole_pod_ = requests;
+    whole_pod_limits_ = limits;
+  }
   [[nodiscard]] Resources Total() const;
 
  private:
@@ -43,6 +47,7 @@ class PodRequests {
   Resources starting_;
   Resources overhead_;
   Resources whole_pod_;
+  Resources whole_pod_limits_;
 };
 // The workload that a pod belongs to: its controller; behind a Deployment's ReplicaSet, the
 // Deployment, whose name lacks the template's hash; without a controller, or where its name is one

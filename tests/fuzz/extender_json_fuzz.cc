@@ -1,5 +1,5 @@
 // A call of kube-scheduler, from its bytes to the bytes of the answer: all verbs, names and whole
-// nodes, victims by UID and as whole pods.
+// nodes, victims by UID and as whole pods. The same bytes as a file that somebody wrote.
 #include <algorithm>
 #include <set>
 #include <string>
@@ -8,7 +8,7 @@
 #include <simdjson.h>
 
 #include "extender/service.h"
-#include "k8s/json_objects.h"
+#include "k8s/manifests.h"
 #include "scoring/test_world.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -151,6 +151,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   ExtenderArgs args;
   const Status status = ParseExtenderArgs(body, args);
   const std::vector<std::string> names(args.names.begin(), args.names.end());
+  if (const Result<ManifestPod> read = ReadPodManifest(body); read.ok()) {
+    SOBRE_HOLDS(!read->pod.name.empty() && !read->pod.namespace_name.empty());
+    SOBRE_HOLDS(read->pod.requests.millicpu >= 0 && read->pod.requests.memory_bytes >= 0);
+  }
+  static_cast<void>(ReadNodesManifest(body));
   for (const Verb verb : {Verb::kPrioritize, Verb::kFilter}) {
     const HttpResponse response = service.Ask(verb, body);
     SOBRE_HOLDS(response.status == 200 || response.status == 400);
