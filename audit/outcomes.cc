@@ -173,13 +173,22 @@ Closed OutcomeBook::Judge(const OpenDecision& open, const std::string& uid,
   } else if (index == Snapshot::kUnknownNode || asked == open.candidates.end()) {
     outcome.set_why("kube-scheduler did not ask about it in this attempt");
   } else {
-    Decision decision;
-    Decide(open.request, *open.snapshot, open.candidates, decision);
+    Decision all;
+    Decide(open.request, *open.snapshot, open.candidates, all);
+    const auto at = static_cast<std::size_t>(asked - open.candidates.begin());
+    const AfterLimits after = ApplyLimits(open.request, all, *open.snapshot);
+    const Decision& decision = after.Refuses(at) ? all : after.Among(all);
     const Candidate& candidate =
-        decision.candidates[static_cast<std::size_t>(asked - open.candidates.begin())];
-    outcome.set_score(candidate.score);
+        *std::find_if(decision.candidates.begin(), decision.candidates.end(),
+                      [index](const Candidate& each) { return each.node == index; });
     *outcome.mutable_report() =
         FiguresOf(Attribute(open.request, decision, candidate, *open.snapshot));
+    if (after.Refuses(at)) {
+      outcome.set_why(open.shadow ? "shadow mode: Sobre refused nothing"
+                                  : "the limits refuse it: " + after.refusals[at]->reason);
+      return closed;
+    }
+    outcome.set_score(candidate.score);
     const std::int64_t behind = open.best.score() - candidate.score;
     closed.agreed = behind == 0;
     if (open.shadow) {

@@ -90,6 +90,10 @@ void Write(const Policy& from, v1::RecordedPolicy* to) {
   list(limits.certifications, to->mutable_certifications());
   if (limits.max_exposure) to->set_max_exposure(std::string(ToString(*limits.max_exposure)));
   list(limits.unreadable, to->mutable_unreadable());
+  const Deferral& deferral = from.deferral;
+  if (deferral.below) to->set_defer_below_gco2e_per_kwh(deferral.below->value());
+  if (deferral.max_delay) to->set_max_delay_ms(deferral.max_delay->count());
+  if (deferral.deadline) to->set_deadline_ms(ToMs(*deferral.deadline));
 }
 Policy Read(const v1::RecordedPolicy& from) {
   Policy policy;
@@ -121,6 +125,10 @@ Policy Read(const v1::RecordedPolicy& from) {
     throw Unreadable{"policy.max_exposure: '" + Printable(from.max_exposure(), 40) +
                      "' is not known"};
   limits.unreadable = ReadAll(from.unreadable());
+  if (from.has_defer_below_gco2e_per_kwh())
+    policy.deferral.below = GramsPerKwh(from.defer_below_gco2e_per_kwh());
+  if (from.has_max_delay_ms()) policy.deferral.max_delay = Duration(from.max_delay_ms());
+  if (from.has_deadline_ms()) policy.deferral.deadline = FromMs(from.deadline_ms());
   return policy;
 }
 
@@ -180,12 +188,13 @@ class Results {
  public:
   Results(const DecisionRequest& request, const Decision& decision,
           const std::vector<std::string>& unknown, const Snapshot& snapshot,
-          const std::vector<std::int32_t>& alike)
+          const std::vector<std::int32_t>& alike, bool judges_limits = true)
       : request_(request),
         decision_(decision),
         unknown_(unknown),
         snapshot_(snapshot),
         alike_(alike),
+        judges_limits_(judges_limits && request.policy.limits.Any()),
         order_(Order(decision, snapshot.nodes().size())) {
     std::int32_t kinds = 0;
     for (const std::int32_t kind : alike) kinds = std::max(kinds, kind + 1);
@@ -193,33 +202,34 @@ class Results {
   }
 
   void Write(v1::Record& record) {
-    std::optional<std::size_t> best;
-    std::optional<std::size_t> runner_up;
-    const auto score_of = [&](std::size_t i) { return decision_.candidates[i].score; };
     std::string scores;
+    std::vector<std::int32_t> passing;
+    Count();
     for (const std::size_t i : order_) {
       const Candidate& candidate = decision_.candidates[i];
       scores += static_cast<char>(candidate.score);
       Kind& kind = KindOf(candidate);
-      ++kind.count;
       AddToDigest(candidate, kind);
-      if (kind.refusal) {
-        if (record.refused() == 0) record.set_refusal(kind.refusal->reason);
+      if (!kind.refusal) {
+        passing.push_back(candidate.node);
+      } else if (record.refused() == 0) {
+        record.set_refusal(kind.refusal->reason);
+        record.set_refused(1);
+      } else {
         record.set_refused(record.refused() + 1);
-        continue;
-      }
-      if (!best || score_of(i) > score_of(*best)) {
-        runner_up = std::exchange(best, i);
-      } else if (!runner_up || score_of(i) > score_of(*runner_up)) {
-        runner_up = i;
       }
     }
-    if (best) {
-      Describe(*best, record.mutable_best());
+    if (record.refused() == 0) {
+      WriteBest(record);
+    } else if (!passing.empty()) {
+      // As they will be scored: among themselves.
       record.clear_refusal();
-      WriteMean(*best, record.mutable_mean());
+      Decision among;
+      Decide(request_, snapshot_, passing, among);
+      Results of_passing(request_, among, unknown_, snapshot_, alike_, false);
+      of_passing.Count();
+      of_passing.WriteBest(record);
     }
-    if (runner_up) Describe(*runner_up, record.mutable_runner_up());
     record.set_scores(std::move(scores));
     AddGathered();
     record.set_results_sha256(digest_.Finish());
@@ -232,6 +242,28 @@ class Results {
   [[nodiscard]] const std::vector<std::size_t>& order() const { return order_; }
 
  private:
+  void Count() {
+    for (const std::size_t i : order_) ++KindOf(decision_.candidates[i]).count;
+  }
+
+  void WriteBest(v1::Record& record) {
+    std::optional<std::size_t> best;
+    std::optional<std::size_t> runner_up;
+    const auto score_of = [&](std::size_t i) { return decision_.candidates[i].score; };
+    for (const std::size_t i : order_) {
+      if (!best || score_of(i) > score_of(*best)) {
+        runner_up = std::exchange(best, i);
+      } else if (!runner_up || score_of(i) > score_of(*runner_up)) {
+        runner_up = i;
+      }
+    }
+    if (best) {
+      Describe(*best, record.mutable_best());
+      WriteMean(*best, record.mutable_mean());
+    }
+    if (runner_up) Describe(*runner_up, record.mutable_runner_up());
+  }
+
   struct Kind {
     bool judged = false;
     std::int32_t number = -1;  // in the digest
@@ -249,8 +281,7 @@ class Results {
     if (kind.judged) return kind;
     kind.judged = true;
     kind.units = candidate.units;
-    if (request_.policy.limits.Any())
-      kind.refusal = CheckLimits(request_, decision_, candidate, snapshot_);
+    if (judges_limits_) kind.refusal = CheckLimits(request_, decision_, candidate, snapshot_);
     kind.report = Attribute(request_, decision_, candidate, snapshot_);
     return kind;
   }
@@ -331,6 +362,7 @@ class Results {
   const std::vector<std::string>& unknown_;
   const Snapshot& snapshot_;
   const std::vector<std::int32_t>& alike_;
+  const bool judges_limits_;
   const std::vector<std::size_t> order_;
   std::vector<Kind> kinds_;
   Kind stranger_;
@@ -382,6 +414,14 @@ std::vector<std::string> PolicyOrigins(const Policy& policy) {
                       std::string(ToString(said.origin)) + (said.enforced ? ", enforced" : ""));
   }
   return origins;
+}
+
+Result<Policy> PolicyOnRecord(const v1::Record& record) {
+  try {
+    return Read(record.policy());
+  } catch (const Unreadable& unreadable) {
+    return Status::Invalid(unreadable.message);
+  }
 }
 
 v1::RecordedFigures FiguresOf(const ReportFigures& report) {

@@ -35,6 +35,8 @@ v1::Record MakeRecord(const DecisionCase& made, const Known& known);
 v1::Record SelfContained(const DecisionCase& made);
 // Who said which key of the policy: "allowed-countries: namespace, enforced".
 std::vector<std::string> PolicyOrigins(const Policy& policy);
+// What held for the pod; an error names the field that no program of ours can have written.
+Result<Policy> PolicyOnRecord(const v1::Record& record);
 v1::RecordedFigures FiguresOf(const ReportFigures& report);
 
 // What a record holds, decided on again. Candidates stand in the order of the nodes, those that

@@ -211,24 +211,26 @@ Status ShadowJudge::JudgeAgain(const Placement& placement, const Cluster& cluste
   const v1::Record& record = placement.decisive().record;
   const Result<Recalled> recalled = Recall(record, cluster.known, catalog_);
   if (!recalled.ok()) return recalled.status();
-  const auto candidate_of = [&](const std::string& node) -> const Candidate* {
+  const Decision& all = recalled->decision;
+  const AfterLimits after = ApplyLimits(recalled->request, all, *recalled->snapshot);
+  const auto find = [&](const std::string& node, const Decision& decision) -> const Candidate* {
     const std::int32_t index = recalled->snapshot->Find(node);
-    const auto found = std::find(recalled->nodes.begin(), recalled->nodes.end(), index);
-    if (index == Snapshot::kUnknownNode || found == recalled->nodes.end()) return nullptr;
-    return &recalled->decision
-                .candidates[static_cast<std::size_t>(found - recalled->nodes.begin())];
+    if (index == Snapshot::kUnknownNode) return nullptr;
+    const auto found = std::find_if(decision.candidates.begin(), decision.candidates.end(),
+                                    [index](const Candidate& c) { return c.node == index; });
+    return found == decision.candidates.end() ? nullptr : &*found;
   };
-  const Candidate* went = candidate_of(verdict.node);
-  const Candidate* best = candidate_of(record.best().node());
+  const Candidate* best = find(record.best().node(), after.Among(all));
+  const Candidate* went = find(verdict.node, after.Among(all));
+  verdict.refused = went == nullptr;
+  if (verdict.refused) went = find(verdict.node, all);
   if (went == nullptr || best == nullptr) {
     ++result_.not_asked;
     return Status::Ok();
   }
-  verdict.score = went->score;
-  verdict.refused =
-      CheckLimits(recalled->request, recalled->decision, *went, *recalled->snapshot).has_value();
-  verdict.figures =
-      FiguresOf(Attribute(recalled->request, recalled->decision, *went, *recalled->snapshot));
+  verdict.score = verdict.refused ? 0 : went->score;
+  verdict.figures = FiguresOf(Attribute(recalled->request, verdict.refused ? all : after.Among(all),
+                                        *went, *recalled->snapshot));
   verdict.units_per_hour = went->units.value();
   if (best->units.value() > 0) verdict.work = went->units / best->units;
   Count(record, verdict);

@@ -128,21 +128,39 @@ Result<std::string> WithPlacement(RecordReaders& readers, std::string_view id, c
   return then(*placement, FetchFrom(**reader));
 }
 
+// A candidate of both decisions; refused by none of them, as what-if changes no limit.
 struct Judged {
   const Candidate* candidate;
-  std::int32_t score_before;
+  std::int32_t score = 0;
+  std::int32_t score_before = 0;
   std::optional<Refusal> refusal;
 };
 
-std::vector<Judged> Judge(const Decision& decision, const Decision& before,
-                          const std::vector<std::optional<Refusal>>& refusals) {
+// The scores of those that limits leave, in the order of all candidates; 0 of the others.
+std::vector<std::int32_t> ScoresOf(const Decision& all, const AfterLimits& after) {
+  std::vector<std::int32_t> scores;
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < all.candidates.size(); ++i)
+    scores.push_back(after.Refuses(i) ? 0 : after.Among(all).candidates[next++].score);
+  return scores;
+}
+
+std::vector<Judged> Judge(const Decision& all, const AfterLimits& after, const Decision& before,
+                          const AfterLimits& after_before) {
+  const std::vector<std::int32_t> scores = ScoresOf(all, after);
+  const std::vector<std::int32_t> scores_before = ScoresOf(before, after_before);
   std::vector<Judged> judged;
-  judged.reserve(decision.candidates.size());
-  for (std::size_t i = 0; i < decision.candidates.size(); ++i)
-    judged.push_back({&decision.candidates[i], before.candidates[i].score, refusals[i]});
+  judged.reserve(all.candidates.size());
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < all.candidates.size(); ++i) {
+    const bool refused = after.Refuses(i);
+    judged.push_back({refused ? &all.candidates[i] : &after.Among(all).candidates[next++],
+                      scores[i], scores_before[i],
+                      refused ? after.refusals[i] : std::optional<Refusal>()});
+  }
   std::stable_sort(judged.begin(), judged.end(), [](const Judged& a, const Judged& b) {
     if (a.refusal.has_value() != b.refusal.has_value()) return b.refusal.has_value();
-    return a.candidate->score > b.candidate->score;
+    return a.score > b.score;
   });
   return judged;
 }
@@ -161,22 +179,20 @@ void WriteJudged(const Judged& judged, const Decision& decision, const Snapshot&
     return is_known ? std::optional(value) : std::nullopt;
   };
   json.BeginObject().Key("node").Value(NodeName(candidate, snapshot));
-  json.Key("score").Value(candidate.score).Key("scoreBefore").Value(judged.score_before);
+  json.Key("score").Value(judged.score).Key("scoreBefore").Value(judged.score_before);
   json.Key("refused").Value(judged.refusal ? judged.refusal->reason : "");
   json.Key("eurPerUnit").Value(known(figures.euros_known, figures.euros.value() / units));
   json.Key("gco2ePerUnit").Value(known(figures.grams_known, figures.grams.value() / units));
   json.Key("pricedEurPerUnit")
       .Value(known(figures.euros_known && figures.grams_known,
                    RankedPriced(candidate, decision).value() / decision.units.value()));
-  json.Key("withinTolerance").Value(candidate.within_tolerance).EndObject();
+  json.Key("withinTolerance").Value(!judged.refusal && candidate.within_tolerance).EndObject();
 }
 
 // All allowed candidates with the highest score.
 void WriteBest(const char* key, const std::vector<Judged>& judged, bool before,
                const Snapshot& snapshot, JsonWriter& json) {
-  const auto score = [before](const Judged& j) {
-    return before ? j.score_before : j.candidate->score;
-  };
+  const auto score = [before](const Judged& j) { return before ? j.score_before : j.score; };
   std::int32_t best = -1;
   for (const Judged& j : judged)
     if (!j.refusal) best = std::max(best, score(j));
@@ -209,6 +225,9 @@ std::string SummaryJson(const DecisionSummary& d) {
   json.Key("gco2ePerHour").Value(d.gco2e_per_hour);
   json.Key("meanEurPerHour").Value(d.mean.eur_per_hour);
   json.Key("meanGco2ePerHour").Value(d.mean.gco2e_per_hour);
+  json.Key("ledger").Value(d.ledger).Key("placementEurPerUnit").Value(d.placement_eur_per_unit);
+  json.Key("placementGco2ePerUnit").Value(d.placement_gco2e_per_unit);
+  json.Key("meanPlacementGco2ePerUnit").Value(d.mean_placement_gco2e_per_unit);
   json.Key("energyClass").Value(d.energy_class).Key("carbonClass").Value(d.carbon_class);
   WriteTexts("problems", d.problems, json);
   WriteTexts("policyFrom", d.policy_from, json);
@@ -223,10 +242,10 @@ std::string WhatIfJson(const std::string& id, const Recalled& recalled, const Po
   request.policy = policy;
   Decision decision;
   Decide(request, snapshot, recalled.nodes, decision);
-  std::vector<std::optional<Refusal>> refusals;
-  for (const Candidate& candidate : decision.candidates)
-    refusals.push_back(CheckLimits(request, decision, candidate, snapshot));
-  const std::vector<Judged> judged = Judge(decision, recalled.decision, refusals);
+  const AfterLimits after = ApplyLimits(request, decision, snapshot);
+  const Decision& allowed = after.Among(decision);
+  const AfterLimits after_before = ApplyLimits(recalled.request, recalled.decision, snapshot);
+  const std::vector<Judged> judged = Judge(decision, after, recalled.decision, after_before);
   std::string text;
   JsonWriter json(text);
   json.BeginObject().Key("id").Value(id).Key("policy").BeginObject();
@@ -236,13 +255,13 @@ std::string WhatIfJson(const std::string& id, const Recalled& recalled, const Po
   WriteBest("best", judged, false, snapshot, json);
   WriteBest("bestBefore", judged, true, snapshot, json);
   const bool any = !judged.empty() && !judged.front().refusal;
-  json.Key("reason").Value(any ? Reason(*judged.front().candidate, decision, snapshot)
-                               : "no node keeps the limits");
+  json.Key("reason").Value(
+      any ? Reason(request, *judged.front().candidate, allowed, snapshot, after.refused)
+          : NoNodeKeepsTheLimits(after.refusals));
   json.Key("unit").Value(ToString(decision.unit)).Key("candidates").BeginArray();
   for (std::size_t i = 0; i < std::min(judged.size(), most_rows); ++i)
-    WriteJudged(judged[i], decision, snapshot, json);
+    WriteJudged(judged[i], allowed, snapshot, json);
   json.EndArray();
-  const Decision allowed = WithoutRefused(decision, refusals);
   WriteSteps("carbonPriceSteps", CarbonPriceSteps(allowed), 1, allowed, snapshot, json);
   WriteSteps("costToleranceSteps", ToleranceSteps(allowed), 100, allowed, snapshot, json);
   json.EndObject();

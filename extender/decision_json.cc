@@ -5,6 +5,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "base/json_writer.h"
+#include "extender/api_policy.h"
 #include "proto/sobre/v1/decision.pb.h"
 #include "scoring/analysis.h"
 #include "scoring/explain.h"
@@ -81,9 +82,15 @@ void SetPlacement(const Candidate& c, const Decision& decision, const Snapshot& 
   if (figures.euros_known) out->set_eur_per_unit(figures.euros.value() / units);
 }
 
+// A refused candidate has no score: nobody asks for one.
 void SetCandidate(const DecisionRequest& request, const Candidate& c, const Decision& decision,
-                  const Snapshot& snapshot, v1::Candidate* out) {
-  out->set_score(c.score);
+                  const std::optional<Refusal>& refusal, const Snapshot& snapshot,
+                  v1::Candidate* out) {
+  if (refusal) {
+    out->set_refused(refusal->reason);
+  } else {
+    out->set_score(c.score);
+  }
   out->set_units_per_hour(c.units.value());
   if (c.node == Snapshot::kUnknownNode) return;
   const NodeRecord& node = snapshot.nodes()[static_cast<std::size_t>(c.node)];
@@ -94,8 +101,9 @@ void SetCandidate(const DecisionRequest& request, const Candidate& c, const Deci
   out->set_region(node.facts->region);
   out->set_grid_zone(node.grid_zone);
   out->set_hardware_class(snapshot.hardware_classes()[hardware_class]);
-  out->set_within_tolerance(c.within_tolerance);
-  out->set_tie_with_best(IsTie(c, decision.candidates[*decision.best], decision, snapshot));
+  out->set_within_tolerance(!refusal && c.within_tolerance);
+  out->set_tie_with_best(!refusal &&
+                         IsTie(c, decision.candidates[*decision.best], decision, snapshot));
   out->set_speed_assumed(work.factor_assumed);
   out->set_price_estimated(node.price_estimated);
   SetPlacement(c, decision, snapshot, out->mutable_placement());
@@ -167,10 +175,7 @@ void SetRun(const DecisionRequest& request, const Decision& decision, const Snap
   if (totals.euros) out->set_eur(totals.euros->value());
 }
 
-// Among the candidates that no limit refuses.
-void SetAlternatives(const Decision& decision, const std::vector<std::optional<Refusal>>& refusals,
-                     const Snapshot& snapshot, v1::Decision* out) {
-  const Decision allowed = WithoutRefused(decision, refusals);
+void SetAlternatives(const Decision& allowed, const Snapshot& snapshot, v1::Decision* out) {
   for (const std::size_t i : ParetoFront(allowed))
     out->add_pareto_front(NameOf(allowed.candidates[i], snapshot));
   SetSteps(ToleranceSteps(allowed), 100, allowed, snapshot,
@@ -179,47 +184,49 @@ void SetAlternatives(const Decision& decision, const std::vector<std::optional<R
 }
 
 // Allowed ones first, then by score; the first `most` of them.
-void SetCandidates(const DecisionRequest& request, const Decision& decision,
-                   const std::vector<std::optional<Refusal>>& refusals, const Snapshot& snapshot,
-                   std::size_t most, v1::Decision* out) {
-  struct Entry {
-    const Candidate* candidate;
-    std::optional<Refusal> refusal;
-  };
-  std::vector<Entry> order;
-  for (std::size_t i = 0; i < refusals.size(); ++i)
-    order.push_back({&decision.candidates[i], refusals[i]});
-  std::stable_sort(order.begin(), order.end(), [](const Entry& a, const Entry& b) {
-    if (a.refusal.has_value() != b.refusal.has_value()) return b.refusal.has_value();
-    return a.candidate->score > b.candidate->score;
-  });
-  for (const auto& [c, refusal] : order) {
+void SetCandidates(const DecisionRequest& request, const Decision& all, const AfterLimits& after,
+                   const Snapshot& snapshot, std::size_t most, v1::Decision* out) {
+  const auto by_score = [](const Candidate* a, const Candidate* b) { return a->score > b->score; };
+  const auto add = [&](const Candidate& c, const Decision& decision,
+                       const std::optional<Refusal>& refusal) {
     if (static_cast<std::size_t>(out->candidates_size()) < most) {
-      v1::Candidate* entry = out->add_candidates();
-      SetCandidate(request, *c, decision, snapshot, entry);
-      if (refusal) entry->set_refused(refusal->reason);
+      SetCandidate(request, c, decision, refusal, snapshot, out->add_candidates());
     } else {
       out->set_candidates_left_off(out->candidates_left_off() + 1);
     }
-    if (c->node == Snapshot::kUnknownNode) continue;
-    const Entry& first = order.front();
-    if (!refusal && c->score == first.candidate->score) out->add_best(NameOf(*c, snapshot));
-    const bool beaten = first.refusal || c->score > first.candidate->score;
-    if (refusal && beaten && out->best_refused().empty())
-      out->set_best_refused(NameOf(*c, snapshot));
+  };
+  const Decision& allowed = after.Among(all);
+  std::vector<const Candidate*> order;
+  for (const Candidate& c : allowed.candidates) order.push_back(&c);
+  std::stable_sort(order.begin(), order.end(), by_score);
+  for (const Candidate* c : order) {
+    add(*c, allowed, std::nullopt);
+    if (c->node != Snapshot::kUnknownNode && c->score == order.front()->score)
+      out->add_best(NameOf(*c, snapshot));
   }
-  if (order.empty()) return;
-  if (order.front().refusal) {
-    out->set_reason("no node keeps the limits: " + order.front().refusal->reason);
-  } else {
-    out->set_reason(Reason(*order.front().candidate, decision, snapshot));
+  std::vector<std::size_t> refused;
+  for (std::size_t i = 0; i < after.refusals.size(); ++i)
+    if (after.Refuses(i)) refused.push_back(i);
+  std::stable_sort(refused.begin(), refused.end(), [&](std::size_t a, std::size_t b) {
+    return by_score(&all.candidates[a], &all.candidates[b]);
+  });
+  for (const std::size_t i : refused) add(all.candidates[i], all, after.refusals[i]);
+  if (after.best_refused)
+    out->set_best_refused(NameOf(all.candidates[*after.best_refused], snapshot));
+  if (!order.empty()) {
+    out->set_reason(Reason(request, *order.front(), allowed, snapshot, after.refused));
+  } else if (!refused.empty()) {
+    out->set_reason(NoNodeKeepsTheLimits(after.refusals));
   }
 }
 
 }  // namespace
 
-void FillDecision(const DecisionRequest& request, const Decision& decision,
-                  const Snapshot& snapshot, std::size_t most_candidates, v1::Decision& out) {
+void FillDecision(const DecisionRequest& request, const Decision& all, const Snapshot& snapshot,
+                  std::size_t most_candidates, v1::Decision& out) {
+  const AfterLimits after = ApplyLimits(request, all, snapshot);
+  const Decision& allowed = after.Among(all);
+  const Decision& decision = allowed.candidates.empty() ? all : allowed;
   out.set_time(FormatTime(decision.time));
   out.set_algorithm_version(kAlgorithmVersion);
   out.set_catalog_version(snapshot.catalog_version());
@@ -246,12 +253,9 @@ void FillDecision(const DecisionRequest& request, const Decision& decision,
   out.set_rate_basis(std::string(ToString(decision.rate_basis)));
   out.set_bound(std::string(ToString(decision.policy.bound)));
   SetRate(request, decision, snapshot, &out);
-  std::vector<std::optional<Refusal>> refusals;
-  for (const Candidate& c : decision.candidates)
-    refusals.push_back(CheckLimits(request, decision, c, snapshot));
-  SetAlternatives(decision, refusals, snapshot, &out);
-  if (decision.unit == FunctionalUnit::kRun && decision.best)
-    SetRun(request, decision, snapshot, out.mutable_run());
+  SetAlternatives(allowed, snapshot, &out);
+  if (allowed.unit == FunctionalUnit::kRun && allowed.best)
+    SetRun(request, allowed, snapshot, out.mutable_run());
   for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
     const KeyOrigin& said = decision.policy.origins[i];
     if (said.origin == Origin::kDefault) continue;
@@ -259,10 +263,11 @@ void FillDecision(const DecisionRequest& request, const Decision& decision,
     origin->set_key(std::string(ToString(static_cast<PolicyKey>(i))));
     origin->set_origin(std::string(ToString(said.origin)));
     origin->set_enforced(said.enforced);
+    origin->set_value(PolicyValue(decision.policy, static_cast<PolicyKey>(i)));
   }
   out.set_mode(std::string(ToString(decision.policy.mode)));
-  SetCandidates(request, decision, refusals, snapshot, most_candidates, &out);
-  for (std::string& note : Notes(request, decision, snapshot)) out.add_notes(std::move(note));
+  SetCandidates(request, all, after, snapshot, most_candidates, &out);
+  for (std::string& note : Notes(request, all, after, snapshot)) out.add_notes(std::move(note));
 }
 
 std::string DecisionJson(const DecisionRequest& request, const Decision& decision,

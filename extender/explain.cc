@@ -9,6 +9,7 @@
 #include "audit/verify.h"
 #include "base/json_writer.h"
 #include "base/text.h"
+#include "extender/api_policy.h"
 #include "extender/command_line.h"
 #include "extender/config.h"
 #include "extender/decision_json.h"
@@ -54,8 +55,17 @@ Again Remake(const v1::Record& record, const Fetch& fetch,
   return again;
 }
 
+// What was said of one key of the policy.
+struct PolicySaid {
+  std::string key;
+  std::string value;
+  std::string origin;  // "namespace, enforced"
+};
+
 std::string Difference(double a, double b, const char* unit) {
   const double change = a - b;
+  constexpr double kRounding = 5e-4;
+  if (std::abs(change) <= std::abs(b) * kRounding) return std::string("no change in ") + unit;
   std::string text = (change < 0 ? "−" : "+") + FormatSignificant(std::abs(change), 3) + " " + unit;
   if (b != 0)
     text += " (" + std::string(change < 0 ? "−" : "+") +
@@ -77,12 +87,21 @@ std::string Against(const v1::RecordedFigures& taken, const v1::RecordedFigures&
   }
   if (text.empty()) return {};
   text += " an hour against " + what;
-  if (taken.has_gco2e() && other.has_gco2e())
+  if (taken.has_gco2e() && other.has_gco2e() && taken.gco2e() != other.gco2e())
     text += "; both are uncertain: " + FormatSignificant(taken.low_gco2e(), 3) + " to " +
             FormatSignificant(taken.high_gco2e(), 3) + " and " +
             FormatSignificant(other.low_gco2e(), 3) + " to " +
             FormatSignificant(other.high_gco2e(), 3) + " gCO2e";
   return text;
+}
+
+// The same against the mean of the candidates of the call that decided.
+std::string AgainstTheMean(const Placement& placement, const v1::RecordedFigures& taken) {
+  const v1::Record& record = placement.decisive().record;
+  if (record.best().node().empty() || !placement.outcome) return {};
+  if (static_cast<std::int64_t>(record.scores().size()) - record.refused() == 1)
+    return "the only candidate that was not refused: there is no mean to compare with";
+  return Against(taken, record.mean(), "the mean of the candidates that were not refused");
 }
 
 std::string OutcomeText(const Placement& placement) {
@@ -120,8 +139,9 @@ std::string CallsText(const Placement& placement) {
 // What would have to change for others to win: one of each score below the best, the nearest first.
 std::vector<std::string> Alternatives(const Recalled& recalled, const v1::Record& record) {
   constexpr std::size_t kMost = 3;
-  const Decision& decision = recalled.decision;
   const Snapshot& snapshot = *recalled.snapshot;
+  const AfterLimits after = ApplyLimits(recalled.request, recalled.decision, snapshot);
+  const Decision& decision = after.Among(recalled.decision);
   const Candidate* best = nullptr;
   std::map<std::int32_t, std::vector<const Candidate*>, std::greater<>> by_score;
   for (const Candidate& candidate : decision.candidates) {
@@ -170,14 +190,14 @@ void WriteFigures(JsonWriter& json, const v1::RecordedFigures& figures) {
   json.EndObject();
 }
 
-void WriteRefusedNode(const Candidate& candidate, const Refusal& refusal, const Snapshot& snapshot,
-                      JsonWriter& json) {
+void WriteRefusedNode(const Candidate& candidate, const Refusal& refusal,
+                      const std::string& unknown, const Snapshot& snapshot, JsonWriter& json) {
   const bool known = candidate.node != Snapshot::kUnknownNode;
   const NodeFacts* facts =
       known ? snapshot.nodes()[static_cast<std::size_t>(candidate.node)].facts.get() : nullptr;
   const PlacementFigures& figures = candidate.placement;
   const double units = candidate.units.value();
-  json.BeginObject().Key("node").Value(known ? facts->name : std::string());
+  json.BeginObject().Key("node").Value(known ? facts->name : unknown);
   json.Key("provider").Value(known ? facts->provider : std::string());
   json.Key("region").Value(known ? facts->region : std::string());
   json.Key("reason").Value(refusal.reason);
@@ -188,32 +208,59 @@ void WriteRefusedNode(const Candidate& candidate, const Refusal& refusal, const 
   json.EndObject();
 }
 
-// Whom the limits refused: the attempt's call of filter knows them, the later ones were not asked
-// about them.
+// The attempt's call of filter knows whom the limits refused, the later ones were not asked about
+// them. Nothing where nobody was refused, or the call cannot be made again.
+std::optional<Recalled> CallThatRefused(const Placement& placement, const Fetch& fetch,
+                                        const std::shared_ptr<const Catalog>& catalog) {
+  for (const Call& call : placement.calls) {
+    if (call.record.refused() == 0) continue;
+    Again again = Remake(call.record, fetch, catalog);
+    if (again.recalled) return std::move(again.recalled);
+  }
+  return std::nullopt;
+}
+
 void WriteRefused(const Placement& placement, const Fetch& fetch,
                   const std::shared_ptr<const Catalog>& catalog, std::size_t most_rows,
                   JsonWriter& json) {
   std::size_t left_off = 0;
   std::size_t written = 0;
   json.Key("refused").BeginArray();
-  for (const Call& call : placement.calls) {
-    if (call.record.refused() == 0 || written + left_off > 0) continue;
-    const Again again = Remake(call.record, fetch, catalog);
-    if (!again.recalled) continue;
-    const Recalled& recalled = *again.recalled;
-    for (const Candidate& candidate : recalled.decision.candidates) {
+  if (const auto recalled = CallThatRefused(placement, fetch, catalog)) {
+    std::size_t strangers = 0;
+    for (const Candidate& candidate : recalled->decision.candidates) {
+      const std::string unknown =
+          candidate.node == Snapshot::kUnknownNode ? recalled->unknown[strangers++] : std::string();
       const auto refusal =
-          CheckLimits(recalled.request, recalled.decision, candidate, *recalled.snapshot);
+          CheckLimits(recalled->request, recalled->decision, candidate, *recalled->snapshot);
       if (!refusal) continue;
       if (written == most_rows) {
         ++left_off;
         continue;
       }
       ++written;
-      WriteRefusedNode(candidate, *refusal, *recalled.snapshot, json);
+      WriteRefusedNode(candidate, *refusal, unknown, *recalled->snapshot, json);
     }
   }
   json.EndArray().Key("refusedLeftOff").Value(left_off);
+}
+
+// "allowed-countries: FR (namespace, enforced)": what holds, and who said it.
+std::vector<PolicySaid> PolicyOf(const v1::Record& record) {
+  std::vector<PolicySaid> all;
+  const Result<Policy> policy = PolicyOnRecord(record);
+  for (const std::string& origin : record.policy_from()) {
+    PolicySaid said;
+    const std::size_t end = origin.find(": ");
+    said.key = origin.substr(0, end);
+    said.origin = end == std::string::npos ? "" : origin.substr(end + 2);
+    for (std::size_t i = 0; i < kPolicyKeyCount && policy.ok(); ++i) {
+      const auto key = static_cast<PolicyKey>(i);
+      if (ToString(key) == said.key) said.value = PolicyValue(*policy, key);
+    }
+    all.push_back(std::move(said));
+  }
+  return all;
 }
 
 }  // namespace
@@ -232,29 +279,38 @@ Result<std::string> ExplainPlacement(const Placement& placement, const Fetch& fe
         "Shadow mode: kube-scheduler was told nothing of what follows; all nodes passed with the "
         "same score.\n";
   text += "Outcome: " + Printable(OutcomeText(placement), 1000) + ".\n";
-  if (const std::string mean = Against(Taken(placement), record.mean(),
-                                       "the mean of the candidates that were not refused");
-      !mean.empty())
+  if (const std::string mean = AgainstTheMean(placement, Taken(placement)); !mean.empty())
     text += "Attributed where it runs (report ledger): " + mean + ".\n";
   if (record.policy().mode() == "shadow" && placement.outcome &&
       placement.outcome->record.has_best()) {
     text += "Without Sobre's scores kube-scheduler took it there; on the best: " +
             Against(placement.outcome->record.best(), Taken(placement), "that") + ".\n";
   }
-  if (record.best().node().empty() && !record.refusal().empty())
-    text += "No node keeps the limits: " + Printable(record.refusal(), 1000) + ".\n";
-  for (const std::string& origin : record.policy_from())
-    text += "Policy: said of " + Printable(origin, 1000) + ".\n";
+  for (const PolicySaid& said : PolicyOf(record)) {
+    text += "Policy: " + Printable(said.key, 63) + ": " + Printable(said.value, 1000) +
+            (said.value.empty() ? "(" : " (") + Printable(said.origin, 200) + ").\n";
+  }
   text += again.check.ok() ? "Checked: made again, every figure is the same to the bit.\n"
                            : "Checked: " + Printable(again.check.message(), 1000) + ".\n";
   if (!again.recalled) {
     if (!record.best().node().empty())
       text += "Best: " + Printable(record.best().node(), 253) + ", score " +
               std::to_string(record.best().score()) + ".\n";
+    if (record.best().node().empty() && !record.refusal().empty())
+      text += "No node keeps the limits: " + Printable(record.refusal(), 1000) + ".\n";
     return text;
   }
   text += "\n" + ExplainText(again.recalled->request, again.recalled->decision,
                              *again.recalled->snapshot, most_rows);
+  // The decisive call, where it is another, was not asked about them.
+  if (record.refused() == 0) {
+    if (const auto recalled = CallThatRefused(placement, fetch, catalog)) {
+      const AfterLimits after =
+          ApplyLimits(recalled->request, recalled->decision, *recalled->snapshot);
+      text += "\n" + RefusedText(recalled->decision, after, *recalled->snapshot, recalled->unknown,
+                                 most_rows);
+    }
+  }
   const std::vector<std::string> changes = Alternatives(*again.recalled, record);
   if (!changes.empty()) text += "\nWhat would have to change\n";
   for (const std::string& change : changes) text += "  " + Printable(change, 1000) + "\n";
@@ -286,6 +342,11 @@ Result<std::string> PlacementJson(const Placement& placement, const Fetch& fetch
   json.Key("margin").Value(record.best().score() - record.runner_up().score());
   json.Key("policyFrom").BeginArray();
   for (const std::string& origin : record.policy_from()) json.Value(origin);
+  json.EndArray().Key("policyValues").BeginArray();
+  for (const PolicySaid& said : PolicyOf(record)) {
+    json.BeginObject().Key("key").Value(said.key).Key("value").Value(said.value);
+    json.Key("origin").Value(said.origin).EndObject();
+  }
   json.EndArray().Key("outcome");
   if (placement.outcome) {
     const v1::RecordedOutcome& outcome = placement.outcome->record;
@@ -301,9 +362,7 @@ Result<std::string> PlacementJson(const Placement& placement, const Fetch& fetch
   WriteFigures(json, Taken(placement));
   json.Key("meanOfCandidates");
   WriteFigures(json, record.mean());
-  json.Key("againstTheMean")
-      .Value(Against(Taken(placement), record.mean(),
-                     "the mean of the candidates that were not refused"));
+  json.Key("againstTheMean").Value(AgainstTheMean(placement, Taken(placement)));
   json.Key("whatWouldChange").BeginArray();
   if (again.recalled) {
     for (const std::string& change : Alternatives(*again.recalled, record)) json.Value(change);
@@ -338,8 +397,9 @@ int RunExplain(std::span<const std::string_view> arguments) {
     std::printf(
         "usage: sobre explain POD|DECISION --config FILE [--format text|json|record] [--rows N]\n\n"
         "Why a pod was sent where it was, from the records: the winner, the figures of every "
-        "candidate and where\nthey came from, what became of it, and what would have to change for "
-        "another to win.\n\n%s",
+        "candidate and where\nthey came from, whom the limits refused and why, what held of the "
+        "policy and who said it, what became\nof it, and what would have to change for another to "
+        "win.\n\n%s",
         HelpFor(kOptions).c_str());
     return 0;
   }

@@ -8,29 +8,18 @@
 namespace sobre {
 namespace {
 
-// The best candidate among those that a limit refused, if it beats the best that is allowed.
-std::optional<std::size_t> BestRefused(const Decision& decision,
-                                       const std::vector<std::optional<Refusal>>& refusals) {
-  std::optional<std::size_t> refused;
-  std::int32_t allowed_score = -1;
-  for (std::size_t i = 0; i < refusals.size(); ++i) {
-    const std::int32_t score = decision.candidates[i].score;
-    if (!refusals[i]) {
-      allowed_score = std::max(allowed_score, score);
-    } else if (!refused || score > decision.candidates[*refused].score) {
-      refused = i;
-    }
-  }
-  if (refused && decision.candidates[*refused].score <= allowed_score) refused.reset();
-  return refused;
-}
-
-// What the pod answers for on its best node.
-void AddFigures(const DecisionCase& made, const Candidate& best, DecisionSummary& summary) {
+// What the pod adds on its best node, which is what was ranked, and what it answers for there.
+void AddFigures(const DecisionCase& made, const Decision& decision, const Candidate& best,
+                DecisionSummary& summary) {
   if (best.node == Snapshot::kUnknownNode) return;
   summary.best_node = made.snapshot->nodes()[static_cast<std::size_t>(best.node)].facts->name;
-  const ReportFigures figures = Attribute(made.request, made.decision, best, *made.snapshot);
+  const ReportFigures figures = Attribute(made.request, decision, best, *made.snapshot);
   const double units = best.units.value();
+  const PlacementFigures& placement = best.placement;
+  if (placement.grams_known) summary.placement_gco2e_per_unit = placement.grams.value() / units;
+  if (placement.euros_known) summary.placement_eur_per_unit = placement.euros.value() / units;
+  if (const auto mean = MeanOfGrams(decision))
+    summary.mean_placement_gco2e_per_unit = mean->mean.value();
   if (figures.total) {
     summary.gco2e_per_hour = figures.total->mid.value();
     summary.gco2e_per_unit = *summary.gco2e_per_hour / units;
@@ -47,11 +36,10 @@ void AddFigures(const DecisionCase& made, const Candidate& best, DecisionSummary
 
 DecisionSummary Summarize(const DecisionCase& made, const MeanOfCandidates& mean) {
   const DecisionRequest& request = made.request;
-  const Decision& decision = made.decision;
-  const std::vector<std::optional<Refusal>>& refusals = made.refusals;
+  const Decision& all = made.decision;
   const Snapshot& snapshot = *made.snapshot;
   DecisionSummary summary;
-  summary.time = decision.time;
+  summary.time = all.time;
   summary.namespace_name = request.pod.namespace_name;
   summary.pod = request.pod.name;
   summary.uid = request.pod.uid;
@@ -59,30 +47,27 @@ DecisionSummary Summarize(const DecisionCase& made, const MeanOfCandidates& mean
   summary.model = request.policy.model;
   summary.verb = made.verb;
   summary.objective = ToString(request.policy.objective);
-  summary.unit = ToString(decision.unit);
+  summary.unit = ToString(all.unit);
+  summary.ledger = ToString(all.ledger);
   summary.mean = mean;
-  summary.candidates = static_cast<std::int64_t>(decision.candidates.size());
+  summary.candidates = static_cast<std::int64_t>(all.candidates.size());
   summary.shadow = request.policy.mode == Mode::kShadow;
   summary.problems = request.problems;
   summary.policy_from = PolicyOrigins(request.policy);
-  summary.refused = std::count_if(refusals.begin(), refusals.end(),
-                                  [](const auto& refusal) { return refusal.has_value(); });
-  std::optional<std::size_t> best;
-  for (std::size_t i = 0; i < decision.candidates.size(); ++i) {
-    const bool passes = refusals.empty() || !refusals[i];
-    if (passes && (!best || decision.candidates[i].score > decision.candidates[*best].score))
-      best = i;
+  const AfterLimits after = ApplyLimits(request, all, snapshot, made.refusals);
+  const Decision& decision = after.Among(all);
+  summary.refused = static_cast<std::int64_t>(after.refused);
+  if (decision.best) {
+    const Candidate& best = decision.candidates[*decision.best];
+    summary.best = DescribeCandidate(best, decision, snapshot);
+    summary.reason = Reason(request, best, decision, snapshot, after.refused);
+    AddFigures(made, decision, best, summary);
+  } else if (after.refused > 0) {
+    summary.reason = NoNodeKeepsTheLimits(after.refusals);
   }
-  if (best) {
-    summary.best = DescribeCandidate(decision.candidates[*best], decision, snapshot);
-    summary.reason = Reason(decision.candidates[*best], decision, snapshot);
-    AddFigures(made, decision.candidates[*best], summary);
-  } else if (!refusals.empty()) {
-    summary.reason = "no node keeps the limits: " + refusals.front()->reason;
-  }
-  if (const auto refused = BestRefused(decision, refusals)) {
-    summary.best_refused = DescribeCandidate(decision.candidates[*refused], decision, snapshot) +
-                           "; refused: " + refusals[*refused]->reason;
+  if (after.best_refused) {
+    summary.best_refused = DescribeFigures(all.candidates[*after.best_refused], all, snapshot) +
+                           "; refused: " + after.refusals[*after.best_refused]->reason;
   }
   return summary;
 }

@@ -13,8 +13,8 @@
 
 namespace sobre {
 
-// A decision as people read it. Figures are of the best node on the report ledger; what is unknown
-// is absent.
+// A decision as people read it. Figures are of the best node, on the report ledger unless another
+// is named; what is unknown is absent.
 struct DecisionSummary {
   std::uint64_t seq = 0;  // counted from 1 by this process
   Timestamp time;
@@ -33,7 +33,12 @@ struct DecisionSummary {
   std::optional<double> gco2e_per_unit;
   std::optional<double> eur_per_hour;
   std::optional<double> gco2e_per_hour;
-  MeanOfCandidates mean;     // of those that were not refused
+  MeanOfCandidates mean;  // of those that were not refused
+  // What was ranked, and the reason tells of: the ledger and the figures on it.
+  std::string ledger;
+  std::optional<double> placement_eur_per_unit;
+  std::optional<double> placement_gco2e_per_unit;
+  std::optional<double> mean_placement_gco2e_per_unit;
   std::string energy_class;  // "A" to "G"
   std::string carbon_class;
   std::int64_t candidates = 0;

@@ -27,10 +27,13 @@ int RunScore(std::span<const std::string_view> arguments) {
   if (!line.ok()) return UsageError("score", line.status());
   if (line->Has("--help")) {
     std::printf(
-        "usage: sobre score --nodes FILE --pod FILE [--namespace FILE] [--signals FILE] "
+        "usage: sobre score --nodes FILE --pod FILE [--template NAME] [--namespace FILE] "
+        "[--signals FILE] "
         "[--config FILE] [--at TIME | --live] [--new] [--explain | --record]\n\n"
         "Prints what the service would decide for the pod, with no cluster and, but for --live, no "
-        "network.\n\n%s",
+        "network:\nlimits refuse nodes first, the others are scored among themselves. What is "
+        "refused "
+        "is never best.\n\n%s",
         HelpFor(options).c_str());
     return 0;
   }

@@ -1,11 +1,14 @@
 #include "scoring/explain.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
+#include <utility>
 
 #include "base/text.h"
 #include "scoring/analysis.h"
 #include "scoring/limits.h"
+#include "scoring/unknown.h"
 
 namespace sobre {
 namespace {
@@ -44,24 +47,41 @@ std::string PerUnits(double per_hour, const Candidate& candidate, const Scale& s
   return FormatSignificant(per_hour / candidate.units.value() * scale.units, 3) + " " + unit;
 }
 
+std::string NameAndPlace(const NodeFacts& facts) {
+  const std::string place = Place(facts);
+  return Printable(facts.name, 253) + (place.empty() ? "" : " (" + Printable(place) + ")");
+}
+
+// "0.0182 gCO2e and 0.0021 EUR per request"
+std::string FiguresText(const Candidate& candidate, const Decision& decision) {
+  std::string text;
+  const Scale scale = ReadableScale(candidate, decision);
+  text += candidate.placement.grams_known
+              ? PerUnits(candidate.placement.grams.value(), candidate, scale, "gCO2e")
+              : "unknown carbon";
+  text += " and ";
+  text += candidate.placement.euros_known
+              ? PerUnits(candidate.placement.euros.value(), candidate, scale, "EUR")
+              : "unknown price";
+  text += " per " + std::string(scale.name);
+  return text;
+}
+
 // " n % fewer grams than …" of the candidate against the mean of those whose grams are known.
 std::string AgainstTheMean(const Candidate& candidate, const Decision& decision) {
-  double sum = 0;
-  std::int64_t count = 0;
-  for (const Candidate& c : decision.candidates) {
-    if (!c.placement.grams_known) continue;
-    sum += c.placement.grams.value() / c.units.value();
-    ++count;
-  }
-  sum *= decision.units.value();
-  if (!candidate.placement.grams_known || count < 2 || sum <= 0) return {};
-  const double change =
-      (RankedGrams(candidate, decision).value() / (sum / static_cast<double>(count)) - 1) * 100;
+  const std::optional<MeanGrams> mean = MeanOfGrams(decision);
+  if (!candidate.placement.grams_known || !mean || mean->mean <= GramsPerUnit(0)) return {};
+  const double own = candidate.placement.grams.value() / candidate.units.value();
+  const double change = (own / mean->mean.value() - 1) * 100;
+  const std::string than =
+      (mean->candidates == decision.candidates.size() ? " the mean of " : " the mean of the ") +
+      std::to_string(mean->candidates) + " candidates" +
+      (mean->candidates == decision.candidates.size() ? "" : " whose carbon is known") + " (" +
+      std::string(ToString(decision.ledger)) + " ledger)";
   // A mean over equals is off by rounding.
-  if (std::abs(change) < 0.05)
-    return "; as many grams as the mean of " + std::to_string(count) + " candidates";
+  if (std::abs(change) < 0.05) return "; as many grams as" + than;
   return "; " + FormatSignificant(std::abs(change), 2) + " % " + (change <= 0 ? "fewer" : "more") +
-         " grams than the mean of " + std::to_string(count) + " candidates";
+         " grams than" + than;
 }
 
 // What the objective ranks, by the hour; nothing where it is not known, or too dear to compete.
@@ -182,20 +202,198 @@ std::string AlternativesText(const DecisionRequest& request, const Decision& dec
   return text;
 }
 
+std::string NamesOf(const std::vector<const Candidate*>& candidates, const Snapshot& snapshot,
+                    std::size_t most) {
+  std::string names;
+  for (std::size_t i = 0; i < std::min(candidates.size(), most); ++i) {
+    const NodeRecord* record = RecordOf(*candidates[i], snapshot);
+    names += (i == 0 ? "" : ", ") +
+             (record == nullptr ? "an unknown node" : Printable(record->facts->name, 253));
+  }
+  if (candidates.size() > most)
+    names += " and " + std::to_string(candidates.size() - most) + " more";
+  return names;
+}
+
+// A line each, best first.
+std::string CandidatesTable(const DecisionRequest& request, const Decision& decision,
+                            const Snapshot& snapshot, std::size_t most_rows) {
+  std::string text;
+  std::vector<std::size_t> order(decision.candidates.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return decision.candidates[a].score > decision.candidates[b].score;
+  });
+  std::size_t name_width = 4;
+  for (const Candidate& c : decision.candidates) {
+    if (const NodeRecord* record = RecordOf(c, snapshot)) {
+      name_width = std::max(name_width, record->facts->name.size());
+    }
+  }
+  const auto add_row = [&](std::string_view score, std::string_view node, std::string_view place,
+                           std::string_view watts, std::string_view intensity,
+                           std::string_view grams, std::string_view euros, std::string_view letter,
+                           std::string_view power) {
+    std::string line;
+    Pad(line, score, 5);
+    Pad(line, node, name_width);
+    Pad(line, place, 22);
+    Pad(line, watts, 8);
+    Pad(line, intensity, 6);
+    Pad(line, grams, 10);
+    Pad(line, euros, 10);
+    Pad(line, letter, 5);
+    text += line + std::string(power) + "\n";
+  };
+  add_row("score", "node", "place", "added W", "g/kWh", "gCO2e", "EUR", "class", "power from");
+  std::size_t shown = 0;
+  for (const std::size_t i : order) {
+    if (shown++ == most_rows) {
+      text += "… and " + std::to_string(order.size() - most_rows) + " more\n";
+      break;
+    }
+    const Candidate& c = decision.candidates[i];
+    const NodeRecord* record = RecordOf(c, snapshot);
+    if (record == nullptr) {
+      add_row(std::to_string(c.score), "?", "unknown node", "?", "?", "?", "?", "", "");
+      continue;
+    }
+    const auto& intensity = decision.intensity_basis == IntensityBasis::kLive
+                                ? record->live_intensity
+                                : record->catalog_intensity;
+    const std::optional<ClassLetter> letter =
+        Attribute(request, decision, c, snapshot).carbon_class;
+    add_row(
+        std::to_string(c.score), record->facts->name, Place(*record->facts),
+        c.placement.power_known ? FormatSignificant(c.placement.added_power.value(), 3) : "?",
+        intensity ? FormatSignificant(intensity->value.value(), 3) : "?",
+        c.placement.grams_known ? FormatSignificant(c.placement.grams.value() / c.units.value(), 3)
+                                : "?",
+        c.placement.euros_known ? FormatSignificant(c.placement.euros.value() / c.units.value(), 3)
+                                : "?",
+        letter ? std::string(1, ToLetter(*letter)) : "",
+        decision.work[static_cast<std::size_t>(record->hardware_class)].measured_power
+            ? ToString(PowerBasis::kMeasuredJoules)
+            : ToString(record->power_basis));
+  }
+  return text;
+}
+
+// Why the figure is unknown, of all candidates together: "CAUSE", or where it differs "CAUSE (of
+// a, b and 3 more); CAUSE (of c)".
+std::string WhyUnknownOfAll(Figure figure, const DecisionRequest& request, const Decision& decision,
+                            const Snapshot& snapshot) {
+  constexpr std::size_t kMostCauses = 3;
+  constexpr std::size_t kMostNames = 3;
+  std::vector<std::pair<std::string, std::vector<const Candidate*>>> causes;
+  std::map<std::string, std::size_t, std::less<>> seen;
+  for (const Candidate& candidate : decision.candidates) {
+    std::string cause = WhyUnknown(figure, request, decision, candidate, snapshot);
+    if (cause.empty()) continue;
+    const auto [at, is_new] = seen.try_emplace(cause, causes.size());
+    if (is_new) causes.emplace_back(std::move(cause), std::vector<const Candidate*>());
+    causes[at->second].second.push_back(&candidate);
+  }
+  std::string text;
+  for (std::size_t i = 0; i < std::min(causes.size(), kMostCauses); ++i) {
+    text += (i == 0 ? "" : "; ") + causes[i].first;
+    if (causes[i].second.size() < decision.candidates.size())
+      text += " (of " + NamesOf(causes[i].second, snapshot, kMostNames) + ")";
+  }
+  if (causes.size() > kMostCauses)
+    text += "; and " + std::to_string(causes.size() - kMostCauses) + " other causes";
+  return text;
+}
+
+// What could not be ranked on, and for what cause.
+void NoteRanking(const DecisionRequest& request, const Decision& decision, const Snapshot& snapshot,
+                 std::vector<std::string>& notes) {
+  const auto why = [&](Figure figure) {
+    return WhyUnknownOfAll(figure, request, decision, snapshot);
+  };
+  if (decision.candidates.empty()) return;
+  if (!decision.ranked_by) {
+    notes.emplace_back("nothing is known of any candidate: all score 0");
+    for (const auto& [figure, name] :
+         {std::pair(Figure::kGrams, "carbon"), std::pair(Figure::kEuros, "price")}) {
+      if (const std::string cause = why(figure); !cause.empty())
+        notes.push_back(std::string("no ") + name + " is known" + Because(cause));
+    }
+    return;
+  }
+  if (*decision.ranked_by == decision.policy.objective) return;
+  const auto any = [&](bool PlacementFigures::*known) {
+    return std::any_of(decision.candidates.begin(), decision.candidates.end(),
+                       [known](const Candidate& c) { return c.placement.*known; });
+  };
+  std::string cause;
+  if (!any(&PlacementFigures::euros_known)) {
+    cause = "no price is known" + Because(why(Figure::kEuros));
+  } else if (!any(&PlacementFigures::grams_known)) {
+    cause = "no carbon is known" + Because(why(Figure::kGrams));
+  } else {
+    cause = "of no candidate both are known" + Because("carbon" + Because(why(Figure::kGrams)) +
+                                                       "; price" + Because(why(Figure::kEuros)));
+  }
+  notes.push_back("objective " + std::string(ToString(decision.policy.objective)) +
+                  " could not be followed, as " + cause + "; ranked by " +
+                  std::string(ToString(*decision.ranked_by)));
+}
+
+// What is unknown of the candidate's figures, for a sentence; nothing where both are known.
+std::string Unknown(const DecisionRequest& request, const Candidate& candidate,
+                    const Decision& decision, const Snapshot& snapshot) {
+  std::string text;
+  if (!candidate.placement.grams_known)
+    text += "its carbon is unknown" +
+            Because(WhyUnknown(Figure::kGrams, request, decision, candidate, snapshot));
+  if (!candidate.placement.euros_known)
+    text += (text.empty() ? "" : "; ") + std::string("its price is unknown") +
+            Because(WhyUnknown(Figure::kEuros, request, decision, candidate, snapshot));
+  return text;
+}
+
+// Limits rely on no label that a kubelet can set: that costs people who expect otherwise a day.
+bool AnyNotAttested(const Decision& all, const AfterLimits& after, const Snapshot& snapshot) {
+  for (std::size_t i = 0; i < all.candidates.size(); ++i) {
+    const NodeRecord* node = after.Refuses(i) ? RecordOf(all.candidates[i], snapshot) : nullptr;
+    if (node != nullptr && node->sovereignty.region.empty() && !node->facts->region.empty())
+      return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+std::optional<MeanGrams> MeanOfGrams(const Decision& decision) {
+  double sum = 0;
+  std::size_t count = 0;
+  for (const Candidate& c : decision.candidates) {
+    if (!c.placement.grams_known) continue;
+    sum += c.placement.grams.value() / c.units.value();
+    ++count;
+  }
+  if (count < 2) return std::nullopt;
+  return MeanGrams{GramsPerUnit(sum / static_cast<double>(count)), count};
+}
+
+std::vector<std::string> Notes(const DecisionRequest& request, const Decision& all,
+                               const AfterLimits& after, const Snapshot& snapshot) {
+  const Decision& among = after.Among(all);
+  std::vector<std::string> notes = Notes(request, among.candidates.empty() ? all : among, snapshot);
+  if (AnyNotAttested(all, after, snapshot)) {
+    notes.emplace_back(
+        "limits rely on no label that a kubelet can set: the labels "
+        "node-restriction.kubernetes.io/sobre-provider and -region attest a node's place, or "
+        "limits: {trust_node_labels: true} trusts the others");
+  }
+  return notes;
+}
 
 std::vector<std::string> Notes(const DecisionRequest& request, const Decision& decision,
                                const Snapshot& snapshot) {
   std::vector<std::string> notes = request.problems;
-  if (!decision.ranked_by) {
-    notes.emplace_back("nothing is known of any candidate: all score 0");
-  } else if (*decision.ranked_by != decision.policy.objective) {
-    notes.push_back("objective " + std::string(ToString(decision.policy.objective)) +
-                    " could not be followed, as " +
-                    (*decision.ranked_by == Objective::kCarbon ? "no price is known"
-                                                               : "no grid intensity is known") +
-                    "; ranked by " + std::string(ToString(*decision.ranked_by)));
-  }
+  NoteRanking(request, decision, snapshot, notes);
   const std::string& source = decision.policy.request_source;
   if (!source.empty() && decision.rate_basis == RateBasis::kNone) {
     notes.push_back("request-source '" + Printable(source, 63) +
@@ -232,49 +430,53 @@ std::string DescribeCandidate(const Candidate& candidate, const Decision& decisi
                               const Snapshot& snapshot) {
   const NodeRecord* record = RecordOf(candidate, snapshot);
   if (record == nullptr) return "unknown node: score 0";
-  std::string text = Printable(record->facts->name, 253);
-  const std::string place = Place(*record->facts);
-  if (!place.empty()) text += " (" + Printable(place) + ")";
-  text += ": score " + std::to_string(candidate.score) + ", ";
-  const Scale scale = ReadableScale(candidate, decision);
-  text += candidate.placement.grams_known
-              ? PerUnits(candidate.placement.grams.value(), candidate, scale, "gCO2e")
-              : "unknown carbon";
-  text += " and ";
-  text += candidate.placement.euros_known
-              ? PerUnits(candidate.placement.euros.value(), candidate, scale, "EUR")
-              : "unknown price";
-  text += " per " + std::string(scale.name);
-  return text;
+  return NameAndPlace(*record->facts) + ": score " + std::to_string(candidate.score) + ", " +
+         FiguresText(candidate, decision);
 }
 
-std::string Reason(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot) {
+std::string DescribeFigures(const Candidate& candidate, const Decision& decision,
+                            const Snapshot& snapshot) {
+  const NodeRecord* record = RecordOf(candidate, snapshot);
+  if (record == nullptr) return "unknown node";
+  return NameAndPlace(*record->facts) + ": " + FiguresText(candidate, decision);
+}
+
+std::string Reason(const DecisionRequest& request, const Candidate& candidate,
+                   const Decision& decision, const Snapshot& snapshot, std::size_t refused) {
   if (RecordOf(candidate, snapshot) == nullptr) return "node not known to Sobre";
-  if (!decision.ranked_by) return "nothing is known of any candidate";
+  const std::string unknown = Unknown(request, candidate, decision, snapshot);
+  const std::string but = unknown.empty() ? "" : "; " + unknown;
+  if (decision.candidates.size() == 1) {
+    const std::string of =
+        refused == 0 ? "" : " of " + std::to_string(refused + 1) + " that no limit refuses";
+    return "the only candidate" + of + but;
+  }
+  if (!decision.ranked_by) return "nothing is known of any candidate" + but;
   switch (*decision.ranked_by) {
     case Objective::kCarbon:
-      if (!candidate.placement.grams_known) return "its carbon is unknown";
+      if (!candidate.placement.grams_known) return unknown;
       return Standing(candidate, decision, "fewest grams") + AgainstTheMean(candidate, decision);
     case Objective::kCost:
-      if (!candidate.placement.euros_known) return "its price is unknown";
+      if (!candidate.placement.euros_known) return unknown;
       return Standing(candidate, decision, "cheapest");
     case Objective::kPriced:
-      if (!candidate.placement.grams_known || !candidate.placement.euros_known)
-        return "its carbon or its price is unknown";
+      if (!unknown.empty()) return unknown;
       return Standing(candidate, decision, "cheapest") + " with carbon at " +
              FormatSignificant(decision.policy.carbon_price.value(), 4) + " EUR/t" +
              AgainstTheMean(candidate, decision);
     case Objective::kBalanced:
       break;
   }
-  if (!candidate.placement.grams_known || !candidate.placement.euros_known)
-    return "its carbon or its price is unknown";
+  if (!unknown.empty()) return unknown;
   const auto affordable = std::count_if(decision.candidates.begin(), decision.candidates.end(),
                                         [](const Candidate& c) { return c.within_tolerance; });
   if (!candidate.within_tolerance) {
     return "costs over " + Percent(decision.policy.cost_tolerance) + " more than the cheapest" +
            AgainstTheMean(candidate, decision);
   }
+  const std::string dearer =
+      " that costs at most " + Percent(decision.policy.cost_tolerance) + " more than the cheapest";
+  if (affordable == 1) return "the only one" + dearer + AgainstTheMean(candidate, decision);
   return Standing(candidate, decision, "cleanest") + " of the " + std::to_string(affordable) +
          " that cost at most " + Percent(decision.policy.cost_tolerance) +
          " more than the cheapest" + AgainstTheMean(candidate, decision);
@@ -374,90 +576,65 @@ std::string InputsText(const NodeRecord& node, const Decision& decision) {
   return text;
 }
 
-std::string ExplainText(const DecisionRequest& request, const Decision& decision,
-                        const Snapshot& snapshot, std::size_t most_rows) {
-  std::string text = "Pod " + Printable(request.pod.namespace_name, 63) + "/" +
-                     Printable(request.pod.name, 253) + " at " + FormatTime(decision.time) +
-                     ": objective " + std::string(ToString(decision.policy.objective)) + ", per " +
-                     std::string(ToString(decision.unit)) + ", " +
-                     std::string(ToString(decision.ledger)) + " ledger, " +
-                     std::string(ToString(decision.intensity_basis)) +
-                     " grid intensity, catalogue " + snapshot.catalog_version() + "\n\n";
-  std::vector<std::size_t> order(decision.candidates.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return decision.candidates[a].score > decision.candidates[b].score;
-  });
-  std::size_t name_width = 4;
-  for (const Candidate& c : decision.candidates) {
-    if (const NodeRecord* record = RecordOf(c, snapshot)) {
-      name_width = std::max(name_width, record->facts->name.size());
-    }
-  }
-  const auto add_row = [&](std::string_view score, std::string_view node, std::string_view place,
-                           std::string_view watts, std::string_view intensity,
-                           std::string_view grams, std::string_view euros, std::string_view letter,
-                           std::string_view power, std::string_view refused) {
-    std::string line;
-    Pad(line, score, 5);
-    Pad(line, node, name_width);
-    Pad(line, place, 22);
-    Pad(line, watts, 8);
-    Pad(line, intensity, 6);
-    Pad(line, grams, 10);
-    Pad(line, euros, 10);
-    Pad(line, letter, 5);
-    if (refused.empty()) {
-      line += power;
+std::string RefusedText(const Decision& all, const AfterLimits& after, const Snapshot& snapshot,
+                        const std::vector<std::string>& unknown, std::size_t most_names) {
+  if (after.refused == 0) return {};
+  std::vector<std::string> names;
+  std::size_t strangers = 0;
+  for (const Candidate& candidate : all.candidates) {
+    const NodeRecord* record = RecordOf(candidate, snapshot);
+    if (record != nullptr) {
+      names.push_back(Printable(record->facts->name, 253));
     } else {
-      Pad(line, power, 16);
-      line += "refused: ";
-      line += Printable(refused, 300);
+      names.push_back(strangers < unknown.size() ? Printable(unknown[strangers], 253)
+                                                 : "an unknown node");
+      ++strangers;
     }
-    text += line + "\n";
-  };
-  add_row("score", "node", "place", "added W", "g/kWh", "gCO2e", "EUR", "class", "power from", "");
-  std::size_t shown = 0;
-  for (const std::size_t i : order) {
-    if (shown++ == most_rows) {
-      text += "… and " + std::to_string(order.size() - most_rows) + " more\n";
-      break;
-    }
-    const Candidate& c = decision.candidates[i];
-    const NodeRecord* record = RecordOf(c, snapshot);
-    const std::optional<Refusal> refusal =
-        request.policy.limits.Any() ? CheckLimits(request, decision, c, snapshot) : std::nullopt;
-    const std::string refused = refusal ? refusal->reason : "";
-    if (record == nullptr) {
-      add_row(std::to_string(c.score), "?", "unknown node", "?", "?", "?", "?", "", "", refused);
-      continue;
-    }
-    const auto& intensity = decision.intensity_basis == IntensityBasis::kLive
-                                ? record->live_intensity
-                                : record->catalog_intensity;
-    const std::optional<ClassLetter> letter =
-        Attribute(request, decision, c, snapshot).carbon_class;
-    add_row(
-        std::to_string(c.score), record->facts->name, Place(*record->facts),
-        c.placement.power_known ? FormatSignificant(c.placement.added_power.value(), 3) : "?",
-        intensity ? FormatSignificant(intensity->value.value(), 3) : "?",
-        c.placement.grams_known ? FormatSignificant(c.placement.grams.value() / c.units.value(), 3)
-                                : "?",
-        c.placement.euros_known ? FormatSignificant(c.placement.euros.value() / c.units.value(), 3)
-                                : "?",
-        letter ? std::string(1, ToLetter(*letter)) : "",
-        decision.work[static_cast<std::size_t>(record->hardware_class)].measured_power
-            ? ToString(PowerBasis::kMeasuredJoules)
-            : ToString(record->power_basis),
-        refused);
   }
+  const bool every = after.refused == all.candidates.size();
+  std::string text = every ? "All " + std::to_string(after.refused) + " candidates are refused:\n"
+                           : "Refused, " + std::to_string(after.refused) + " of " +
+                                 std::to_string(all.candidates.size()) + " candidates:\n";
+  for (const RefusedGroup& group : GroupRefusals(after.refusals)) {
+    std::string line;
+    for (std::size_t i = 0; i < std::min(group.candidates.size(), most_names); ++i)
+      line += (i == 0 ? "" : ", ") + names[group.candidates[i]];
+    if (group.candidates.size() > most_names)
+      line += " and " + std::to_string(group.candidates.size() - most_names) + " more";
+    text += "  " + Printable(group.reason, 1000) + ": " + line + "\n";
+  }
+  if (after.best_refused) {
+    text += "Without the limits the best: " +
+            DescribeFigures(all.candidates[*after.best_refused], all, snapshot) + " (" +
+            std::string(ToString(all.ledger)) + " ledger).\n";
+  }
+  return text;
+}
+
+std::string ExplainText(const DecisionRequest& request, const Decision& all,
+                        const Snapshot& snapshot, std::size_t most_rows) {
+  const AfterLimits after = ApplyLimits(request, all, snapshot);
+  const Decision& decision = after.Among(all);
+  std::string text =
+      "Pod " + Printable(request.pod.namespace_name, 63) + "/" + Printable(request.pod.name, 253) +
+      " at " + FormatTime(all.time) + ": objective " + std::string(ToString(all.policy.objective)) +
+      ", per " + std::string(ToString(all.unit)) + ", " + std::string(ToString(all.ledger)) +
+      " ledger" + (all.ledger == RankedLedger::kPlacement ? " (classes: report ledger), " : ", ") +
+      std::string(ToString(all.intensity_basis)) + " grid intensity, catalogue " +
+      snapshot.catalog_version() + "\n\n";
+  if (!decision.candidates.empty()) text += CandidatesTable(request, decision, snapshot, most_rows);
+  if (after.refused > 0 && !decision.candidates.empty()) text += "\n";
+  text += RefusedText(all, after, snapshot, {}, most_rows);
   if (decision.best) {
-    text +=
-        "\nBest: " + DescribeCandidate(decision.candidates[*decision.best], decision, snapshot) +
-        "; " + Reason(decision.candidates[*decision.best], decision, snapshot) + ".\n";
+    const Candidate& best = decision.candidates[*decision.best];
+    text += "\nBest: " + DescribeCandidate(best, decision, snapshot) + "; " +
+            Reason(request, best, decision, snapshot, after.refused) + ".\n";
     text += AlternativesText(request, decision, snapshot);
+  } else {
+    text += all.candidates.empty() ? "Best: none, as there is no candidate.\n"
+                                   : "\nBest: none, as no node keeps the limits.\n";
   }
-  for (const std::string& note : Notes(request, decision, snapshot))
+  for (const std::string& note : Notes(request, all, after, snapshot))
     text += "Note: " + Printable(note, 1000) + ".\n";
   return text;
 }

@@ -1,9 +1,14 @@
 #include "scoring/limits.h"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
+#include <utility>
 
 #include "base/text.h"
 #include "scoring/analysis.h"
+#include "scoring/new_capacity.h"
+#include "scoring/unknown.h"
 
 namespace sobre {
 namespace {
@@ -76,9 +81,13 @@ std::optional<Refusal> CheckBudget(const DecisionRequest& request, const Decisio
         false};
   }
   const ReportFigures report = Attribute(request, decision, candidate, snapshot);
-  const auto check = [&](const auto& figure, double most,
-                         const char* name) -> std::optional<Refusal> {
-    if (!figure) return Refusal{std::string(name) + " per " + unit + " is unknown", false};
+  const auto check = [&](const auto& figure, double most, const char* name,
+                         Figure cause) -> std::optional<Refusal> {
+    if (!figure) {
+      return Refusal{std::string(name) + " per " + unit + " is unknown" +
+                         Because(WhyUnknown(cause, request, decision, candidate, snapshot)),
+                     false};
+    }
     const double value = *figure / candidate.units.value();
     if (value <= most) return std::nullopt;
     return Refusal{FormatSignificant(value, kReasonDigits) + " " + name + " per " + unit +
@@ -88,11 +97,13 @@ std::optional<Refusal> CheckBudget(const DecisionRequest& request, const Decisio
   };
   if (limits.max_grams) {
     const auto grams = report.total ? std::optional(report.total->mid.value()) : std::nullopt;
-    if (auto refusal = check(grams, limits.max_grams->value(), "gCO2e")) return refusal;
+    if (auto refusal = check(grams, limits.max_grams->value(), "gCO2e", Figure::kReportGrams))
+      return refusal;
   }
   if (limits.max_euros) {
     const auto euros = report.euros ? std::optional(report.euros->value()) : std::nullopt;
-    if (auto refusal = check(euros, limits.max_euros->value(), "EUR")) return refusal;
+    if (auto refusal = check(euros, limits.max_euros->value(), "EUR", Figure::kReportEuros))
+      return refusal;
   }
   return std::nullopt;
 }
@@ -119,6 +130,72 @@ std::optional<Refusal> CheckLimits(const DecisionRequest& request, const Decisio
   const NodeRecord& node = snapshot.nodes()[static_cast<std::size_t>(candidate.node)];
   if (auto refusal = CheckPlaceLimits(limits, node, snapshot)) return refusal;
   return CheckBudget(request, decision, candidate, snapshot);
+}
+
+AfterLimits ApplyLimits(const DecisionRequest& request, const Decision& all,
+                        const Snapshot& snapshot) {
+  std::vector<std::optional<Refusal>> refusals;
+  if (!request.policy.limits.Any()) return {};
+  refusals.reserve(all.candidates.size());
+  for (const Candidate& candidate : all.candidates)
+    refusals.push_back(CheckLimits(request, all, candidate, snapshot));
+  return ApplyLimits(request, all, snapshot, std::move(refusals));
+}
+
+AfterLimits ApplyLimits(const DecisionRequest& request, const Decision& all,
+                        const Snapshot& snapshot, std::vector<std::optional<Refusal>> refusals) {
+  AfterLimits after;
+  std::vector<std::int32_t> passing;
+  std::int32_t best_allowed = -1;
+  for (std::size_t i = 0; i < refusals.size(); ++i) {
+    const Candidate& candidate = all.candidates[i];
+    if (!refusals[i]) {
+      passing.push_back(candidate.node);
+      best_allowed = std::max(best_allowed, candidate.score);
+      continue;
+    }
+    ++after.refused;
+    if (candidate.node == Snapshot::kUnknownNode) continue;
+    if (!after.best_refused || candidate.score > all.candidates[*after.best_refused].score)
+      after.best_refused = i;
+  }
+  if (after.refused == 0) return {};
+  if (after.best_refused && all.candidates[*after.best_refused].score <= best_allowed)
+    after.best_refused.reset();
+  after.refusals = std::move(refusals);
+  (all.ledger == RankedLedger::kNewCapacity ? DecideOnNew : Decide)(request, snapshot, passing,
+                                                                    after.again.emplace());
+  return after;
+}
+
+std::vector<RefusedGroup> GroupRefusals(const std::vector<std::optional<Refusal>>& refusals) {
+  std::vector<RefusedGroup> groups;
+  std::map<std::string_view, std::size_t> group_of;
+  for (std::size_t i = 0; i < refusals.size(); ++i) {
+    if (!refusals[i]) continue;
+    const auto [at, is_new] = group_of.try_emplace(refusals[i]->reason, groups.size());
+    if (is_new) groups.push_back({refusals[i]->reason, {}});
+    groups[at->second].candidates.push_back(i);
+  }
+  std::stable_sort(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
+    return a.candidates.size() > b.candidates.size();
+  });
+  return groups;
+}
+
+std::string NoNodeKeepsTheLimits(const std::vector<std::optional<Refusal>>& refusals) {
+  constexpr std::size_t kMost = 3;
+  const std::vector<RefusedGroup> groups = GroupRefusals(refusals);
+  std::string text = "no node keeps the limits";
+  for (std::size_t i = 0; i < std::min(groups.size(), kMost); ++i) {
+    const std::size_t count = groups[i].candidates.size();
+    text += (i == 0 ? ": " : "; ") + groups[i].reason;
+    if (groups.size() > 1)
+      text += " (" + std::to_string(count) + (count == 1 ? " node)" : " nodes)");
+  }
+  if (groups.size() > kMost)
+    text += "; and " + std::to_string(groups.size() - kMost) + " other reasons";
+  return text;
 }
 
 Decision WithoutRefused(const Decision& decision,

@@ -107,13 +107,52 @@ TEST(Limits, ABudgetWithoutARateOrAPriceFailsClosed) {
             "a budget per request, but no rate is known");
   EXPECT_EQ(RefusalOf("aws", "eu-west-3", {{"max-eur-per-unit", "1"}, {"unit", "pod-hour"}}), "");
   EXPECT_EQ(RefusalOf("", "", {{"max-gco2e-per-unit", "1e6"}, {"unit", "pod-hour"}}),
-            "gCO2e per pod-hour is unknown");
+            "gCO2e per pod-hour is unknown: no label names its region, nor its grid zone");
 }
 
 TEST(Limits, AnUnreadableOneRefusesEveryNode) {
   EXPECT_EQ(RefusalOf("aws", "eu-west-3", {{"max-eur-per-unit", "0,5"}}),
             "a limit cannot be read: pod: sobre.dev/max-eur-per-unit: '0,5' is not a number from 0 "
             "to 1e+12");
+}
+
+// As filter and prioritize together: the first refuses, the second never hears of the refused.
+TEST(Limits, ThoseThatPassAreScoredAmongThemselves) {
+  TestWorld world;
+  world.Node("se", "aws", "eu-north-1").Node("de", "aws", "eu-central-1");
+  world.Node("pl", "scaleway", "pl-waw").Node("fr", "aws", "eu-west-3");
+  world.Price("se", 0.3).Price("de", 0.5).Price("pl", 0.5).Price("fr", 0.6);
+  world.input().trust_node_labels = true;
+  const auto snapshot = world.Snapshot();
+  Policy policy;
+  policy.limits.countries = {"DE", "PL"};
+  for (const Objective objective :
+       {Objective::kBalanced, Objective::kCarbon, Objective::kCost, Objective::kPriced}) {
+    policy.objective = objective;
+    const DecisionRequest request = RequestFor(policy);
+    const Decision all = DecideFor(*snapshot, {"se", "de", "pl", "fr"}, request);
+    const Decision prioritize = DecideFor(*snapshot, {"de", "pl"}, request);
+    const AfterLimits after = ApplyLimits(request, all, *snapshot);
+    EXPECT_EQ(after.refused, 2U);
+    EXPECT_TRUE(after.Refuses(0));
+    EXPECT_FALSE(after.Refuses(1));
+    ASSERT_EQ(after.Among(all).candidates.size(), 2U);
+    for (std::size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(after.Among(all).candidates[i].node, prioritize.candidates[i].node);
+      EXPECT_EQ(after.Among(all).candidates[i].score, prioritize.candidates[i].score);
+    }
+    EXPECT_EQ(after.Among(all).candidates[*after.Among(all).best].score, 10);
+    EXPECT_EQ(after.best_refused, 0U) << "the price of the limits";
+  }
+}
+
+TEST(Limits, WhereNoneIsRefusedNothingIsJudgedAgain) {
+  const auto snapshot = TestWorld().Node("fr", "aws", "eu-west-3").Snapshot();
+  const DecisionRequest request = RequestFor({});
+  const Decision all = DecideFor(*snapshot, {"fr"}, request);
+  const AfterLimits after = ApplyLimits(request, all, *snapshot);
+  EXPECT_FALSE(after.again);
+  EXPECT_EQ(&after.Among(all), &all);
 }
 
 }  // namespace
