@@ -127,7 +127,27 @@ def test_now_shows_what_the_overview_says(browser, demo):
     rows = browser.run("return [...document.querySelectorAll('[data-testid=placement]')].map(r => [r.dataset.uid,"
                        "...['eur', 'gco2e'].map(k => r.querySelector(`[data-testid=${k}]`).dataset.value)])")
     assert len(rows) == len(decisions) > 40, "each pod, and those that were filtered first twice"
-    assert [[uid, float(eur), float(grams)] for uid, eur, grams in rows] == [[d["uid"], d["eurPerUnit"], d["gco2ePerUnit"]] for d in decisions]
+    assert [[uid, float(eur), float(grams)] for uid, eur, grams in rows] \
+        == [[d["uid"], d["placementEurPerUnit"], d["placementGco2ePerUnit"]] for d in decisions]
+
+
+def test_a_rows_percentages_are_of_one_ledger_which_it_names(browser, demo):
+    """The reason's percentage and the figure beside it, and one denominator for euros and grams."""
+    go(browser, demo, "now")
+    browser.wait("[data-testid=placement]")
+    rows = browser.run("return [...document.querySelectorAll('[data-testid=placement]')].map(r => [r.querySelector('.placement-why').textContent,"
+                       "r.querySelector('[data-testid=change]').dataset.value, r.querySelector('[data-testid=ledger]').textContent,"
+                       "r.querySelector('.placement-figures').innerText])")
+    compared = 0
+    for reason, change, ledger, text in rows:
+        assert ledger == "placement ledger" and text.count("per ") == 1, text
+        said = re.search(r"([0-9.]+) % (fewer|more) grams than the mean of .* \((.*)\)$", reason)
+        if not said:
+            continue
+        compared += 1
+        assert said[3] == ledger
+        assert float(change) * 100 == pytest.approx(float(said[1]) * (-1 if said[2] == "fewer" else 1), rel=0.06), reason
+    assert compared > 20
 
 
 def test_regions_and_nodes_show_what_the_api_says(browser, demo):

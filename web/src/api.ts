@@ -9,6 +9,8 @@ export interface Decision {
   candidates: number; refused: number; bestRefused: string; shadow: boolean; unit: string;
   eurPerUnit: Num; gco2ePerUnit: Num; eurPerHour: Num; gco2ePerHour: Num;
   meanEurPerHour: Num; meanGco2ePerHour: Num; energyClass: string; carbonClass: string;
+  // Of the ledger that was ranked, which is named; all other figures are of the report ledger.
+  ledger: string; placementEurPerUnit: Num; placementGco2ePerUnit: Num; meanPlacementGco2ePerUnit: Num;
   problems: string[]; policyFrom: string[];
 }
 export interface DecisionBatch { decisions: Decision[]; skipped: number }
@@ -59,7 +61,7 @@ export interface FullDecision {
   time: string; algorithmVersion: number; catalogVersion: string;
   pod: { namespace: string; name: string; workload: string };
   policy: { objective: string; costTolerancePercent: number; carbonPriceEurPerTonne: number };
-  rankedBy: string; intensityBasis: string; unit: string; best: string[]; reason: string; notes: string[];
+  rankedBy: string; intensityBasis: string; ledger: string; unit: string; best: string[]; reason: string; notes: string[];
   candidates: Candidate[]; candidatesLeftOff?: number; paretoFront: string[];
   carbonPriceSteps: Step[]; costTolerancePercentSteps: Step[]; bestRefused: string; mode: string; rate?: Sourced;
 }
@@ -69,7 +71,7 @@ export interface DecisionDetail {
   calls: { id: string; verb: string; answered: string; candidates: number; refused: number }[];
   outcome: { node: string; why: string; text: string } | null;
   refused?: RefusedNode[]; refusedLeftOff?: number; againstTheMean?: string; check: string; decision: FullDecision | null;
-  whatWouldChange?: string[]; policyFrom?: string[];
+  whatWouldChange?: string[]; policyFrom?: string[]; policyValues?: { key: string; value: string; origin: string }[];
 }
 export interface WhatIf {
   id: string; policy: { objective: string; costTolerancePercent: number; carbonPriceEurPerTonne: number };

@@ -100,11 +100,14 @@ export function euros(value: Maybe, suffix = ''): string {
   return known(value) ? euroNumber(value) + suffix : kUnknown;
 }
 
-// Euros for one unit are often too small to read: then of a million.
-export function eurosPerUnit(value: Maybe, million: string): string {
-  if (!known(value)) return kUnknown;
-  return value !== 0 && Math.abs(value) < 1e-3 ? `${euroNumber(value * 1e6)} ${million}` : euroNumber(value);
+// Of how many units figures are told that stand side by side: of one, or where its euros would be too small to read, of so
+// many that they can be. Requests come by the million, thousands of tokens by the thousand; a pod-hour or a run stays one.
+export function unitsTold(unit: string, euros: readonly Maybe[]): number {
+  const many = unit === 'request' ? 1e6 : unit === '1k-tokens' ? 1e3 : 1;
+  const most = Math.max(0, ...euros.map((each) => (known(each) ? Math.abs(each) : 0)));
+  return most > 0 && most < 1e-3 ? many : 1;
 }
+export const times = (value: Maybe, factor: number): Maybe => (known(value) ? value * factor : value);
 
 export const intensity = (value: Maybe): string =>
   known(value) ? `${number(value)}\u00a0gCO₂e/kWh` : kUnknown;

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {age, euros, eurosPerUnit, grams, gramsRange, intensity, kilowattHours, kUnknown, number, percent, signedPercent, wattHours, whole} from '../src/format';
+import {age, euros, grams, gramsRange, intensity, kilowattHours, kUnknown, number, percent, signedPercent, times, unitsTold, wattHours, whole} from '../src/format';
 import {setLanguage} from '../src/i18n';
 
 const plain = (text: string): string => text.replace(/[\u00a0\u202f]/g, ' ');
 
 test('unknown is a dash and never 0', () => {
   for (const text of [number(null), whole(undefined), percent(NaN), signedPercent(null), grams(null), wattHours(null), kilowattHours(null),
-                      euros(null), eurosPerUnit(null, ''), intensity(Infinity), age('', 0)])
+                      euros(null), euros(times(null, 1e6)), intensity(Infinity), age('', 0)])
     assert.equal(text, kUnknown);
   assert.equal(gramsRange(1, null), '');
 });
@@ -28,10 +28,8 @@ test('energy', () => {
   assert.equal(plain(kilowattHours(0.0004)), '400 mWh');
 });
 
-test('euros too small to read are of a million', () => {
+test('euros', () => {
   setLanguage('en');
-  assert.equal(eurosPerUnit(6.86e-7, 'per million'), '€0.686 per million');
-  assert.equal(eurosPerUnit(0, 'per million'), '€0.00');
   assert.equal(euros(12.345), '€12.35');
   assert.equal(euros(0.0312), '€0.0312');
   assert.equal(euros(12345.6), '€12,346');
@@ -53,4 +51,13 @@ test('ages', () => {
   const now = Date.parse('2026-11-25T12:00:00Z');
   assert.match(age('2026-11-25T11:58:00Z', now), /^2 min/);
   assert.match(age('2026-11-25T15:00:00Z', now), /^in 3 h/);
+});
+
+test('figures that stand side by side are of as many units', () => {
+  assert.equal(unitsTold('request', [6.86e-7]), 1e6);
+  assert.equal(euros(times(6.86e-7, 1e6)), '€0.686');
+  assert.equal(unitsTold('1k-tokens', [4e-5]), 1e3);
+  assert.equal(unitsTold('request', [6.86e-7, 0.4]), 1, 'of a table, that of its largest');
+  assert.equal(unitsTold('pod-hour', [1e-5]), 1);
+  assert.equal(unitsTold('request', [null, undefined, 0]), 1);
 });

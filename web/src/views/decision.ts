@@ -2,12 +2,12 @@
 import {encodePath, get, type Candidate, type DecisionDetail, type FullDecision, type Sourced} from '../api';
 import {badge, bar} from '../charts/small';
 import {h, replace} from '../dom';
-import {age, dateTime, eurosPerUnit, grams, gramsRange, known, number, parseTime} from '../format';
+import {age, dateTime, euros, grams, gramsRange, known, number, parseTime, times} from '../format';
 import {t, type Key} from '../i18n';
 import {hashOf} from '../router';
 import {chip, figure, loading, plainTable, said, section, showFailure} from '../ui';
 import type {Context} from '../view';
-import {objectiveName, someOf, unitName} from './shared';
+import {objectiveName, perUnits, someOf, type Per} from './shared';
 import {whatIfPanel} from './what_if';
 
 const kRows = 100;
@@ -40,7 +40,12 @@ function inputs(candidate: Candidate, decision: FullDecision): HTMLElement {
            ], rows));
 }
 
-function candidateTable(decision: FullDecision, choose: (candidate: Candidate) => void): HTMLElement {
+// One denominator for the whole page of a decision.
+function perOf(decision: FullDecision): Per {
+  return perUnits(decision.unit, decision.candidates.filter((c) => !c.refused).map((c) => c.placement?.eurPerUnit));
+}
+
+function candidateTable(decision: FullDecision, per: Per, choose: (candidate: Candidate) => void): HTMLElement {
   const allowed = decision.candidates.filter((candidate) => !candidate.refused);
   const mostEur = Math.max(0, ...allowed.map((c) => c.placement?.eurPerUnit ?? 0));
   const mostGrams = Math.max(0, ...allowed.map((c) => c.placement?.gco2ePerUnit?.high ?? 0));
@@ -52,44 +57,57 @@ function candidateTable(decision: FullDecision, choose: (candidate: Candidate) =
       front.has(c.node) ? [' ', chip(t('pareto'))] : null,
       h('span', {class: 'hint block'}, `${c.provider} ${c.region} · ${c.hardwareClass}`)]},
     {title: t('nodes.score'), isNumber: true, cell: (c) => figure('score', c.score, number(c.score))},
-    {title: t('eurPerUnit'), cell: (c) => h('div', {class: 'bar-cell'},
-       figure('eur', c.placement?.eurPerUnit, eurosPerUnit(c.placement?.eurPerUnit, t('perMillion'))),
+    {title: t('eurosPer', {unit: per.name}), cell: (c) => h('div', {class: 'bar-cell'},
+       figure('eur', c.placement?.eurPerUnit, euros(times(c.placement?.eurPerUnit, per.units))),
        c.priceEstimated ? h('span', {class: 'hint'}, t('estimate')) : null, bar(c.placement?.eurPerUnit, mostEur, {kind: 'euros'}))},
-    {title: t('gramsPerUnit'), cell: (c) => {
+    {title: t('gramsPer', {unit: per.name}), cell: (c) => {
        const range = c.placement?.gco2ePerUnit;
-       return h('div', {class: 'bar-cell'}, figure('gco2e', range?.mid, grams(range?.mid)),
-                h('span', {class: 'hint'}, gramsRange(range?.low, range?.high)),
+       return h('div', {class: 'bar-cell'}, figure('gco2e', range?.mid, grams(times(range?.mid, per.units))),
+                h('span', {class: 'hint'}, gramsRange(times(range?.low, per.units), times(range?.high, per.units))),
                 bar(range?.mid, mostGrams, {kind: 'grams', low: range?.low, high: range?.high}));
      }},
   ], allowed, 'candidates');
 }
 
-function refusedTable(detail: DecisionDetail, decision: FullDecision): HTMLElement | null {
+function refusedTable(detail: DecisionDetail, decision: FullDecision, per: Per): HTMLElement | null {
   const refused = detail.refused ?? [];
   if (refused.length === 0) return null;
   const title = t('decision.refused', {n: refused.length + (detail.refusedLeftOff ?? 0)});
   return section(title,
                  decision.bestRefused ? h('p', {}, t('decision.bestRefused', {node: decision.bestRefused})) : null,
+                 h('p', {class: 'hint'}, t('ledger.placementIs', {unit: per.name})),
                  plainTable(title, [
                    {title: t('nodes.node'), cell: (c) => [c.node, h('span', {class: 'hint block'}, `${c.provider} ${c.region}`)]},
                    {title: t('why'), cell: (c) => said(c.reason)},
-                   {title: t('gramsPerUnit'), isNumber: true, cell: (c) => grams(c.gco2ePerUnit)},
-                   {title: t('eurPerUnit'), isNumber: true, cell: (c) => eurosPerUnit(c.eurPerUnit, t('perMillion'))},
+                   {title: t('gramsPer', {unit: per.name}), isNumber: true, cell: (c) => grams(times(c.gco2ePerUnit, per.units))},
+                   {title: t('eurosPer', {unit: per.name}), isNumber: true, cell: (c) => euros(times(c.eurPerUnit, per.units))},
                  ], refused, 'refused'));
 }
 
-function verdict(detail: DecisionDetail, decision: FullDecision): HTMLElement {
+// The same node on both ledgers, each by its name.
+function ledgers(winner: Candidate, per: Per): [string, HTMLElement | string][] {
+  const {placement, report} = winner;
+  const range = (of: {low: number; high: number} | undefined): string =>
+    gramsRange(times(of?.low, per.units), times(of?.high, per.units)) || '–';
+  return [
+    [t('ledger.placement'), t('decision.placement', {
+      grams: grams(times(placement?.gco2ePerUnit?.mid, per.units)), range: range(placement?.gco2ePerUnit),
+      eur: euros(times(placement?.eurPerUnit, per.units)), unit: per.name})],
+    [t('ledger.report'), h('span', {class: 'verdict-figures'},
+      h('span', {}, t('decision.report', {
+        grams: grams(times(report?.gco2ePerUnit?.mid, per.units)), range: range(report?.gco2ePerUnit),
+        eur: euros(times(report?.eurPerUnit, per.units)), unit: per.name})),
+      report?.carbonClass ? badge(report.carbonClass, 'carbon') : null, report?.energyClass ? badge(report.energyClass, 'energy') : null)],
+  ];
+}
+
+function verdict(detail: DecisionDetail, decision: FullDecision, per: Per): HTMLElement {
   const best = someOf(decision.best);
   const winner = decision.candidates.find((candidate) => isBest(decision, candidate.node));
-  const report = winner?.report;
   return h('section', {class: 'panel verdict', 'data-testid': 'verdict'},
            h('p', {class: 'verdict-line'}, best ? t('decision.won', {node: best, n: decision.best.length}) : t('decision.nobody'), ' ', said(decision.reason), '.'),
-           report ? h('div', {class: 'verdict-figures'},
-             report.carbonClass ? badge(report.carbonClass, 'carbon') : null, report.energyClass ? badge(report.energyClass, 'energy') : null,
-             h('span', {}, t('decision.report', {
-               grams: grams(report.gco2ePerUnit?.mid), range: gramsRange(report.gco2ePerUnit?.low, report.gco2ePerUnit?.high) || '–',
-               eur: eurosPerUnit(report.eurPerUnit, t('perMillion')), unit: unitName(decision.unit)}))) : null,
            h('dl', {class: 'facts'},
+             winner ? ledgers(winner, per).map(([name, figures]) => [h('dt', {}, name), h('dd', {}, figures)]) : null,
              h('dt', {}, t('outcome')), h('dd', {'data-testid': 'outcome'}, detail.outcome ? said(detail.outcome.text) : t('decision.noOutcome')),
              detail.againstTheMean ? [h('dt', {}, t('decision.against')), h('dd', {}, said(detail.againstTheMean))] : null,
              h('dt', {}, t('objective')), h('dd', {}, objectiveName(decision.policy.objective), decision.rankedBy && decision.rankedBy !== decision.policy.objective
@@ -102,6 +120,9 @@ function sentences(title: string, lines: readonly string[] | undefined): HTMLEle
   return lines && lines.length > 0 ? section(title, h('ul', {class: 'plain-list'}, lines.map((line) => h('li', {}, said(line))))) : null;
 }
 
+const policyLines = (detail: DecisionDetail): string[] =>
+  (detail.policyValues ?? []).map(({key, value, origin}) => (value ? `${key}: ${value} (${origin})` : `${key} (${origin})`));
+
 function show(context: Context, detail: DecisionDetail): void {
   const decision = detail.decision;
   context.title(detail.pod);
@@ -111,17 +132,18 @@ function show(context: Context, detail: DecisionDetail): void {
     return;
   }
   const chosen = h('section', {class: 'panel'});
+  const per = perOf(decision);
   const choose = (candidate: Candidate): void => replace(chosen, inputs(candidate, decision));
   const first = decision.candidates[0];
   const leftOff = detail.decision?.candidatesLeftOff ?? 0;
-  replace(context.root, back, verdict(detail, decision), whatIfPanel(context, detail, decision),
-          section(t('candidates'), h('p', {class: 'hint'}, t('decision.candidatesHint', {unit: unitName(decision.unit)})),
-                  candidateTable(decision, (candidate) => {
+  replace(context.root, back, verdict(detail, decision, per), whatIfPanel(context, detail, decision, per),
+          section(t('candidates'), h('p', {class: 'hint'}, t('ledger.placementIs', {unit: per.name}), ' ', t('decision.candidatesHint')),
+                  candidateTable(decision, per, (candidate) => {
                     choose(candidate);
                     chosen.scrollIntoView({block: 'nearest'});
                   }), known(leftOff) && leftOff > 0 ? h('p', {class: 'hint'}, t('leftOff', {n: leftOff})) : null),
-          refusedTable(detail, decision), first ? chosen : null,
-          sentences(t('decision.wouldChange'), detail.whatWouldChange), sentences(t('decision.policy'), detail.policyFrom), sentences(t('notes'), decision.notes));
+          refusedTable(detail, decision, per), first ? chosen : null,
+          sentences(t('decision.wouldChange'), detail.whatWouldChange), sentences(t('decision.policy'), policyLines(detail)), sentences(t('notes'), decision.notes));
   if (first) choose(first);
 }
 

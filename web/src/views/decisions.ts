@@ -1,7 +1,7 @@
 import {get, type Decision} from '../api';
 import {badge} from '../charts/small';
 import {h, replace, setText} from '../dom';
-import {clock, eurosPerUnit, grams, whole} from '../format';
+import {clock, euros, grams, times, whole} from '../format';
 import {t} from '../i18n';
 import {identity} from '../identity';
 import {debounce, every} from '../poll';
@@ -10,12 +10,14 @@ import {chip, field, figure, said, showFailure} from '../ui';
 import {onLeave, type Context, type View} from '../view';
 import {VirtualTable, type TableColumn} from '../virtual_table';
 import {mountDecision} from './decision';
-import {notFollowed, objectiveName} from './shared';
+import {ledgerName, notFollowed, objectiveName, perUnits, type Per} from './shared';
 
 const kListMs = 5000;
 
 // By its name where the namespace decides whether it may be seen.
 const idOf = (decision: Decision): string => identity().namespace ? decision.pod : decision.uid || decision.pod;
+
+const perOf = (d: Decision): Per => perUnits(d.unit, [d.placementEurPerUnit]);
 
 function columns(): TableColumn<Decision>[] {
   const outcome = (d: Decision): HTMLElement | string =>
@@ -27,8 +29,9 @@ function columns(): TableColumn<Decision>[] {
     {key: 'outcome', title: t('outcome'), cell: outcome, order: (d) => d.followed === null ? null : d.followed ? 1 : 0},
     {key: 'objective', title: t('objective'), cell: (d) => objectiveName(d.objective), order: (d) => d.objective},
     {key: 'candidates', title: t('candidates'), isNumber: true, cell: (d) => d.refused > 0 ? t('refusedOf', {n: d.refused, all: d.candidates}) : whole(d.candidates), order: (d) => d.candidates, raw: (d) => d.candidates},
-    {key: 'eur', title: t('eurPerUnit'), isNumber: true, cell: (d) => figure('eur', d.eurPerUnit, eurosPerUnit(d.eurPerUnit, t('perMillion'))), order: (d) => d.eurPerUnit, raw: (d) => d.eurPerUnit},
-    {key: 'gco2e', title: t('gramsPerUnit'), isNumber: true, cell: (d) => figure('gco2e', d.gco2ePerUnit, grams(d.gco2ePerUnit)), order: (d) => d.gco2ePerUnit, raw: (d) => d.gco2ePerUnit},
+    {key: 'eur', title: t('euros'), isNumber: true, cell: (d) => figure('eur', d.placementEurPerUnit, euros(times(d.placementEurPerUnit, perOf(d).units))), order: (d) => d.placementEurPerUnit, raw: (d) => d.placementEurPerUnit},
+    {key: 'gco2e', title: 'CO₂e', isNumber: true, cell: (d) => figure('gco2e', d.placementGco2ePerUnit, grams(times(d.placementGco2ePerUnit, perOf(d).units))), order: (d) => d.placementGco2ePerUnit, raw: (d) => d.placementGco2ePerUnit},
+    {key: 'per', title: t('ofWhat'), cell: (d) => h('span', {class: 'hint'}, `${perOf(d).name}, ${ledgerName(d.ledger)}`), order: (d) => d.unit},
     {key: 'class', title: t('carbonClass'), cell: (d) => d.carbonClass ? badge(d.carbonClass, 'carbon') : '–', order: (d) => d.carbonClass},
     {key: 'why', title: t('why'), cell: (d) => said(d.reason)},
   ];
@@ -60,7 +63,7 @@ function mountList(context: Context): void {
     filter = search.value.trim().toLowerCase();
     apply();
   }});
-  replace(context.root, failure, h('section', {class: 'panel'}, h('h2', {}, t('decisions.last')), h('div', {class: 'controls'}, field(t('search'), search), count), table.element));
+  replace(context.root, failure, h('section', {class: 'panel'}, h('h2', {}, t('decisions.last')), h('p', {class: 'hint'}, t('ledger.about')), h('div', {class: 'controls'}, field(t('search'), search), count), table.element));
   every(kListMs, context.signal, async () => {
     try {
       all = await get<Decision[]>('decisions', {limit: 200}, context.signal);

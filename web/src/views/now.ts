@@ -2,14 +2,14 @@ import {get, type Decision, type Outcome, type Overview} from '../api';
 import {badge} from '../charts/small';
 import {TimeChart} from '../charts/time';
 import {h, replace, setText} from '../dom';
-import {age, clock, dateTime, euros, eurosPerUnit, grams, gramsRange, known, number, parseTime, percent, signedPercent, wattHours, whole} from '../format';
+import {age, clock, dateTime, euros, grams, gramsRange, known, number, parseTime, percent, signedPercent, times, wattHours, whole} from '../format';
 import {t} from '../i18n';
 import {every} from '../poll';
 import {hashOf} from '../router';
 import {DecisionFeed, type FeedState} from '../stream';
 import {chip, figure, said, section, setFigure, showFailure, tile} from '../ui';
 import {onLeave, type Context, type View} from '../view';
-import {notFollowed, unitName} from './shared';
+import {ledgerName, notFollowed, perUnits} from './shared';
 
 const kMostRows = 200;
 const kMostPoints = 720;
@@ -32,9 +32,10 @@ function fillTiles(tiles: ReturnType<typeof makeTiles>, o: Overview): void {
   setText(tiles.eur.note, running ? t('now.pods', {n: running.pods, known: whole(running.knownPods)}) : off);
   setFigure(tiles.gco2e.value, running?.gco2ePerHour, grams(running?.gco2ePerHour, t('perHour')));
   setText(tiles.gco2e.note, running ? gramsRange(running.lowGco2ePerHour, running.highGco2ePerHour, t('perHour')) : off);
-  setFigure(tiles.request.value, running?.gco2ePerRequest, grams(running?.gco2ePerRequest));
+  const per = perUnits('request', [running?.eurPerRequest]);
+  setFigure(tiles.request.value, running?.gco2ePerRequest, grams(times(running?.gco2ePerRequest, per.units)));
   setText(tiles.request.note, running && known(running.gco2ePerRequest)
-      ? `${eurosPerUnit(running.eurPerRequest, t('perMillion'))} · ${wattHours(running.wattHoursPerRequest)}` : off || t('now.noRequests'));
+      ? `${per.name} · ${euros(times(running.eurPerRequest, per.units))} · ${wattHours(times(running.wattHoursPerRequest, per.units))}` : off || t('now.noRequests'));
   const change = o.accounted?.change;
   setFigure(tiles.change.value, change?.gco2eShare, signedPercent(change?.gco2eShare));
   setText(tiles.change.note, change ? t('now.changeNote', {grams: grams(change.gco2e), eur: euros(change.eur)}) : off || t('now.noChange'));
@@ -93,8 +94,10 @@ class PlacementSeries {
 }
 
 function placementRow(d: Decision): HTMLElement {
-  const share = known(d.gco2ePerHour) && known(d.meanGco2ePerHour) && d.meanGco2ePerHour > 0
-      ? d.gco2ePerHour / d.meanGco2ePerHour - 1 : null;
+  // As the reason says it: all figures of the row are of the ledger that was ranked.
+  const share = known(d.placementGco2ePerUnit) && known(d.meanPlacementGco2ePerUnit) && d.meanPlacementGco2ePerUnit > 0
+      ? d.placementGco2ePerUnit / d.meanPlacementGco2ePerUnit - 1 : null;
+  const per = perUnits(d.unit, [d.placementEurPerUnit]);
   return h('li', {class: 'placement', 'data-testid': 'placement', 'data-uid': d.uid},
            h('time', {datetime: d.time, class: 'placement-time'}, clock(d.time)),
            h('div', {class: 'placement-what'},
@@ -105,10 +108,11 @@ function placementRow(d: Decision): HTMLElement {
                d.refused > 0 ? [' ', chip(t('refusedOf', {n: d.refused, all: d.candidates}))] : null),
              said(d.reason, {class: 'placement-why'})),
            h('div', {class: 'placement-figures'},
-             h('span', {}, figure('eur', d.eurPerUnit, eurosPerUnit(d.eurPerUnit, t('perMillion')))),
-             h('span', {}, figure('gco2e', d.gco2ePerUnit, grams(d.gco2ePerUnit))),
-             h('span', {class: 'hint'}, unitName(d.unit)),
-             h('span', {}, figure('change', share, share === null ? '–' : t('now.vsMean', {share: signedPercent(share)})))),
+             h('span', {}, figure('eur', d.placementEurPerUnit, euros(times(d.placementEurPerUnit, per.units)))),
+             h('span', {}, figure('gco2e', d.placementGco2ePerUnit, grams(times(d.placementGco2ePerUnit, per.units)))),
+             h('span', {class: 'hint'}, per.name),
+             h('span', {}, figure('change', share, share === null ? '–' : t('now.vsMean', {share: signedPercent(share)}))),
+             h('span', {class: 'hint ledger', 'data-testid': 'ledger'}, ledgerName(d.ledger))),
            d.carbonClass ? badge(d.carbonClass, 'carbon') : h('span', {class: 'badge'}));
 }
 
@@ -119,7 +123,7 @@ class Placements {
   private skipped = 0;
   private fresh = 0;
   private lastSaid = performance.now();
-  readonly element = section(t('now.placements'), this.state, this.skippedLine, this.list);
+  readonly element = section(t('now.placements'), this.state, h('p', {class: 'hint'}, t('ledger.about')), this.skippedLine, this.list);
 
   constructor(private readonly announce: (text: string) => void) {
     replace(this.list, h('li', {class: 'empty'}, t('now.none')));

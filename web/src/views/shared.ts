@@ -1,7 +1,7 @@
 // What several views say in the same way.
 import type {Change} from '../api';
 import {t} from '../i18n';
-import {euros, grams, signedPercent} from '../format';
+import {euros, grams, signedPercent, unitsTold, type Maybe} from '../format';
 import {chip} from '../ui';
 
 export function unitName(unit: string): string {
@@ -11,6 +11,23 @@ export function unitName(unit: string): string {
     case 'pod-hour': return t('unit.podHour');
     case 'run': return t('unit.run');
     default: return unit;
+  }
+}
+
+// One denominator for all figures of a row, or of a table: how many units they are of, and its name.
+export interface Per { units: number; name: string }
+export function perUnits(unit: string, ofEuros: readonly Maybe[]): Per {
+  const units = unitsTold(unit, ofEuros);
+  if (units === 1) return {units, name: unitName(unit)};
+  return {units, name: t(unit === 'request' ? 'unit.millionRequests' : 'unit.millionTokens')};
+}
+
+export function ledgerName(ledger: string): string {
+  switch (ledger) {
+    case 'placement': return t('ledger.placement');
+    case 'report': return t('ledger.report');
+    case 'new capacity': return t('ledger.newCapacity');
+    default: return ledger;
   }
 }
 

@@ -3,13 +3,13 @@
 import {encodePath, get, type DecisionDetail, type FullDecision, type Step, type WhatIf} from '../api';
 import {kMostCarbonPrice, positionOf, priceAt, stepAt} from '../charts/scale';
 import {h, replace, setText} from '../dom';
-import {eurosPerUnit, grams, number} from '../format';
+import {euros, grams, number, times} from '../format';
 import {t} from '../i18n';
 import {debounce} from '../poll';
 import {rememberInHash} from '../router';
 import {chip, field, figure, plainTable, said, section, select, showFailure} from '../ui';
 import type {Context} from '../view';
-import {objectiveOptions, someOf} from './shared';
+import {objectiveOptions, someOf, type Per} from './shared';
 
 const kRows = 50;
 const kPositions = 1000;
@@ -33,7 +33,7 @@ function lines(steps: readonly Step[]): HTMLElement[] {
   });
 }
 
-function answer(result: WhatIf): HTMLElement[] {
+function answer(result: WhatIf, per: Per): HTMLElement[] {
   const changed = result.best.join() !== result.bestBefore.join();
   return [
     h('p', {class: 'what-if-winner', 'data-testid': 'what-if-best', 'data-changed': String(changed)},
@@ -43,14 +43,14 @@ function answer(result: WhatIf): HTMLElement[] {
       {title: t('nodes.node'), cell: (c) => [c.node, result.best.includes(c.node) ? [' ', chip(t('nodes.best'), 'good')] : null, c.refused ? [' ', chip(t('refused'))] : null]},
       {title: t('nodes.score'), isNumber: true, cell: (c) => figure('what-if-score', c.score, number(c.score))},
       {title: t('whatIf.before'), isNumber: true, cell: (c) => number(c.scoreBefore)},
-      {title: t('eurPerUnit'), isNumber: true, cell: (c) => eurosPerUnit(c.eurPerUnit, t('perMillion'))},
-      {title: t('gramsPerUnit'), isNumber: true, cell: (c) => grams(c.gco2ePerUnit)},
-      {title: t('whatIf.priced'), isNumber: true, cell: (c) => eurosPerUnit(c.pricedEurPerUnit, t('perMillion'))},
+      {title: t('eurosPer', {unit: per.name}), isNumber: true, cell: (c) => euros(times(c.eurPerUnit, per.units))},
+      {title: t('gramsPer', {unit: per.name}), isNumber: true, cell: (c) => grams(times(c.gco2ePerUnit, per.units))},
+      {title: t('whatIf.priced', {unit: per.name}), isNumber: true, cell: (c) => euros(times(c.pricedEurPerUnit, per.units))},
     ], result.candidates, 'what-if-candidates'),
   ];
 }
 
-export function whatIfPanel(context: Context, detail: DecisionDetail, decision: FullDecision): HTMLElement {
+export function whatIfPanel(context: Context, detail: DecisionDetail, decision: FullDecision, per: Per): HTMLElement {
   const asked = context.route.query;
   let price = Number(asked.get('carbon-price') ?? decision.policy.carbonPriceEurPerTonne) || 0;
   let objective = asked.get('objective') ?? 'priced';
@@ -75,7 +75,7 @@ export function whatIfPanel(context: Context, detail: DecisionDetail, decision: 
       if (mine !== latest) return;
       show(found.carbonPriceSteps);
       setText(status, objective === 'priced' ? '' : t('whatIf.unpriced'));
-      replace(result, answer(found));
+      replace(result, answer(found, per));
     } catch (error) {
       if (mine === latest) showFailure(result, error);
     }
@@ -93,7 +93,7 @@ export function whatIfPanel(context: Context, detail: DecisionDetail, decision: 
   exact.value = String(price);
   show(decision.carbonPriceSteps);
   void load();
-  return section(t('whatIf.title'), h('p', {class: 'hint'}, t('whatIf.about')),
+  return section(t('whatIf.title'), h('p', {class: 'hint'}, t('whatIf.about'), ' ', t('ledger.placementIs', {unit: per.name})),
                  h('div', {class: 'controls'},
                    field(t('objective'), select(objectiveOptions(), objective, (value) => {
                      objective = value;

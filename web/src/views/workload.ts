@@ -3,22 +3,24 @@ import {encodePath, get, urlOf, type PerUnit, type Workload, type Workloads} fro
 import {badge} from '../charts/small';
 import {TimeChart} from '../charts/time';
 import {h, replace, type Child} from '../dom';
-import {day, escapeMarkdown, euros, eurosPerUnit, grams, gramsRange, kilowattHours, number, parseTime, percent, wattHours, whole} from '../format';
+import {day, escapeMarkdown, euros, grams, gramsRange, kilowattHours, number, parseTime, percent, times, wattHours, whole} from '../format';
 import {currentLanguage, t} from '../i18n';
 import {newest} from '../poll';
 import {hashOf, rememberInHash} from '../router';
 import {isDark} from '../settings';
 import {copyable, empty, figure, loading, section, showFailure} from '../ui';
 import {onLeave, type Context} from '../view';
-import {changeText} from './shared';
+import {changeText, perUnits} from './shared';
 import {daysSelect, nameOf, pathOf, type By} from './workloads';
 
 const kLabelDays = 30;
 
-function perUnitRows(title: string, unit: PerUnit | null, key: string): Child[] {
-  return unit ? [h('dt', {}, title), h('dd', {},
-    figure(`${key}-gco2e`, unit.gco2e, grams(unit.gco2e)), ' · ', figure(`${key}-eur`, unit.eur, eurosPerUnit(unit.eur, t('perMillion'))), ' · ',
-    figure(`${key}-wh`, unit.wattHours, wattHours(unit.wattHours)))] : [];
+function perUnitRows(unit: '1k-tokens' | 'request', of: PerUnit | null, key: string): Child[] {
+  if (!of) return [];
+  const per = perUnits(unit, [of.eur]);
+  return [h('dt', {}, per.name), h('dd', {},
+    figure(`${key}-gco2e`, of.gco2e, grams(times(of.gco2e, per.units))), ' · ', figure(`${key}-eur`, of.eur, euros(times(of.eur, per.units))), ' · ',
+    figure(`${key}-wh`, of.wattHours, wattHours(times(of.wattHours, per.units))))];
 }
 
 function facts(w: Workload): HTMLElement {
@@ -28,7 +30,7 @@ function facts(w: Workload): HTMLElement {
            row('CO₂e', figure('gco2e', w.gco2e, grams(w.gco2e)), range ? ` (${t('lowHigh')}: ${range})` : ''),
            row(t('market'), figure('market', w.marketGco2e, grams(w.marketGco2e))),
            row(t('euros'), figure('eur', w.eur, euros(w.eur))), row(t('energy'), figure('energy', w.energyKwh, kilowattHours(w.energyKwh))),
-           perUnitRows(t('unit.request'), w.perRequest, 'request'), perUnitRows(t('unit.tokens'), w.perThousandTokens, 'tokens'),
+           perUnitRows('request', w.perRequest, 'request'), perUnitRows('1k-tokens', w.perThousandTokens, 'tokens'),
            row(t('changeColumn'), changeText(w.change)),
            row(t('measured'), figure('measured', w.measuredShare, percent(w.measuredShare)), ' · ', t('liveShare', {share: percent(w.liveShare)}), ' · ', t('knownShare', {share: percent(w.knownShare)})),
            row(t('pods'), whole(w.pods), ` (${number(w.podHours)} h)`), w.team ? row(t('team'), w.team) : [], w.model ? row(t('model'), w.model) : []);
@@ -79,7 +81,7 @@ export function mountWorkload(context: Context, by: By): void {
         return;
       }
       replace(body, h('div', {class: 'two'},
-                section(t('fromTo', {from: day(found.from), to: day(found.to)}), h('div', {class: 'badges'}, badge(w.energyClass, 'energy'), h('span', {}, t('energyClass')), badge(w.carbonClass, 'carbon'), h('span', {}, t('carbonClass'))), facts(w)),
+                section(t('fromTo', {from: day(found.from), to: day(found.to)}), h('div', {class: 'badges'}, badge(w.energyClass, 'energy'), h('span', {}, t('energyClass')), badge(w.carbonClass, 'carbon'), h('span', {}, t('carbonClass'))), h('p', {class: 'hint'}, t('ledger.reportIs')), facts(w)),
                 label(context, by, path, w)), trend(context, found, w, name));
     } catch (error) {
       showFailure(body, error);

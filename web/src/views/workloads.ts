@@ -66,7 +66,7 @@ function mountList(context: Context, by: By): void {
     filter = search.value.trim().toLowerCase();
     apply();
   }});
-  const panel = section(t(by === 'model' ? 'models.title' : 'workloads.title'), h('div', {class: 'controls'}, daysSelect(days, (to) => {
+  const panel = section(t(by === 'model' ? 'models.title' : 'workloads.title'), h('p', {class: 'hint'}, t('ledger.reportIs')), h('div', {class: 'controls'}, daysSelect(days, (to) => {
     days = to;
     rememberInHash(view, [], {days});
     void load();
