@@ -133,6 +133,7 @@ class Describer {
     to.set_provider(from.facts->provider);
     to.set_region(from.facts->region);
     to.set_grid_zone(from.grid_zone);
+    to.set_grid_of_country(from.grid_of_country);
     to.set_pue(from.pue.value());
     to.set_pue_exact(from.pue_exact);
     to.set_pue_source(from.pue_source);
@@ -258,6 +259,7 @@ class PartsReader {
     facts.provider = from.provider();
     facts.region = from.region();
     node.grid_zone = from.grid_zone();
+    node.grid_of_country = from.grid_of_country();
     node.pue = Pue(from.pue());
     node.pue_exact = from.pue_exact();
     node.pue_source = from.pue_source();

@@ -107,6 +107,38 @@ Status ForEachRow(std::string_view name, std::string_view bytes,
   return Status::Ok();
 }
 
+OriginRow ReadOrigin(Row& row) {
+  using Clue = OriginRow::Clue;
+  constexpr std::array<std::pair<std::string_view, Clue>, 4> kClues = {
+      {{"label", Clue::kLabel},
+       {"instance_type", Clue::kInstanceType},
+       {"region", Clue::kRegion},
+       {"provider_id", Clue::kProviderId}}};
+  constexpr std::array<std::pair<std::string_view, MachineKind>, 4> kMachines = {
+      {{"-", MachineKind::kNotTold},
+       {"virtual", MachineKind::kVirtual},
+       {"server", MachineKind::kServer},
+       {"unclear", MachineKind::kUnclear}}};
+  const auto one_of = [&row](std::string_view column, const auto& known) {
+    const std::string_view word = row.Text(column);
+    for (const auto& [name, value] : known)
+      if (name == word) return value;
+    std::string names;
+    for (const auto& entry : known)
+      names.append(names.empty() ? "" : ", ").append(std::string_view(entry.first));
+    row.Fail("column '" + std::string(column) + "': '" + Printable(word) + "' is none of " + names);
+    return known.front().second;
+  };
+  OriginRow origin;
+  origin.clue = one_of("clue", kClues);
+  origin.pattern = row.Text("pattern");
+  origin.provider_id = row.Text("provider_id");
+  origin.provider = row.Text("provider");
+  origin.machine = one_of("machine", kMachines);
+  origin.source = row.Source();
+  return origin;
+}
+
 // FNV-1a, 64 bit: names a set of rows; nothing secret hangs on it.
 std::uint64_t Fnv1a(std::uint64_t hash, std::string_view bytes) {
   for (const char c : bytes) {
@@ -120,8 +152,9 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 bool Matches(std::string_view pattern, std::string_view name) {
   const std::size_t star = pattern.find('*');
-  if (star == std::string_view::npos) return pattern == name;
-  if (!name.starts_with(pattern.substr(0, star))) return false;
+  if (star == std::string_view::npos) return EqualsIgnoreCase(pattern, name);
+  if (name.size() < star || !EqualsIgnoreCase(pattern.substr(0, star), name.substr(0, star)))
+    return false;
   if (star + 1 == pattern.size()) return true;
   std::string_view rest = name.substr(star);
   if (rest.empty() || !IsDigit(rest.front())) return false;
@@ -209,6 +242,9 @@ Status Catalog::LoadFile(std::string_view path, std::string_view bytes) {
     return load(regions_, {"provider", "region"},
                 [](Row& row) { return std::string(row.Text("zone")); });
   }
+  if (name == "providers.csv") {
+    return ForEachRow(path, bytes, [this](Row& row) { origins_.push_back(ReadOrigin(row)); });
+  }
   if (name == "pue.csv") {
     return load(pue_, {"provider", "region"},
                 [](Row& row) { return Pue(row.Number("pue", 1, 3)); });
@@ -219,13 +255,13 @@ Status Catalog::LoadFile(std::string_view path, std::string_view bytes) {
       const double full = row.Number("max_watts_per_vcpu", 0, 50);
       row.Ordered("min_watts_per_vcpu", idle, "max_watts_per_vcpu", full);
       return HostProfile{std::string(row.Text("profile")), WattsPerVcpu(idle), WattsPerVcpu(full),
-                         Vcpus(0)};
+                         Vcpus(0), false};
     });
   }
   if (name == "instances.csv") {
     return load(instances_, {"provider", "instance_type"}, [](Row& row) {
       return HostProfile{std::string(row.Text("profile")), WattsPerVcpu(0), WattsPerVcpu(0),
-                         Vcpus(row.Number("host_vcpus", 0, 10'000))};
+                         Vcpus(row.Number("host_vcpus", 0, 10'000)), false};
     });
   }
   if (name == "gpu.csv") {
@@ -372,13 +408,14 @@ std::optional<std::string_view> Catalog::ZoneOf(std::string_view provider,
 
 std::vector<Catalog::Region> Catalog::Regions() const {
   std::vector<Region> regions;
-  std::set<std::pair<std::string_view, std::string_view>> seen;
+  std::set<std::pair<std::string, std::string>> seen;
   for (const auto& row : regions_) {
     const std::string& provider = row.key[0];
     const std::string& region = row.key[1];
     if (provider.find('*') != std::string::npos || region.find('*') != std::string::npos) continue;
     // A user's row hides the embedded one of the same region.
-    if (seen.emplace(provider, region).second) regions.push_back({provider, region, row.row.value});
+    if (seen.emplace(ToLower(provider), ToLower(region)).second)
+      regions.push_back({provider, region, row.row.value});
   }
   return regions;
 }
@@ -391,6 +428,13 @@ const GridRow* Catalog::Grid(std::string_view zone) const {
       (zone[kCountry] == '-' || (zone[kCountry] >= '0' && zone[kCountry] <= '9')))
     found = grid_.find(std::string(zone.substr(0, kCountry)));
   return found == grid_.end() ? nullptr : &found->second;
+}
+
+bool Catalog::RentsVirtualMachines(std::string_view provider) const {
+  if (provider.empty()) return false;
+  return std::any_of(origins_.begin(), origins_.end(), [&](const OriginRow& row) {
+    return row.machine == MachineKind::kVirtual && EqualsIgnoreCase(row.provider, provider);
+  });
 }
 
 std::string_view Catalog::ZoneOfCode(std::string_view code) const {
@@ -415,7 +459,7 @@ Published<Pue> Catalog::PueOf(std::string_view provider, std::string_view region
   const auto* row = FindRow(pue_, {provider, region});
   if (row == nullptr) return {Pue(1), "no row in the catalogue", false};
   Published<Pue> pue = row->row;
-  pue.exact = row->key[1] == region;
+  pue.exact = EqualsIgnoreCase(row->key[1], region);
   return pue;
 }
 
@@ -429,6 +473,7 @@ std::pair<Published<HostProfile>, ProfileMatch> Catalog::HostOf(
                                                                      : ProfileMatch::kProvider;
   Published<HostProfile> host = row->row;
   host.exact = match == ProfileMatch::kInstanceType;
+  host.value.of_any_provider = row->key[0] == "*";
   return {std::move(host), match};
 }
 

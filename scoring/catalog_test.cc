@@ -37,6 +37,55 @@ TEST(Catalog, EveryRegionsZoneHasAnIntensity) {
   }
 }
 
+TEST(Catalog, CaseDoesNotCount) {
+  const Catalog& catalog = Catalog::Embedded();
+  EXPECT_EQ(catalog.ZoneOf("ovhcloud", "EU-WEST-PAR"), "FR");
+  EXPECT_EQ(catalog.ZoneOf("ovhcloud", "gra11"), "FR");
+  EXPECT_TRUE(catalog.PueOf("aws", "EU-Central-1").exact);
+  EXPECT_TRUE(catalog.OfferOf("outscale", "EU-WEST-2"));
+  EXPECT_EQ(catalog.HostOf("azure", "standard_d4s_v5").second, ProfileMatch::kInstanceType);
+}
+
+TEST(Catalog, AZoneWithoutARowIsToldByItsCountrys) {
+  const Catalog& catalog = Catalog::Embedded();
+  EXPECT_EQ(catalog.Grid("AU-TAS")->zone, "AU");
+  EXPECT_EQ(catalog.Grid("SE4")->zone, "SE");
+  EXPECT_EQ(catalog.Grid("AU")->zone, "AU");
+}
+
+TEST(Catalog, RegionsOfThoseWhoBorrowASchemeHaveAPlace) {
+  const Catalog& catalog = Catalog::Embedded();
+  EXPECT_EQ(catalog.ZoneOf("outscale", "us-east-2"), "US");
+  EXPECT_EQ(catalog.ZoneOf("outscale", "ap-northeast-1"), "JP");
+  EXPECT_EQ(catalog.ZoneOf("s3ns", "u-france-east1"), "FR");
+  EXPECT_EQ(catalog.ZoneOf("bleu", "bleufrancesouth"), "FR");
+  EXPECT_DOUBLE_EQ(catalog.PueOf("outscale", "eu-west-2").value.value(), 1.56);
+}
+
+TEST(Catalog, KnowsWhoRentsVirtualMachines) {
+  const Catalog& catalog = Catalog::Embedded();
+  EXPECT_TRUE(catalog.RentsVirtualMachines("exoscale"));
+  EXPECT_TRUE(catalog.RentsVirtualMachines("S3NS"));
+  EXPECT_FALSE(catalog.RentsVirtualMachines("own"));
+  EXPECT_FALSE(catalog.RentsVirtualMachines(""));
+  EXPECT_FALSE(catalog.RentsVirtualMachines("equinixmetal"));
+}
+
+TEST(Catalog, ABadRowOfProvidersSaysWhatIsPossible) {
+  const auto load = [](const std::string& row) {
+    const std::string bytes =
+        "clue,pattern,provider_id,provider,machine,source,year,method,licence\n" + row +
+        ",us,2026,reading,own\n";
+    const EmbeddedFile file{"providers.csv", bytes};
+    return Catalog::Load({&file, 1}).status().message();
+  };
+  EXPECT_EQ(load("label,a/*,*,mine,virtual"), "");
+  EXPECT_THAT(load("taint,a,*,mine,virtual"),
+              HasSubstr("'taint' is none of label, instance_type, region, provider_id"));
+  EXPECT_THAT(load("label,a,*,mine,cloud"),
+              HasSubstr("'cloud' is none of -, virtual, server, unclear"));
+}
+
 TEST(Catalog, RegionsAreEachToldOnceWithoutPatterns) {
   const std::string own =
       "provider,region,zone,source,year,method,licence\n"

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "scoring/machine_kind.h"
 #include "scoring/placement_rules.h"
 #include "scoring/policy.h"
 
@@ -42,11 +43,18 @@ struct AttestedFacts {
 
 struct NodeFacts {
   std::string name;
-  std::string provider;   // "aws", "gcp", "azure", "ovhcloud", "scaleway", "outscale", or one's own
-  std::string region;     // as the provider spells it
+  std::string provider;  // "aws", "gcp", "azure", "ovhcloud", "scaleway", "outscale", or one's own
+  std::string region;    // as the provider spells it
+  // No label topology.kubernetes.io/region tells it, so that no affinity can ask for it.
+  bool region_derived = false;
   std::string grid_zone;  // where a label states it outright; else the catalogue finds it
   std::string instance_type;
   std::string gpu_model;
+  MachineKind machine_kind = MachineKind::kNotTold;
+  // Why the provider is not told although there is a providerID; else empty.
+  std::string provider_doubt;
+  // Which of the configuration's rules told the provider, from 0; -1: none.
+  std::int32_t provider_rule = -1;
   // Into how many time-sliced shares the device plugin divides each accelerator.
   std::int64_t gpu_replicas = 1;
   // Internal addresses and host name, by which exporters name it too.

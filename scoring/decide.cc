@@ -4,6 +4,8 @@
 #include <bit>
 #include <limits>
 
+#include "base/text.h"
+
 namespace sobre {
 namespace {
 
@@ -165,7 +167,8 @@ IntensityBasis ChooseIntensity(const NodeProfiles& profiles,
 
 bool CrossesRegions(const Policy& policy, std::string_view provider, std::string_view region) {
   if (!policy.data_region || policy.egress <= GigabytesPerUnit(0)) return false;
-  return policy.data_region->provider != provider || policy.data_region->region != region;
+  return policy.data_region->provider != provider ||
+         !EqualsIgnoreCase(policy.data_region->region, region);
 }
 
 std::optional<EurosPerGigabyte> EgressPriceTo(const Policy& policy, std::string_view provider,

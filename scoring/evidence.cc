@@ -154,7 +154,7 @@ void Evidence::IndexNames() {
     for (const std::string& address : facts.addresses)
       addresses_.emplace(address, static_cast<std::int32_t>(i));
     if (!nodes_[i].grid_zone.empty()) zones_.insert(nodes_[i].grid_zone);
-    if (!facts.region.empty()) regions_.emplace(facts.provider, facts.region);
+    if (!facts.region.empty()) regions_.emplace(facts.provider, ToLower(facts.region));
   }
   // There may be many pods: they are indexed only where something was measured of one.
   const auto of_a_pod = [](const Observation& seen) {
@@ -275,9 +275,10 @@ bool Evidence::TakeNode(const Observation& seen) {
 
 bool Evidence::TakePlace(const Observation& seen) {
   Place place{seen.signal, seen.ahead, {}, {}, {}};
-  if (!seen.region.empty() && regions_.contains(std::pair(seen.provider, seen.region))) {
+  if (std::string region = ToLower(seen.region);
+      !region.empty() && regions_.contains(std::pair(seen.provider, region))) {
     place.provider = seen.provider;
-    place.region = seen.region;
+    place.region = std::move(region);
   } else {
     place.zone = input_.catalog->ZoneOfCode(seen.zone);
     if (!zones_.contains(place.zone)) return false;
@@ -462,7 +463,8 @@ const Observation* Evidence::OfPlace(const NodeRecord& node, Signal signal) cons
     return found == by_place_.end() ? nullptr : found->second;
   };
   const Duration now(0);
-  if (const Observation* seen = find({signal, now, node.facts->provider, node.facts->region, {}}))
+  if (const Observation* seen =
+          find({signal, now, node.facts->provider, ToLower(node.facts->region), {}}))
     return seen;
   return find({signal, now, {}, {}, node.grid_zone});
 }
@@ -474,7 +476,7 @@ std::vector<const Observation*> Evidence::ForecastsOf(const NodeRecord& node, Si
        ++at) {
     const Place& place = at->first;
     const bool of_region = !place.region.empty() && place.provider == node.facts->provider &&
-                           place.region == node.facts->region;
+                           EqualsIgnoreCase(place.region, node.facts->region);
     const bool of_zone = place.region.empty() && place.zone == node.grid_zone;
     const Timestamp when = at->second->time + place.ahead;
     // What is said of the region itself has precedence.

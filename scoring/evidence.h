@@ -65,7 +65,7 @@ class Evidence {
     Signal signal;
     Duration ahead;
     std::string provider;
-    std::string region;
+    std::string region;  // in lower case
     std::string zone;
     auto operator<=>(const Place&) const = default;
   };

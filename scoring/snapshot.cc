@@ -10,6 +10,14 @@
 #include "scoring/evidence.h"
 
 namespace sobre {
+namespace {
+
+constexpr std::size_t kZoneLength = 63;
+// So many are spoken of in notes; the doctor names the rest.
+constexpr std::size_t kMostPlaces = 10;
+
+}  // namespace
+
 std::string AcceleratorKind(std::string_view model) { return "accelerator " + std::string(model); }
 
 std::string_view ToString(PowerBoundary boundary) {
@@ -104,7 +112,9 @@ class SnapshotBuilder {
     UseHostFit(node);
     const double vcpus = static_cast<double>(facts.allocatable.millicpu) / 1000.0;
     const double gigabytes = static_cast<double>(facts.allocatable.memory_bytes) / 1e9;
-    if (const double machine = host.value.host_vcpus.value(); machine > vcpus)
+    const MachineKind kind = KindOf(facts, host.value);
+    if (const double machine = host.value.host_vcpus.value();
+        machine > vcpus && kind == MachineKind::kVirtual)
       node.share_of_machine = Fraction(vcpus / machine);
     auto gpu = input_.catalog->GpuOf(facts.gpu_model);
     const std::int64_t slices = gpu ? gpu->value.slices : 7;
@@ -127,6 +137,8 @@ class SnapshotBuilder {
     node.server_embodied = input_.catalog->EmbodiedOf(node.gpus > Gpus(0) ? "server-large-compute"
                                                       : large_memory      ? "server-large-memory"
                                                                           : "server");
+    // A server or a small part of one: a figure of either would be wrong for the other.
+    if (kind == MachineKind::kUnclear) node.server_embodied.reset();
     // The proportions of list prices, whatever their currency.
     if (const auto prices = input_.catalog->PricesOf(facts.provider)) {
       const double cpu = prices->value.vcpu.amount * vcpus;
@@ -139,6 +151,17 @@ class SnapshotBuilder {
       }
     }
     return hardware_class;
+  }
+
+  // Rows of a provider are of virtual machines, as long as nothing tells that this is none.
+  [[nodiscard]] MachineKind KindOf(const NodeFacts& facts, const HostProfile& host) const {
+    if (facts.machine_kind == MachineKind::kServer || facts.machine_kind == MachineKind::kVirtual)
+      return facts.machine_kind;
+    if (!host.of_any_provider) return MachineKind::kVirtual;
+    if (facts.machine_kind == MachineKind::kNotTold &&
+        input_.catalog->RentsVirtualMachines(facts.provider))
+      return MachineKind::kVirtual;
+    return facts.machine_kind;
   }
 
   [[nodiscard]] const ClassFit* FitOf(const std::string& machine, PowerBoundary boundary) const {
@@ -188,8 +211,13 @@ class SnapshotBuilder {
     node.grid_zone = !facts.grid_zone.empty()
                          ? facts.grid_zone
                          : catalog.ZoneOf(facts.provider, facts.region).value_or("");
-    if (const GridRow* grid = catalog.Grid(node.grid_zone))
+    if (const GridRow* grid = catalog.Grid(node.grid_zone)) {
+      node.grid_of_country = grid->zone != node.grid_zone;
       node.catalog_intensity = {grid->intensity.value, grid->intensity.source, input_.time};
+      if (node.grid_of_country)
+        node.catalog_intensity->source += ", mean of " + grid->zone + " for want of a row of " +
+                                          Printable(node.grid_zone, kZoneLength);
+    }
     if (const auto market = catalog.MarketOf(facts.provider, facts.region))
       node.market_intensity = {market->value, market->source, input_.time, Method::kConfigured};
     if (const auto price = catalog.ElectricityOf(facts.provider, facts.region))
@@ -446,6 +474,36 @@ class SnapshotBuilder {
     describe("grid intensity", [](const NodeRecord& n) {
       return n.catalog_intensity.has_value() || n.live_intensity.has_value();
     });
+    DescribePlaces();
+  }
+
+  // What is known of places and machines, but not as well as it looks.
+  void DescribePlaces() {
+    const auto& nodes = snapshot_->nodes_;
+    // Counts by what is to be said, with the first node of each.
+    std::map<std::string, std::pair<std::int64_t, const NodeRecord*>> said;
+    const auto say = [&](std::string what, const NodeRecord& node) {
+      ++said.try_emplace(std::move(what), 0, &node).first->second.first;
+    };
+    for (const NodeRecord& node : nodes) {
+      if (!node.facts->provider_doubt.empty())
+        say("provider unknown, as " + node.facts->provider_doubt + ",", node);
+      if (node.grid_of_country && !node.live_intensity)
+        say("grid intensity of " + Printable(node.grid_zone, kZoneLength) +
+                " not known: the mean of its country stands in",
+            node);
+      if (node.facts->machine_kind == MachineKind::kUnclear && !node.server_embodied)
+        say("embodied emissions unknown, as nothing tells whether it is a server or a virtual "
+            "machine,",
+            node);
+    }
+    std::size_t left = kMostPlaces;
+    for (const auto& [what, where] : said) {
+      if (left-- == 0) break;
+      snapshot_->notes_.push_back(what + " for " + std::to_string(where.first) + " of " +
+                                  std::to_string(nodes.size()) + " nodes (for example " +
+                                  where.second->facts->name + ")");
+    }
   }
 
   SnapshotInput input_;

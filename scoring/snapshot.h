@@ -130,6 +130,8 @@ struct CommitmentUse {
 struct NodeRecord {
   std::shared_ptr<const NodeFacts> facts;
   std::string grid_zone;
+  // The catalogue has no row of the zone: its country's stands in.
+  bool grid_of_country = false;
   // Machines of one kind draw alike: hardware-class label, else instance type, else processor.
   std::string machine;
   // Index into Snapshot::hardware_classes(): the accelerator's model, else the processor.
