@@ -86,8 +86,7 @@ LiveWorld::LiveWorld(Config config, SnapshotInput still, const ApiAccess* access
     events_ = std::make_unique<EventWriter>(*access);
     cluster_ = std::make_unique<ClusterWatch>(
         *access,
-        ClusterWatch::Options{config_.kubernetes.default_provider, config_.accounting.team_label,
-                              roles.pods},
+        ClusterWatch::Options{config_.Origins(), config_.accounting.team_label, roles.pods},
         [this] { Changed(); });
   }
   collector_ = std::make_unique<Collector>(config_.prometheus.servers, config_.prometheus.options,

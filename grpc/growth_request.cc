@@ -90,7 +90,7 @@ const std::string* TemplateOf(const std::string& group,
 }  // namespace
 
 GrowthRequest ReadGrowthRequest(const grpcplugin::BestOptionsRequest& request,
-                                const WorldState& state, const std::string& default_provider) {
+                                const WorldState& state, const NodeOrigins& origins) {
   GrowthRequest read;
   const auto tell = [&](std::string problem) {
     if (read.problems.size() < kMostProblems) read.problems.push_back(std::move(problem));
@@ -108,7 +108,7 @@ GrowthRequest ReadGrowthRequest(const grpcplugin::BestOptionsRequest& request,
     names.emplace_back();
     if (bytes == nullptr) {
       tell(group + ": no template of its nodes");
-    } else if (std::optional<NodeFacts> node = NodeOf(*bytes, default_provider); !node) {
+    } else if (std::optional<NodeFacts> node = NodeOf(*bytes, origins); !node) {
       tell(group + ": the template of its nodes is no v1.Node");
     } else {
       auto facts = std::make_shared<NodeFacts>(*std::move(node));

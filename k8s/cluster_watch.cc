@@ -157,7 +157,7 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
 }
 
 void ClusterWatch::TakeNode(std::string_view raw) {
-  std::optional<NodeFacts> facts = NodeOf(raw, options_.default_provider);
+  std::optional<NodeFacts> facts = NodeOf(raw, options_.origins);
   if (!facts) return;
   auto node = std::make_shared<const NodeFacts>(*std::move(facts));
   const MutexLock lock(mutex_);

@@ -75,8 +75,8 @@ class PodListener {
 class ClusterWatch {
  public:
   struct Options {
-    // Serves nodes whose provider neither a label nor the provider id tells.
-    std::string default_provider;
+    // Whose nodes are, where their objects leave it open.
+    NodeOrigins origins;
     // The label of pods and namespaces that names their team; empty: none.
     std::string team_label;
     // Who is told of each pod, if anybody.

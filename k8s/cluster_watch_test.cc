@@ -303,7 +303,7 @@ TEST(WireObjects, AreReadFromAnyBytes) {
       broken[i] = byte;
       WatchedPodOf(broken, "team");
       PodOf(broken);
-      NodeOf(broken, "own");
+      NodeOf(broken, {{}, "own"});
       MetaOf(broken);
     }
   }
@@ -326,12 +326,12 @@ TEST(WireObjects, AcceleratorsBeyondAllMachinesStayThere) {
   auto& allocatable = *node.mutable_status()->mutable_allocatable();
   for (const char* kind : {"nvidia.com/gpu", "nvidia.com/gpu.shared", "amd.com/gpu"})
     allocatable[kind].set_string("9Ei");
-  const auto seen = NodeOf(node.SerializeAsString(), "own");
+  const auto seen = NodeOf(node.SerializeAsString(), {{}, "own"});
   ASSERT_TRUE(seen);
   EXPECT_EQ(seen->allocatable.gpus, 0) << "9Ei is no 64-bit number";
   for (const char* kind : {"nvidia.com/gpu", "nvidia.com/gpu.shared", "amd.com/gpu"})
     allocatable[kind].set_string("7Ei");
-  EXPECT_EQ(NodeOf(node.SerializeAsString(), "own")->allocatable.gpus,
+  EXPECT_EQ(NodeOf(node.SerializeAsString(), {{}, "own"})->allocatable.gpus,
             std::numeric_limits<std::int64_t>::max());
 }
 

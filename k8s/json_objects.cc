@@ -261,10 +261,11 @@ void CheckIsNode(std::string_view kind, bool of_list) {
                   ", not a Node: expected what `kubectl get nodes -o json` prints"};
 }
 
-NodeFacts ReadNode(od::object object) {
+NodeFacts ReadNode(od::object object, const NodeOrigins& origins) {
   NodeFacts node;
   std::string provider_id;
-  std::vector<std::pair<std::string, std::string>> labels;
+  // Their texts live until the next document is parsed.
+  std::vector<std::pair<std::string_view, std::string_view>> labels;
   ForEachField(object, [&](std::string_view key, od::value field) {
     if (key == "kind") {
       CheckIsNode(TextOf(field), false);
@@ -274,8 +275,7 @@ NodeFacts ReadNode(od::object object) {
           node.name = TextOf(meta);
         } else if (name == "labels") {
           ForEachField(meta, [&](std::string_view label, od::value text) {
-            std::string label_key(label);
-            labels.emplace_back(std::move(label_key), TextOf(text));
+            labels.emplace_back(label, TextOf(text));
           });
         }
       });
@@ -301,8 +301,8 @@ NodeFacts ReadNode(od::object object) {
       });
     }
   });
-  ApplyProviderId(provider_id, node);
   for (const auto& [label, text] : labels) ApplyNodeLabel(label, text, node);
+  FinishNode(provider_id, labels, origins, node);
   if (node.name.empty()) throw Malformed{"a node without metadata.name"};
   return node;
 }
@@ -499,22 +499,22 @@ Result<NamespaceFacts> ParseNamespace(std::string_view json) {
   return facts;
 }
 
-Result<NodeFacts> ParseNode(std::string_view json) {
+Result<NodeFacts> ParseNode(std::string_view json, const NodeOrigins& origins) {
   NodeFacts node;
-  if (const Status status =
-          WithDocument(json, [&](od::document& root) { node = ReadNode(root.get_object()); });
+  if (const Status status = WithDocument(
+          json, [&](od::document& root) { node = ReadNode(root.get_object(), origins); });
       !status.ok())
     return status;
   return node;
 }
 
-Result<std::vector<NodeFacts>> ParseNodes(std::string_view json) {
+Result<std::vector<NodeFacts>> ParseNodes(std::string_view json, const NodeOrigins& origins) {
   std::vector<NodeFacts> nodes;
   bool is_list = false;
   std::string kind;
   const auto read_items = [&](od::array items) {
     is_list = true;
-    for (od::value node : items) nodes.push_back(ReadNode(node.get_object()));
+    for (od::value node : items) nodes.push_back(ReadNode(node.get_object(), origins));
   };
   Status status = WithDocument(json, [&](od::document& root) {
     if (root.type() == od::json_type::array) {
@@ -529,7 +529,7 @@ Result<std::vector<NodeFacts>> ParseNodes(std::string_view json) {
   });
   if (!status.ok()) return status;
   if (is_list) return nodes;
-  Result<NodeFacts> node = ParseNode(json);
+  Result<NodeFacts> node = ParseNode(json, origins);
   if (!node.ok()) return node.status();
   nodes.push_back(*std::move(node));
   return nodes;

@@ -10,15 +10,6 @@
 namespace sobre {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kProviders = {{
-    {"aws", "aws"},
-    {"gce", "gcp"},
-    {"azure", "azure"},
-    {"scaleway", "scaleway"},
-    {"ovhcloud", "ovhcloud"},
-    {"outscale", "outscale"},
-}};
-
 // By which each provider (or Karpenter) names a node's pool; one's own first.
 constexpr std::array<std::string_view, 9> kPoolLabels = {
     "sobre.dev/pool",
@@ -157,15 +148,6 @@ std::string_view WorkloadOf(std::string_view pod, std::string_view controller_ki
   if (!name.ends_with(template_hash)) return controller_name;
   name.remove_suffix(template_hash.size());
   return name.ends_with('-') ? name.substr(0, name.size() - 1) : controller_name;
-}
-
-void ApplyProviderId(std::string_view provider_id, NodeFacts& node) {
-  const std::size_t end = provider_id.find("://");
-  if (end == std::string_view::npos) return;
-  const std::string_view scheme = provider_id.substr(0, end);
-  for (const auto& [known, name] : kProviders) {
-    if (known == scheme) node.provider = name;
-  }
 }
 
 void ApplyResource(std::string_view name, std::string_view quantity, Resources& resources) {

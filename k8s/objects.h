@@ -19,8 +19,6 @@ bool CanNameAnObject(std::string_view name);
 
 // Sets what `key` tells of a node (provider, region, instance type, accelerator, grid zone).
 void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& node);
-// "aws:///eu-west-3a/i-1" means provider "aws"; a label has precedence, so apply this first.
-void ApplyProviderId(std::string_view provider_id, NodeFacts& node);
 // Keeps the addresses by which exporters inside the cluster name a node.
 void ApplyNodeAddress(std::string_view type, std::string_view address, NodeFacts& node);
 // "cpu", "memory" and accelerators; others, and what is no quantity, are left alone.

@@ -250,9 +250,8 @@ std::optional<std::string_view> VersionOf(std::string_view raw) {
   return read ? std::optional(version) : std::nullopt;
 }
 
-std::optional<NodeFacts> NodeOf(std::string_view raw, const std::string& default_provider) {
+std::optional<NodeFacts> NodeOf(std::string_view raw, const NodeOrigins& origins) {
   NodeFacts node;
-  node.provider = default_provider;
   WireMeta meta;
   std::string_view provider_id;
   const bool read = EachField(raw, [&](const WireField& part) {
@@ -284,12 +283,11 @@ std::optional<NodeFacts> NodeOf(std::string_view raw, const std::string& default
   });
   if (!read) return std::nullopt;
   node.name = meta.name;
-  // A label has precedence.
-  ApplyProviderId(provider_id, node);
   for (const auto& [key, value] : meta.labels) {
     ApplyNodeLabel(key, value, node);
     node.gates.labels.insert_or_assign(std::string(key), value);
   }
+  FinishNode(provider_id, meta.labels, origins, node);
   return node;
 }
 

@@ -38,7 +38,7 @@ void CheckMeta(std::string_view raw) {
 }
 
 void CheckNode(std::string_view raw) {
-  const auto node = NodeOf(raw, "own");
+  const auto node = NodeOf(raw, {{}, "own"});
   if (!node) return;
   SOBRE_HOLDS(node->allocatable.millicpu >= 0 && node->allocatable.memory_bytes >= 0);
   SOBRE_HOLDS(node->allocatable.gpus >= 0 && node->allocatable.gpu_slices >= 0);
