@@ -330,11 +330,6 @@ void DiagnoseCoverage(const Snapshot& snapshot, Findings& out) {
   tell(CountLack(snapshot, [](const NodeRecord& n) { return n.price && n.price_estimated; }),
        Severity::kNote, "price", "an estimate from list prices",
        "switch on opencost, or write a query for node_price_per_hour");
-  tell(CountLack(snapshot,
-                 [](const NodeRecord& n) { return !n.catalog_intensity && !n.live_intensity; }),
-       Severity::kWarning, "grid intensity", "unknown",
-       "label the nodes with sobre.dev/provider and topology.kubernetes.io/region, or with "
-       "sobre.dev/grid-zone");
   const Lack not_live = CountLack(snapshot, [](const NodeRecord& n) { return !n.live_intensity; });
   if (not_live.count > 0 && not_live.count < static_cast<std::int64_t>(snapshot.nodes().size())) {
     tell(not_live, Severity::kWarning, "grid intensity", "no live value",
@@ -354,6 +349,101 @@ void DiagnoseCoverage(const Snapshot& snapshot, Findings& out) {
                  [](const NodeRecord& n) { return n.facts->allocatable.UsesGpu() && !n.gpu; }),
        Severity::kWarning, "power", "accelerators of unknown model, so unknown carbon,",
        "label the nodes with nvidia.com/gpu.product (GPU feature discovery does)");
+}
+
+// Gathers nodes of which the same is to be said.
+class NodesBySaying {
+ public:
+  void Add(std::string text, std::string repair, const NodeRecord& node) {
+    nodes_[{std::move(text), std::move(repair)}].push_back(node.facts->name);
+  }
+  // One finding each, the nodes by name as long as they are few.
+  void Tell(Severity severity, const char* about, std::size_t all, Findings& out) const {
+    constexpr std::size_t kMostNames = 5;
+    for (const auto& [said, names] : nodes_) {
+      std::string list;
+      for (std::size_t i = 0; i < std::min(names.size(), kMostNames); ++i)
+        list += (i > 0 ? ", " : "") + names[i];
+      if (names.size() > kMostNames)
+        list += " and " + std::to_string(names.size() - kMostNames) + " more";
+      out.Add(severity, about,
+              said.first + " for " + std::to_string(names.size()) + " of " + std::to_string(all) +
+                  " nodes (" + list + ")",
+              said.second);
+    }
+  }
+
+ private:
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>> nodes_;
+};
+
+// The label or row that tells the grid of such a node.
+std::string RepairPlace(const NodeRecord& node) {
+  const NodeFacts& facts = *node.facts;
+  constexpr std::size_t kLength = 63;
+  if (!node.grid_zone.empty()) {
+    return "write a row of the zone " + Printable(node.grid_zone, kLength) +
+           " into grid.csv of catalog.directory, or correct the label sobre.dev/grid-zone";
+  }
+  if (facts.provider.empty()) {
+    return "label the nodes with sobre.dev/provider" +
+           std::string(facts.region.empty() ? " and topology.kubernetes.io/region" : "") +
+           ", or say whose they are by kubernetes.providers or kubernetes.default_provider; or "
+           "label them with sobre.dev/grid-zone";
+  }
+  if (facts.region.empty()) {
+    return "label the nodes with topology.kubernetes.io/region, or with sobre.dev/grid-zone";
+  }
+  return "write the row " + Printable(facts.provider, kLength) + "," +
+         Printable(facts.region, kLength) +
+         ",ZONE,… into regions.csv of catalog.directory, or label the nodes with "
+         "sobre.dev/grid-zone";
+}
+
+void DiagnosePlaces(const Snapshot& snapshot, const Config& config, Findings& out) {
+  NodesBySaying doubts;
+  NodesBySaying grids;
+  NodesBySaying parts;
+  NodesBySaying machines;
+  std::vector<std::size_t> told(config.kubernetes.providers.size());
+  for (const NodeRecord& node : snapshot.nodes()) {
+    const NodeFacts& facts = *node.facts;
+    if (!facts.provider_doubt.empty()) {
+      doubts.Add("unknown, as " + facts.provider_doubt + ",",
+                 "label the nodes with sobre.dev/provider, or write a rule under "
+                 "kubernetes.providers, such as {match: {provider_id: \"aws://*\"}, provider: "
+                 "outscale}",
+                 node);
+    }
+    if (!node.catalog_intensity && !node.live_intensity)
+      grids.Add("unknown", RepairPlace(node), node);
+    if (node.grid_of_country && !node.live_intensity) {
+      parts.Add("of " + Printable(node.grid_zone, 63) +
+                    " not known: the mean of its country stands in, which a part may be far from,",
+                "write a row of the zone into grid.csv of catalog.directory, or have its live "
+                "intensity in Prometheus",
+                node);
+    }
+    if (facts.machine_kind == MachineKind::kUnclear && !node.server_embodied) {
+      machines.Add("unknown, as nothing tells whether it is a server or a virtual machine,",
+                   "say machine: server or machine: virtual in a rule under kubernetes.providers",
+                   node);
+    }
+    if (facts.provider_rule >= 0 && static_cast<std::size_t>(facts.provider_rule) < told.size())
+      ++told[static_cast<std::size_t>(facts.provider_rule)];
+  }
+  const std::size_t all = snapshot.nodes().size();
+  doubts.Tell(Severity::kWarning, "provider", all, out);
+  grids.Tell(Severity::kWarning, "grid intensity", all, out);
+  parts.Tell(Severity::kNote, "grid intensity", all, out);
+  machines.Tell(Severity::kWarning, "embodied emissions", all, out);
+  for (std::size_t i = 0; all > 0 && i < told.size(); ++i) {
+    if (told[i] > 0) continue;
+    out.Add(Severity::kWarning, "provider",
+            "the rule kubernetes.providers[" + std::to_string(i) + "] (" +
+                Printable(config.kubernetes.providers[i].provider, 63) + ") fits no node",
+            "check its patterns; of several rules that fit a node the first counts");
+  }
 }
 
 void DiagnoseCalibration(const std::vector<PowerHistory::Class>& classes, Findings& out) {
@@ -444,6 +534,7 @@ std::vector<Finding> Diagnose(const WorldState& state, const Config& config) {
   for (const ServerState& server : state.servers) DiagnoseServer(server, config, out);
   DiagnoseSignals(*state.snapshot, out);
   DiagnoseCoverage(*state.snapshot, out);
+  DiagnosePlaces(*state.snapshot, config, out);
   DiagnoseCalibration(state.calibration, out);
   DiagnoseCommitments(*state.snapshot, out);
   DiagnoseWeights(*state.snapshot, config, out);

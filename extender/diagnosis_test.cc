@@ -241,6 +241,61 @@ TEST_F(DiagnoseTest, ATrapInAQueryOfOnesOwnIsTold) {
   EXPECT_THAT(Findings(), Not(Finds(Severity::kWarning, "counts things twice")));
 }
 
+auto Repairs(const std::string& text, const std::string& repair) {
+  return Contains(
+      AllOf(Field(&Finding::text, HasSubstr(text)), Field(&Finding::repair, HasSubstr(repair))));
+}
+
+TEST_F(DiagnoseTest, PlacesThatAreNotKnownAreNamedWithTheirRepair) {
+  world_.Node("anywhere", "", "").Node("whose", "", "RegionOne").Node("where", "exoscale", "");
+  for (int i = 0; i < 7; ++i) world_.Node("zurich-" + std::to_string(i), "exoscale", "ch-dk-2");
+  NodeFacts typo;
+  typo.name = "typo";
+  typo.grid_zone = "XX";
+  world_.Node(typo);
+  const std::vector<Finding> found = Findings();
+  EXPECT_THAT(found, Repairs("(anywhere)", "sobre.dev/provider and topology.kubernetes.io/region"));
+  EXPECT_THAT(found, Repairs("(whose)", "kubernetes.default_provider"));
+  EXPECT_THAT(found, Repairs("(where)", "label the nodes with topology.kubernetes.io/region"));
+  EXPECT_THAT(found, Repairs("for 7 of 11 nodes (zurich-0, zurich-1, zurich-2, zurich-3, zurich-4 "
+                             "and 2 more)",
+                             "the row exoscale,ch-dk-2,ZONE"));
+  EXPECT_THAT(found, Repairs("(typo)", "row of the zone XX into grid.csv"));
+}
+
+TEST_F(DiagnoseTest, AProviderThatIsNotToldIsAWarning) {
+  NodeFacts facts;
+  facts.name = "a";
+  facts.region = "eu-west-2";
+  facts.provider_doubt = "aws and outscale write the same providerID";
+  world_.Node(facts);
+  EXPECT_THAT(Findings(), Finds(Severity::kWarning, "unknown, as aws and outscale write"));
+  EXPECT_THAT(Findings(), Repairs("aws and outscale", "kubernetes.providers"));
+}
+
+TEST_F(DiagnoseTest, APartOfACountryAndAMachineOfUnclearKindAreTold) {
+  NodeFacts facts;
+  facts.name = "a";
+  facts.grid_zone = "US-CAL-CISO";
+  facts.machine_kind = MachineKind::kUnclear;
+  world_.Node(facts);
+  EXPECT_THAT(Findings(), Finds(Severity::kNote, "of US-CAL-CISO not known: the mean"));
+  EXPECT_THAT(Findings(), Repairs("a server or a virtual machine", "machine: server"));
+}
+
+TEST_F(DiagnoseTest, ARuleThatFitsNoNodeIsTold) {
+  config_.kubernetes.providers = {{"aws://*", "", "", {}, "outscale"},
+                                  {"gcee://*", "", "", {}, "s3ns"}};
+  NodeFacts facts;
+  facts.name = "a";
+  facts.provider = "outscale";
+  facts.region = "eu-west-2";
+  facts.provider_rule = 0;
+  world_.Node(facts);
+  EXPECT_THAT(Findings(), Finds(Severity::kWarning, "providers[1] (s3ns) fits no node"));
+  EXPECT_THAT(Findings(), Not(Finds(Severity::kWarning, "providers[0]")));
+}
+
 TEST_F(DiagnoseTest, AWeightThatChangesNothingIsTold) {
   world_.Node("cheap", "scaleway", "pl-waw").Price("cheap", 0.10);
   world_.Node("clean", "scaleway", "fr-par").Price("clean", 0.13);
