@@ -53,6 +53,8 @@ class PodRequests {
 std::string_view WorkloadOf(std::string_view pod, std::string_view controller_kind,
                             std::string_view controller_name, std::string_view template_hash);
 inline constexpr std::string_view kTemplateHashLabel = "pod-template-hash";
+// Of llm-d: "prefill" or "decode", where pods share the work on one request.
+inline constexpr std::string_view kServingRoleLabel = "llm-d.ai/role";
 // Keeps what is under our prefix.
 void ApplyAnnotation(std::string_view key, std::string_view value, Annotations& annotations);
 

@@ -331,6 +331,7 @@ std::optional<WatchedPod> WatchedPodOf(std::string_view raw, std::string_view te
   pod.deleting = meta.deleting;
   pod.rules = rules.Take();
   if (!team_label.empty()) pod.team = LabelOf(meta, team_label);
+  pod.serving_role = LabelOf(meta, kServingRoleLabel);
   if (pod.started == Timestamp()) pod.started = meta.created;
   seen.created = meta.created;
   seen.scheduler = spec.scheduler;

@@ -104,6 +104,8 @@ struct PodPlacement : PodFacts {
   std::shared_ptr<const PlacementRules> rules;
   // By the label that the configuration names; empty where the pod does not carry it.
   std::string team;
+  // By its label llm-d.ai/role: "prefill", "decode", …; empty where it has none.
+  std::string serving_role;
   // When its node took it in, or it was created where that is not told yet.
   Timestamp started;
 };

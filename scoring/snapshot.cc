@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <tuple>
+#include <utility>
 
 #include "base/text.h"
 #include "scoring/evidence.h"
@@ -263,7 +264,7 @@ class SnapshotBuilder {
                              : std::optional(Sourced<Watts>{Watts(seen->value), seen->source,
                                                             seen->time, seen->method});
     };
-    CompletePrice(of_node(Signal::kNodePrice), of_node(Signal::kNodeEffectivePrice), node);
+    CompletePrice(evidence, index, node);
     node.measured_power = watts(of_node(Signal::kNodePower));
     node.measured_cpu_power = watts(of_node(Signal::kNodeCpuPower));
     node.measured_gpu_power = watts(of_node(Signal::kNodeGpuPower));
@@ -296,9 +297,47 @@ class SnapshotBuilder {
     return forecasts;
   }
 
+  // What a node of that type that is no spot node costs, as the same source tells.
+  void NoteListPrices(const Evidence& evidence) {
+    if (std::exchange(list_prices_noted_, true)) return;
+    for (std::size_t i = 0; i < snapshot_->nodes_.size(); ++i) {
+      const NodeFacts& facts = *snapshot_->nodes_[i].facts;
+      const Observation* seen = evidence.OfNode(i, Signal::kNodePrice);
+      if (seen == nullptr || seen->spot || facts.spot || facts.instance_type.empty()) continue;
+      list_prices_.try_emplace({facts.provider, facts.region, facts.instance_type, seen->source},
+                               InEuros<EurosPerHour>(*seen).value);
+    }
+  }
+
+  // Whether a spot node's price is that which is paid, so that no discount comes off once more.
+  // What a source says of that may be wrong: the price itself is held against what the machine
+  // costs otherwise.
+  [[nodiscard]] bool IsSpotPrice(const Observation& told, const NodeRecord& node, Fraction discount,
+                                 const Evidence& evidence) {
+    NoteListPrices(evidence);
+    const NodeFacts& facts = *node.facts;
+    const auto peer =
+        list_prices_.find({facts.provider, facts.region, facts.instance_type, told.source});
+    std::optional<EurosPerHour> list;
+    if (peer != list_prices_.end()) {
+      list = peer->second;
+    } else if (const auto estimate = EstimateOf(input_, node);
+               estimate && !(told.spot && node.gpus > Gpus(0))) {
+      // Accelerators differ too much in price for an estimate to refute anybody.
+      list = estimate->value;
+    }
+    if (!list || *list <= EurosPerHour(0)) return told.spot;
+    // Nearer to the discounted price than to the whole one; where the source says that it is a spot
+    // price, all that is clearly below the whole one.
+    constexpr double kClearlyBelow = 0.9;
+    const double share = told.value * EurosFor(input_.rates, told.currency)->value / list->value();
+    return share < (told.spot ? kClearlyBelow : std::sqrt(1 - discount.value()));
+  }
+
   // What is paid: as told, else the list price after the pool's discount, else an estimate.
-  void CompletePrice(const Observation* list, const Observation* effective,
-                     NodeRecord& node) const {
+  void CompletePrice(const Evidence& evidence, std::size_t index, NodeRecord& node) {
+    const Observation* list = evidence.OfNode(index, Signal::kNodePrice);
+    const Observation* effective = evidence.OfNode(index, Signal::kNodeEffectivePrice);
     if (list != nullptr) {
       node.list_price = InEuros<EurosPerHour>(*list);
     } else if (effective == nullptr) {
@@ -314,6 +353,11 @@ class SnapshotBuilder {
     const auto discount = input_.catalog->DiscountOf(facts.provider, facts.region,
                                                      facts.instance_type, facts.pool, facts.spot);
     if (!discount) return;
+    if (list != nullptr && discount->value.kind == "spot" &&
+        IsSpotPrice(*list, node, discount->value.share, evidence)) {
+      node.price->source += ", a spot price already";
+      return;
+    }
     node.price->value = node.price->value * (1 - discount->value.share.value());
     node.price->source += ", " + discount->value.kind + " " +
                           FormatSignificant(discount->value.share.value() * 100, 3) +
@@ -378,23 +422,9 @@ class SnapshotBuilder {
     }
   }
 
-  // From list prices of the parts, where their currency can be converted.
   void EstimatePrice(NodeRecord& node) const {
-    const auto prices = input_.catalog->PricesOf(node.facts->provider);
-    if (!prices || node.facts->allocatable.millicpu <= 0) return;
-    const auto vcpu = EurosFor(input_.rates, prices->value.vcpu.currency);
-    const auto gigabyte = EurosFor(input_.rates, prices->value.gigabyte.currency);
-    const auto gpu = EurosFor(input_.rates, prices->value.gpu.currency);
-    if (!vcpu || !gigabyte || !gpu) return;
-    const Resources& size = node.facts->allocatable;
-    node.list_price = {EurosPerHour(prices->value.vcpu.amount * vcpu->value *
-                                        (static_cast<double>(size.millicpu) / 1000.0) +
-                                    prices->value.gigabyte.amount * gigabyte->value *
-                                        (static_cast<double>(size.memory_bytes) / 1e9) +
-                                    prices->value.gpu.amount * gpu->value * node.gpus.value()),
-                       "estimate: " + prices->source + vcpu->source, input_.time,
-                       Method::kEstimated};
-    node.price_estimated = true;
+    node.list_price = EstimateOf(input_, node);
+    node.price_estimated = node.list_price.has_value();
   }
 
   // Keys come in order, so the values of one class follow each other.
@@ -509,6 +539,10 @@ class SnapshotBuilder {
   SnapshotInput input_;
   std::shared_ptr<Snapshot> snapshot_{new Snapshot};
   std::map<std::tuple<std::string, std::string, std::string>, Forecasts> forecasts_;
+  // By provider, region, instance type and source.
+  std::map<std::tuple<std::string, std::string, std::string, std::string>, EurosPerHour>
+      list_prices_;
+  bool list_prices_noted_ = false;
 };
 
 std::shared_ptr<const Snapshot> Snapshot::Build(SnapshotInput input) {
