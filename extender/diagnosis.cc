@@ -111,8 +111,8 @@ std::string RepairQuery(const QueryState& query) {
   return "try the query in Prometheus' own page: " + Printable(query.query.query, 200);
 }
 
-std::string_view LabelOption(const SignalQuery& query) {
-  switch (InfoOf(query.signal).subject) {
+std::string_view LabelOption(Signal signal) {
+  switch (InfoOf(signal).subject) {
     case Subject::kNode:
       return "node_label";
     case Subject::kPlace:
@@ -125,6 +125,22 @@ std::string_view LabelOption(const SignalQuery& query) {
       return "namespace_label and pod_label";
   }
   return "";
+}
+
+// How a preset is told by which label its series name things: by the parameters that it has.
+std::string PresetLabels(const std::string& name, Signal signal, bool labels_are_there) {
+  const Result<Preset> preset = LoadPreset(name, {});
+  std::string settings;
+  if (preset.ok()) {
+    for (const char* parameter : {"node_label", "zone_label", "namespace", "pod"}) {
+      if (std::count(preset->parameters.begin(), preset->parameters.end(), parameter) > 0)
+        settings += std::string(", ") + parameter + ": LABEL";
+    }
+  }
+  std::string own = "write a query of your own for " + std::string(ToString(signal));
+  if (settings.empty()) return own;
+  return (labels_are_there ? "say which label tells it: " : "if another label tells it, say so: ") +
+         ("presets: [auto, {preset: " + name + settings + "}]; else " + own);
 }
 
 void DiagnoseQuery(const QueryState& query, const PrometheusOptions* options, Findings& out) {
@@ -142,11 +158,13 @@ void DiagnoseQuery(const QueryState& query, const PrometheusOptions* options, Fi
             RepairQuery(query));
   }
   if (query.nameless > 0) {
-    out.Add(Severity::kWarning, about,
-            std::to_string(query.nameless) + " of " + std::to_string(query.series) + " series" +
-                from + " do not say what they are about; the first has the labels " +
-                query.nameless_labels,
-            "set " + std::string(LabelOption(query.query)) + " to the label that says it");
+    out.Add(
+        Severity::kWarning, about,
+        std::to_string(query.nameless) + " of " + std::to_string(query.series) + " series" + from +
+            " do not say what they are about; the first has the labels " + query.nameless_labels,
+        query.preset.empty()
+            ? "set " + std::string(LabelOption(query.query.signal)) + " to the label that says it"
+            : PresetLabels(query.preset, query.query.signal, true));
   }
   const std::string warns = "the server warns" + from + ": ";
   for (const std::string& warning : query.warnings)
@@ -169,10 +187,14 @@ void DiagnoseEmptyPresets(const ServerState& server, const std::string& about, F
   }
   for (const auto& [key, any] : gives) {
     if (any) continue;
-    out.Add(Severity::kNote, about,
-            "preset " + key.first + " has its metric, but no series of it tells " +
-                std::string(ToString(key.second)),
-            "nothing, if that exporter does not measure it here");
+    out.Add(
+        Severity::kNote, about,
+        "preset " + key.first + " has its metric, but no series of it tells " +
+            std::string(ToString(key.second)),
+        "nothing, if what there is is not meant: an estimate by a model, a meter of another part; "
+        "else its series have other labels or names than this preset reads: write a query of "
+        "your own for " +
+            std::string(ToString(key.second)));
   }
 }
 
@@ -220,42 +242,74 @@ void DiagnoseServer(const ServerState& server, const Config& config, Findings& o
 
 struct Remedy {
   Severity severity;
-  std::string_view repair;
+  std::string repair;
 };
 
-Remedy RemedyFor(Fate fate, Signal signal) {
+// What is implausible, and what serves meanwhile.
+std::string RepairImplausible(Signal signal, const SignalTally::Teller& teller) {
+  const std::string check = teller.preset ? "look into what " + teller.source + " reads"
+                                          : "check the query's unit and the exporter";
+  switch (signal) {
+    case Signal::kNodePower:
+    case Signal::kNodeCpuPower:
+      return (teller.preset ? check : std::string("check the query's unit")) +
+             "; on a virtual machine that cannot measure, switch the exporter off there";
+    case Signal::kNodePrice:
+    case Signal::kNodeEffectivePrice:
+      return check +
+             ": who finds no price may say 0, or a part's; our estimate from list prices serves "
+             "meanwhile";
+    case Signal::kGridIntensity:
+    case Signal::kGridForecast:
+      return check + ": who has no value may say 0; the catalogue serves meanwhile";
+    default:
+      return check;
+  }
+}
+
+std::string RepairUnmatched(Signal signal, const SignalTally::Teller& teller) {
+  switch (InfoOf(signal).subject) {
+    case Subject::kNode: {
+      constexpr std::string_view kOfControllers =
+          "; a management controller's address is no node's: give its target a label with the "
+          "node's name, or map it by label_replace in a query of your own";
+      return (teller.preset ? PresetLabels(teller.source, signal, false)
+                            : std::string("set the query's node_label to the label that holds the "
+                                          "node's name or address")) +
+             std::string(kOfControllers);
+    }
+    case Subject::kPlace:
+      return "nothing, if that place has no node of this cluster; else label the nodes with "
+             "sobre.dev/grid-zone";
+    default:
+      return teller.preset ? PresetLabels(teller.source, signal, false)
+                           : "check the query's namespace_label, pod_label and workload_label";
+  }
+}
+
+Remedy RemedyFor(Fate fate, Signal signal, const SignalTally::Teller& teller) {
   switch (fate) {
     case Fate::kStale:
       return {Severity::kWarning,
               "check that the exporter still runs and is scraped; if its values hold longer, raise "
               "the query's max_age"};
     case Fate::kImplausible:
-      return {Severity::kWarning,
-              signal == Signal::kNodePower || signal == Signal::kNodeCpuPower
-                  ? "check the query's unit; on a virtual machine that cannot measure, switch the "
-                    "exporter off there"
-                  : "check the query's unit and the exporter"};
+      return {Severity::kWarning, RepairImplausible(signal, teller)};
     case Fate::kReset:
       return {Severity::kNote, "nothing, if the exporter was restarted: the next minutes are good"};
     case Fate::kForeign:
       return {Severity::kWarning,
               "add the currency's rate under currencies, or say the true currency in the preset"};
     case Fate::kUnmatched:
-      switch (InfoOf(signal).subject) {
-        case Subject::kNode:
-          return {Severity::kWarning,
-                  "set the query's node_label to the label that holds the node's name or address"};
-        case Subject::kPlace:
-          return {Severity::kNote,
-                  "nothing, if that place has no node of this cluster; else label the nodes with "
-                  "sobre.dev/grid-zone"};
-        default:
-          return {Severity::kNote,
-                  "check the query's namespace_label, pod_label and workload_label"};
-      }
+      return {InfoOf(signal).subject == Subject::kNode ? Severity::kWarning : Severity::kNote,
+              RepairUnmatched(signal, teller)};
     case Fate::kDuplicate:
       return {Severity::kWarning,
               "something is scraped twice, or the query keeps a label too many: aggregate it away"};
+    case Fate::kAmbiguous:
+      return {Severity::kError,
+              "the server has several clusters: say which one this is, as in prometheus.matchers: "
+              "{cluster: prod}"};
     default:
       return {Severity::kNote, ""};
   }
@@ -275,15 +329,23 @@ void DiagnoseSignals(const Snapshot& snapshot, Findings& out) {
     for (std::size_t f = 0; f < kFateCount; ++f) {
       const Fate fate = static_cast<Fate>(f);
       if (tally.said[f].empty() || fate == Fate::kSuperseded) continue;
-      const Remedy remedy = RemedyFor(fate, signal);
+      const Remedy remedy = RemedyFor(fate, signal, tally.teller[f]);
       // The sentence begins with the signal's name, which stands before it already.
-      out.Add(remedy.severity, about, tally.said[f].substr(about.size() + 2),
-              std::string(remedy.repair));
+      out.Add(remedy.severity, about, tally.said[f].substr(about.size() + 2), remedy.repair);
+    }
+    if (!tally.strangers.empty()) {
+      const bool others = Has(tally.strangers, "of another cluster");
+      out.Add(others ? Severity::kWarning : Severity::kNote, about, tally.strangers,
+              (others ? std::string()
+                      : "nothing, if those nodes are gone, or are controllers of such machines; ") +
+                  "if the server has several clusters, say which one this is, as in "
+                  "prometheus.matchers: {cluster: prod}: equal names would be mixed up");
     }
     if (tally.of(Fate::kSuperseded) > 0) {
+      const std::string said =
+          tally.said[static_cast<std::size_t>(Fate::kSuperseded)].substr(about.size() + 2);
       out.Add(Severity::kNote, about,
-              "several sources tell it; " +
-                  tally.said[static_cast<std::size_t>(Fate::kSuperseded)].substr(about.size() + 2));
+              (Has(said, "is believed instead of") ? "several sources tell it; " : "") + said);
     }
     if (tally.disagreements > 0) {
       out.Add(Severity::kWarning, about,
@@ -309,7 +371,56 @@ Lack CountLack(const Snapshot& snapshot, const Lacks& lacks) {
   return lack;
 }
 
-void DiagnoseCoverage(const Snapshot& snapshot, Findings& out) {
+// What to do where no machine's power is measured, by what there is that might.
+std::string RepairUnmeasured(const std::vector<ServerState>& servers) {
+  std::string found;
+  for (const ServerState& server : servers) {
+    for (const PresetState& preset : server.presets) {
+      for (const char* meter : {"kepler", "kepler-0.9", "scaphandre", "node-exporter", "bmc"}) {
+        if (preset.found && preset.name == meter)
+          found += (found.empty() ? "" : ", ") + preset.name;
+      }
+    }
+  }
+  if (found.empty())
+    return "switch on kepler, scaphandre or node-exporter where machines can measure";
+  return "what there is (" + found +
+         ") tells no watts of them: most virtual machines have no meter; elsewhere let it read "
+         "RAPL, which needs root, or the platform's meter";
+}
+
+// Whether anything tells what workloads serve, and what accelerators draw.
+void DiagnoseUse(const Snapshot& snapshot, Findings& out) {
+  const auto used = [&](Signal signal) {
+    return snapshot.tallies()[Index(signal)].of(Fate::kUsed) > 0;
+  };
+  if (!used(Signal::kWorkloadRequests) && !used(Signal::kWorkloadTokens) &&
+      !used(Signal::kModelRequests) && !used(Signal::kModelTokens)) {
+    out.Add(Severity::kNote, "requests",
+            "no requests or tokens are known of any workload: grams and euros are per pod-hour",
+            "let Prometheus scrape what serves them (vllm, triton, knative, istio, envoy and "
+            "ingress-nginx are found by themselves), write a query for "
+            "workload_requests_per_second or workload_tokens_per_second, or state rates by "
+            "annotation");
+  }
+  std::int64_t with = 0;
+  const Lack unmeasured = CountLack(snapshot, [&](const NodeRecord& node) {
+    if (!node.facts->allocatable.UsesGpu()) return false;
+    ++with;
+    return !node.measured_gpu_power;
+  });
+  if (unmeasured.count == 0) return;
+  out.Add(Severity::kNote, "accelerators",
+          (unmeasured.count == with ? "no accelerator is measured: " + std::to_string(with) +
+                                          (with == 1 ? " node has" : " nodes have") + " some"
+                                    : "not measured on " + std::to_string(unmeasured.count) +
+                                          " of " + std::to_string(with) + " nodes that have some") +
+              " (for example " + unmeasured.example + ")",
+          "run NVIDIA's DCGM exporter there (preset dcgm), or write a query for node_gpu_watts");
+}
+
+void DiagnoseCoverage(const WorldState& state, Findings& out) {
+  const Snapshot& snapshot = *state.snapshot;
   const std::string all = std::to_string(snapshot.nodes().size());
   const auto tell = [&](const Lack& lack, Severity severity, const char* about,
                         const std::string& text, const std::string& repair) {
@@ -342,13 +453,14 @@ void DiagnoseCoverage(const Snapshot& snapshot, Findings& out) {
     tell(unmeasured, Severity::kNote, "power", "not measured",
          "run the exporter on every node; machines of a calibrated kind are served by its line");
   } else {
-    tell(unmeasured, Severity::kNote, "power", "not measured",
-         "switch on kepler, scaphandre or node-exporter where machines can measure");
+    tell(unmeasured, Severity::kNote, "power", "processors and platform not measured",
+         RepairUnmeasured(state.servers));
   }
   tell(CountLack(snapshot,
                  [](const NodeRecord& n) { return n.facts->allocatable.UsesGpu() && !n.gpu; }),
        Severity::kWarning, "power", "accelerators of unknown model, so unknown carbon,",
        "label the nodes with nvidia.com/gpu.product (GPU feature discovery does)");
+  DiagnoseUse(snapshot, out);
 }
 
 // Gathers nodes of which the same is to be said.
@@ -533,7 +645,7 @@ std::vector<Finding> Diagnose(const WorldState& state, const Config& config) {
     out.Add(Severity::kError, "prometheus", "no server was asked yet", "wait a little longer");
   for (const ServerState& server : state.servers) DiagnoseServer(server, config, out);
   DiagnoseSignals(*state.snapshot, out);
-  DiagnoseCoverage(*state.snapshot, out);
+  DiagnoseCoverage(state, out);
   DiagnosePlaces(*state.snapshot, config, out);
   DiagnoseCalibration(state.calibration, out);
   DiagnoseCommitments(*state.snapshot, out);

@@ -201,6 +201,67 @@ TEST_F(DiagnoseTest, APresetWithoutSeriesIsANote) {
   EXPECT_THAT(Findings(), Not(Finds(Severity::kNote, "no series of it")));
 }
 
+TEST_F(DiagnoseTest, WhatIsOfTwoClustersIsAnError) {
+  world_.Node("a", "aws", "eu-west-3");
+  for (const char* cluster : {"cluster=prod", "cluster=staging"}) {
+    world_.Price("a", 1);
+    world_.input().observations.back().cluster = cluster;
+  }
+  const std::vector<Finding> findings = Findings();
+  EXPECT_THAT(findings, Finds(Severity::kError, "of one name in several clusters"));
+  EXPECT_THAT(findings.front().repair, HasSubstr("prometheus.matchers: {cluster: prod}"));
+}
+
+// What is advised of a preset can be done.
+TEST_F(DiagnoseTest, AdviceNamesParametersThatThereAre) {
+  world_.Node("a", "aws", "eu-west-3");
+  const auto advice = [&](const char* preset, Signal signal) {
+    world_.input().observations.clear();
+    world_.See(signal, "elsewhere", 300);
+    world_.input().observations[0].source = preset;
+    world_.input().observations[0].broad = true;
+    const auto findings = Findings();
+    const auto found = std::find_if(findings.begin(), findings.end(),
+                                    [&](const Finding& f) { return f.about == ToString(signal); });
+    return found == findings.end() ? "" : found->repair;
+  };
+  EXPECT_THAT(advice("dcgm", Signal::kNodeGpuPower),
+              HasSubstr("presets: [auto, {preset: dcgm, node_label: LABEL}]"));
+  EXPECT_TRUE(LoadPreset("dcgm", {{"node_label", "node"}}).ok());
+  EXPECT_THAT(advice("vllm", Signal::kWorkloadTokens),
+              HasSubstr("{preset: vllm, namespace: LABEL, pod: LABEL}"));
+  EXPECT_TRUE(LoadPreset("vllm", {{"namespace", "ns"}, {"pod", "pod_name"}}).ok());
+  EXPECT_THAT(advice("istio", Signal::kWorkloadRequests),
+              testing::StartsWith("write a query of your own for workload_requests_per_second"));
+}
+
+TEST_F(DiagnoseTest, WhatNobodyTellsIsSaid) {
+  Resources size = TestWorld::Standard();
+  world_.Node("plain", "aws", "eu-west-3", size);
+  EXPECT_THAT(Findings(), Finds(Severity::kNote, "no requests or tokens are known"));
+  EXPECT_THAT(Findings(), Not(Finds(Severity::kNote, "no accelerator is measured")));
+  size.gpus = 4;
+  world_.Node("boards", "aws", "eu-west-3", size);
+  EXPECT_THAT(Findings(), Finds(Severity::kNote,
+                                "no accelerator is measured: 1 node has some (for "
+                                "example boards)"));
+  world_.Node("measured", "aws", "eu-west-3", size).See(Signal::kNodeGpuPower, "measured", 500);
+  EXPECT_THAT(Findings(), Finds(Severity::kNote, "not measured on 1 of 2 nodes that have some"));
+}
+
+TEST_F(DiagnoseTest, WhatRunsAndMeasuresNothingIsNotToBeSwitchedOn) {
+  world_.Node("a", "aws", "eu-west-3");
+  const auto repair = [&] {
+    for (const Finding& finding : Findings()) {
+      if (finding.text.find("processors and platform not measured") == 0) return finding.repair;
+    }
+    return std::string();
+  };
+  EXPECT_THAT(repair(), HasSubstr("switch on kepler"));
+  Server().presets = {{"node-exporter", "Prometheus' node_exporter", true, true}};
+  EXPECT_THAT(repair(), HasSubstr("what there is (node-exporter) tells no watts"));
+}
+
 TEST_F(DiagnoseTest, AWorldWithoutPrometheusIsNoError) {
   world_.Node("a", "aws", "eu-west-3");
   for (const Finding& finding : Findings()) EXPECT_NE(finding.severity, Severity::kError);
