@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 #include "base/text.h"
 #include "scoring/analysis.h"
@@ -621,6 +622,48 @@ void DiagnoseCommitments(const Snapshot& snapshot, Findings& out) {
   }
 }
 
+// Limits of the configuration hold in namespaces that opted in: who is outside shall be known.
+void DiagnoseReach(const WorldState& state, const Config& config, Findings& out) {
+  if (!state.quiet_namespaces) return;
+  std::string limits;
+  for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
+    const PolicyKey key = static_cast<PolicyKey>(i);
+    const KeyOrigin& said = config.policy.OriginOf(key);
+    if (!IsHardLimit(key) || (said.origin != Origin::kCluster && !said.enforced)) continue;
+    limits += (limits.empty() ? "" : ", ") + std::string(ToString(key));
+  }
+  if (limits.empty()) return;
+  std::set<std::string_view> namespaces;
+  std::int64_t pods = 0;
+  std::string example;
+  for (const auto& pod : state.input.pods) {
+    const std::string& name = pod->namespace_name;
+    // The admission policies leave these alone in any case.
+    if (name == "kube-system" || name == config.deferral.lease_namespace) continue;
+    if (std::binary_search(state.opted_in_namespaces.begin(), state.opted_in_namespaces.end(),
+                           name))
+      continue;
+    if (pods++ == 0) example = name + "/" + pod->name;
+    namespaces.insert(name);
+  }
+  const std::string about = "limits";
+  if (pods == 0) {
+    out.Add(Severity::kOk, about,
+            "what the configuration states (" + limits +
+                ") holds for every pod: no namespace with pods has not opted in");
+    return;
+  }
+  out.Add(Severity::kWarning, about,
+          "what the configuration states (" + limits +
+              ") holds in namespaces that opted in: outside of them " +
+              (pods == 1 ? "1 pod runs" : std::to_string(pods) + " pods run") + " in " +
+              (namespaces.size() == 1 ? "1 namespace"
+                                      : std::to_string(namespaces.size()) + " namespaces") +
+              " (for example " + example + ")",
+          "label these namespaces sobre.dev/placement=enabled, so that their new pods are held; "
+          "nothing, where they may run anywhere");
+}
+
 }  // namespace
 
 void SortWorstFirst(std::vector<Finding>& findings) {
@@ -650,6 +693,7 @@ std::vector<Finding> Diagnose(const WorldState& state, const Config& config) {
   DiagnoseCalibration(state.calibration, out);
   DiagnoseCommitments(*state.snapshot, out);
   DiagnoseWeights(*state.snapshot, config, out);
+  DiagnoseReach(state, config, out);
   return out.Sorted();
 }
 

@@ -268,6 +268,45 @@ TEST_F(DiagnoseTest, AWorldWithoutPrometheusIsNoError) {
   EXPECT_THAT(Findings(), Finds(Severity::kNote, "no server is configured"));
 }
 
+TEST_F(DiagnoseTest, PodsOutsideTheConfigurationsLimitsAreCounted) {
+  world_.Node("a", "aws", "eu-west-3");
+  const auto run = [&](const std::string& space, const std::string& name) {
+    auto pod = std::make_shared<PodPlacement>();
+    pod->namespace_name = space;
+    pod->name = name;
+    pod->node = "a";
+    state_.input.pods.push_back(std::move(pod));
+  };
+  run("bank", "ledger-0");
+  run("shop", "web-0");
+  run("kube-system", "dns-0");
+  run("sobre", "sobre-0");
+  config_.deferral.lease_namespace = "sobre";
+  state_.opted_in_namespaces = {"bank"};
+  state_.quiet_namespaces.emplace();
+  std::vector<std::string> problems;
+  const auto say = [&](const std::string& key, const std::string& value) {
+    ApplyAnnotations({{key, value}}, Origin::kCluster, "policy", config_.policy, problems);
+  };
+  say("objective", "carbon");
+  say("enforced", "objective");
+  EXPECT_THAT(Findings(), Not(Contains(Field(&Finding::about, "limits")))) << "no limit is stated";
+  say("max-exposure", "contested");
+  EXPECT_THAT(Findings(), Finds(Severity::kWarning,
+                                "(max-exposure) holds in namespaces that opted in: outside of "
+                                "them 1 pod runs in 1 namespace (for example shop/web-0)"));
+  run("shop", "web-1");
+  run("lab", "try-0");
+  EXPECT_THAT(Findings(), Finds(Severity::kWarning, "outside of them 3 pods run in 2 namespaces"));
+  state_.opted_in_namespaces = {"bank", "lab", "shop"};
+  EXPECT_THAT(Findings(), Finds(Severity::kOk, "(max-exposure) holds for every pod"));
+  state_.opted_in_namespaces.clear();
+  state_.quiet_namespaces.reset();
+  EXPECT_THAT(Findings(), Not(Contains(Field(&Finding::about, "limits"))))
+      << "no namespaces are followed";
+  ASSERT_TRUE(problems.empty()) << problems.front();
+}
+
 TEST_F(DiagnoseTest, TheWorstStandsFirst) {
   world_.Node("a", "aws", "eu-west-3");
   Server().problem = "HTTP status 401 (the token is missing)";

@@ -221,6 +221,7 @@ void LiveWorld::BuildOnce() {
   for (const auto& [name, annotations] : view.namespaces)
     state->namespaces.emplace(name, MakeNamespacePolicy(name, annotations, config_.policy));
   if (cluster_) state->quiet_namespaces = std::move(view.quiet_namespaces);
+  state->opted_in_namespaces = std::move(view.opted_in_namespaces);
   state->ready = view.listed;
   state->heard = view.heard;
   if (!view.listed) state->not_ready_reason = "the API server has not been listed yet";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -55,6 +56,10 @@ std::string_view WorkloadOf(std::string_view pod, std::string_view controller_ki
 inline constexpr std::string_view kTemplateHashLabel = "pod-template-hash";
 // Of llm-d: "prefill" or "decode", where pods share the work on one request.
 inline constexpr std::string_view kServingRoleLabel = "llm-d.ai/role";
+// The labels by which a namespace opts in, and their value, as the admission policies read them.
+inline constexpr std::array<std::string_view, 2> kOptInLabels = {"sobre.dev/placement",
+                                                                 "sobre.dev/limits"};
+inline constexpr std::string_view kOptedIn = "enabled";
 // Keeps what is under our prefix.
 void ApplyAnnotation(std::string_view key, std::string_view value, Annotations& annotations);
 
