@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/status.h"
-#include "k8s/node_origin.h"
 #include "scoring/cluster.h"
 
 // Kubernetes objects as JSON: what `kubectl get -o json` prints and what kube-scheduler sends.
@@ -46,7 +45,7 @@ Status ParsePreemptionArgs(std::string_view body, ExtenderArgs& args);
 
 // A node, or a pod.
 Result<PodFacts> ParsePod(std::string_view json);
-Result<NodeFacts> ParseNode(std::string_view json, const NodeOrigins& origins = {});
+Result<NodeFacts> ParseNode(std::string_view json);
 // What a namespace says by annotation.
 struct NamespaceFacts {
   std::string name;
@@ -54,7 +53,7 @@ struct NamespaceFacts {
 };
 Result<NamespaceFacts> ParseNamespace(std::string_view json);
 // A NodeList, a List of nodes, a bare array or a single node.
-Result<std::vector<NodeFacts>> ParseNodes(std::string_view json, const NodeOrigins& origins = {});
+Result<std::vector<NodeFacts>> ParseNodes(std::string_view json);
 
 // "a Pod", "an InferenceService".
 std::string WithArticle(std::string_view kind);

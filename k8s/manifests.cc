@@ -515,13 +515,12 @@ Result<ManifestPod> ReadPodManifest(std::string_view text, std::string_view whic
   }
 }
 
-Result<std::vector<NodeFacts>> ReadNodesManifest(std::string_view text,
-                                                 const NodeOrigins& origins) {
+Result<std::vector<NodeFacts>> ReadNodesManifest(std::string_view text) {
   const Result<std::vector<std::string>> documents = DocumentsOf(text);
   if (!documents.ok()) return documents.status();
   std::vector<NodeFacts> all;
   for (const std::string& document : *documents) {
-    Result<std::vector<NodeFacts>> nodes = ParseNodes(Padded(document), origins);
+    Result<std::vector<NodeFacts>> nodes = ParseNodes(Padded(document));
     if (!nodes.ok()) return nodes.status();
     std::move(nodes->begin(), nodes->end(), std::back_inserter(all));
   }

@@ -88,39 +88,13 @@ bool ReadQuantity(std::string_view raw, const Take& take) {
   return read;
 }
 
-// Of a ResourceRequirements.
+// Of a ResourceRequirements; whether it names claims.
 template <class Take>
-bool ReadRequests(std::string_view raw, const Take& take) {
-  return EachField(raw, [&take](const WireField& field) {
+bool ReadRequests(std::string_view raw, bool& has_claims, const Take& take) {
+  return EachField(raw, [&](const WireField& field) {
+    has_claims |= field.tag == BytesTag(3);
     return field.tag != BytesTag(2) || ReadQuantity(field.bytes, take);
   });
-}
-
-bool ReadContainer(std::string_view raw, bool init, PodRequests& requests, RulesReader* rules) {
-  Resources resources;
-  bool sidecar = false;
-  const bool read = EachField(raw, [&](const WireField& field) {
-    switch (field.tag) {
-      case BytesTag(6):
-        return rules == nullptr || init || rules->AddPort(field.bytes);
-      case BytesTag(8):
-        return ReadRequests(field.bytes, [&](std::string_view name, std::string_view quantity) {
-          ApplyResource(name, quantity, resources);
-          if (rules != nullptr) rules->AddRequest(name, quantity);
-        });
-      case BytesTag(24):
-        sidecar = field.bytes == "Always";
-        return true;
-      default:
-        return true;
-    }
-  });
-  if (init) {
-    requests.AddInitContainer(resources, sidecar);
-  } else {
-    requests.AddContainer(resources);
-  }
-  return read;
 }
 
 struct Spec {
@@ -131,6 +105,34 @@ struct Spec {
   std::string_view scheduler;
 };
 
+bool ReadContainer(std::string_view raw, bool init, Spec& spec, RulesReader* rules) {
+  Resources resources;
+  bool sidecar = false;
+  const bool read = EachField(raw, [&](const WireField& field) {
+    switch (field.tag) {
+      case BytesTag(6):
+        return rules == nullptr || init || rules->AddPort(field.bytes);
+      case BytesTag(8):
+        return ReadRequests(field.bytes, spec.has_resource_claims,
+                            [&](std::string_view name, std::string_view quantity) {
+                              ApplyResource(name, quantity, resources);
+                              if (rules != nullptr) rules->AddRequest(name, quantity);
+                            });
+      case BytesTag(24):
+        sidecar = field.bytes == "Always";
+        return true;
+      default:
+        return true;
+    }
+  });
+  if (init) {
+    spec.requests.AddInitContainer(resources, sidecar);
+  } else {
+    spec.requests.AddContainer(resources);
+  }
+  return read;
+}
+
 bool ReadSpec(std::string_view raw, Spec& spec, RulesReader* rules) {
   Resources overhead;
   Resources whole;
@@ -139,7 +141,7 @@ bool ReadSpec(std::string_view raw, Spec& spec, RulesReader* rules) {
       case BytesTag(1):
         return rules == nullptr || rules->AddVolume(field.bytes);
       case BytesTag(2):
-        return ReadContainer(field.bytes, false, spec.requests, rules);
+        return ReadContainer(field.bytes, false, spec, rules);
       case BytesTag(7): {
         WireEntry entry;
         if (!ReadEntry(field.bytes, entry)) return false;
@@ -155,7 +157,7 @@ bool ReadSpec(std::string_view raw, Spec& spec, RulesReader* rules) {
         spec.scheduler = field.bytes;
         return true;
       case BytesTag(20):
-        return ReadContainer(field.bytes, true, spec.requests, rules);
+        return ReadContainer(field.bytes, true, spec, rules);
       case BytesTag(22):
         return rules == nullptr || rules->AddToleration(field.bytes);
       case BytesTag(32):
@@ -173,9 +175,10 @@ bool ReadSpec(std::string_view raw, Spec& spec, RulesReader* rules) {
         spec.has_resource_claims = true;
         return true;
       case BytesTag(40):
-        return ReadRequests(field.bytes, [&](std::string_view name, std::string_view quantity) {
-          ApplyResource(name, quantity, whole);
-        });
+        return ReadRequests(field.bytes, spec.has_resource_claims,
+                            [&](std::string_view name, std::string_view quantity) {
+                              ApplyResource(name, quantity, whole);
+                            });
       default:
         return true;
     }
@@ -210,7 +213,10 @@ void Fill(const WireMeta& meta, const Owner& owner, const Spec& spec, PodFacts& 
   pod.is_batch_job = owner.kind == "Job";
   pod.has_resource_claims = spec.has_resource_claims;
   pod.requests = spec.requests.Total();
-  for (const auto& [key, value] : meta.annotations) ApplyAnnotation(key, value, pod.annotations);
+  for (const auto& [key, value] : meta.annotations) {
+    ApplyAnnotation(key, value, pod.annotations);
+    ApplyShareAnnotation(key, value, pod.requests);
+  }
   // A map's order is nobody's.
   std::sort(pod.annotations.begin(), pod.annotations.end(),
             [](const Annotation& a, const Annotation& b) { return a.key < b.key; });
@@ -250,8 +256,9 @@ std::optional<std::string_view> VersionOf(std::string_view raw) {
   return read ? std::optional(version) : std::nullopt;
 }
 
-std::optional<NodeFacts> NodeOf(std::string_view raw, const NodeOrigins& origins) {
+std::optional<NodeFacts> NodeOf(std::string_view raw, const std::string& default_provider) {
   NodeFacts node;
+  node.provider = default_provider;
   WireMeta meta;
   std::string_view provider_id;
   const bool read = EachField(raw, [&](const WireField& part) {
@@ -283,11 +290,13 @@ std::optional<NodeFacts> NodeOf(std::string_view raw, const NodeOrigins& origins
   });
   if (!read) return std::nullopt;
   node.name = meta.name;
+  // A label has precedence.
+  ApplyProviderId(provider_id, node);
   for (const auto& [key, value] : meta.labels) {
     ApplyNodeLabel(key, value, node);
     node.gates.labels.insert_or_assign(std::string(key), value);
   }
-  FinishNode(provider_id, meta.labels, origins, node);
+  for (const auto& [key, value] : meta.annotations) ApplyNodeAnnotation(key, node);
   return node;
 }
 
@@ -331,7 +340,6 @@ std::optional<WatchedPod> WatchedPodOf(std::string_view raw, std::string_view te
   pod.deleting = meta.deleting;
   pod.rules = rules.Take();
   if (!team_label.empty()) pod.team = LabelOf(meta, team_label);
-  pod.serving_role = LabelOf(meta, kServingRoleLabel);
   if (pod.started == Timestamp()) pod.started = meta.created;
   seen.created = meta.created;
   seen.scheduler = spec.scheduler;

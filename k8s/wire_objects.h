@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/time.h"
-#include "k8s/node_origin.h"
 #include "scoring/cluster.h"
 
 // Kubernetes' objects, from the bytes of its protobuf to plain values. Field numbers are those of
@@ -32,7 +31,8 @@ std::optional<std::string_view> VersionOf(std::string_view raw);
 // The value of a label, or empty.
 std::string_view LabelOf(const WireMeta& meta, std::string_view label);
 
-std::optional<NodeFacts> NodeOf(std::string_view raw, const NodeOrigins& origins);
+// `default_provider` is for a node whose providerID and labels name none.
+std::optional<NodeFacts> NodeOf(std::string_view raw, const std::string& default_provider);
 std::optional<PodFacts> PodOf(std::string_view raw);
 
 // A pod as the cluster's watch sees it.
