@@ -59,6 +59,22 @@ TestWorld Large(int nodes, double live, Duration later) {
   return world;
 }
 
+TEST(Known, ThatACountrysMeanStandsInComesBack) {
+  TestWorld world;
+  for (const char* zone : {"AU-TAS", "AU"}) {
+    NodeFacts facts;
+    facts.name = zone;
+    facts.grid_zone = zone;
+    facts.allocatable = TestWorld::Standard();
+    world.Node(facts);
+  }
+  const Known known = Describe(world.Snapshot());
+  const Result<Snapshot::Parts> parts = ToParts(known.message, known.times_ms);
+  ASSERT_TRUE(parts.ok()) << parts.status().message();
+  for (const NodeRecord& node : parts->nodes)
+    EXPECT_EQ(node.grid_of_country, node.facts->name == "AU-TAS");
+}
+
 TEST(Known, ComesBackAsItWas) {
   for (unsigned seed = 0; seed < 100; ++seed) {
     RandomWorld random(seed);

@@ -99,6 +99,38 @@ void ReadPresets(Section& section, const std::string& window, ServerPlan& plan) 
   }
 }
 
+// {match: {provider_id: …, instance_type: …, region: …, labels: {KEY: VALUE}}, provider: NAME,
+// machine: virtual or server}.
+ProviderRule ReadProviderRule(Section& section) {
+  ProviderRule rule;
+  Section match = section.Sub("match");
+  match.Read("provider_id", rule.provider_id);
+  match.Read("instance_type", rule.instance_type);
+  match.Read("region", rule.region);
+  const YAML::Node labels = match.Take("labels");
+  if (labels && !labels.IsNull()) {
+    if (!labels.IsMap())
+      Section::Fail(labels, match.Path("labels") + ": expected a mapping of labels");
+    for (const auto& entry : labels) {
+      if (!entry.first.IsScalar() || !entry.second.IsScalar() || entry.first.Scalar().empty())
+        Section::Fail(entry.first, match.Path("labels") + ": expected labels and their values");
+      rule.labels.emplace_back(entry.first.Scalar(), entry.second.Scalar());
+    }
+  }
+  match.Done();
+  if (rule.provider_id.empty() && rule.instance_type.empty() && rule.region.empty() &&
+      rule.labels.empty())
+    section.FailHere("match: expected provider_id, instance_type, region or labels");
+  section.Read("provider", rule.provider);
+  if (rule.provider.empty()) section.FailHere("provider: whose are the nodes that match?");
+  if (const YAML::Node machine = section.Scalar("machine")) {
+    if (machine.Scalar() != "virtual" && machine.Scalar() != "server")
+      Section::Fail(machine, section.Path("machine") + ": expected virtual or server");
+    rule.machine = machine.Scalar() == "server" ? MachineKind::kServer : MachineKind::kVirtual;
+  }
+  return rule;
+}
+
 // {cluster: prod} as `cluster="prod",`.
 std::string ReadMatchers(Section& section) {
   constexpr const char* kKey = "matchers";
@@ -449,6 +481,9 @@ Config Read(const YAML::Node& root) {
   kubernetes.Read("kubeconfig", config.kubernetes.kubeconfig);
   kubernetes.Read("context", config.kubernetes.context);
   kubernetes.Read("default_provider", config.kubernetes.default_provider);
+  kubernetes.ForEach("providers", [&](Section& rule) {
+    config.kubernetes.providers.push_back(ReadProviderRule(rule));
+  });
   kubernetes.Done();
   Section prometheus = top.Sub("prometheus");
   ReadPrometheus(prometheus, config.prometheus);
@@ -552,7 +587,8 @@ Result<Config> LoadConfig(const std::string& path) {
   }
   for (std::string* file : {&config->records.directory, &config->records.signing_key_file,
                             &config->grpc.decisions_token_file, &config->backtests.directory,
-                            &config->records.postgres_password_file, &config->clusters.kubeconfig})
+                            &config->records.postgres_password_file, &config->clusters.kubeconfig,
+                            &config->kubernetes.kubeconfig})
     if (!file->empty()) *file = (folder / *file).string();
   if (config->catalog.directory.empty()) return config;
   const std::filesystem::path directory = folder / config->catalog.directory;
@@ -577,6 +613,10 @@ Result<ApiAccess> HubOf(const Config& config) {
   const Config::Clusters& clusters = config.clusters;
   return clusters.kubeconfig.empty() ? AccessOf(config)
                                      : LoadKubeconfig(clusters.kubeconfig, clusters.context);
+}
+
+NodeOrigins Config::Origins() const {
+  return {kubernetes.providers, kubernetes.default_provider, rows};
 }
 
 SnapshotInput Config::NewInput(Timestamp now) const {

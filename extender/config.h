@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "extender/budgets.h"
 #include "k8s/kubeconfig.h"
+#include "k8s/node_origin.h"
 #include "net/http_server.h"
 #include "scoring/offers.h"
 #include "scoring/policy.h"
@@ -51,6 +52,7 @@ struct Config {
     std::string kubeconfig;  // empty: the pod's own service account
     std::string context;
     std::string default_provider;
+    std::vector<ProviderRule> providers;
   } kubernetes;
   struct PrometheusSection {
     std::vector<ServerPlan> servers;  // none: no Prometheus
@@ -136,6 +138,8 @@ struct Config {
   [[nodiscard]] bool AccountsByReplica() const {
     return accounting.enabled && !records.directory.empty() && records.postgres.empty();
   }
+  // Whose nodes are, for every reader of nodes.
+  [[nodiscard]] NodeOrigins Origins() const;
   // A snapshot's input that knows what the configuration says, and nothing else yet.
   [[nodiscard]] SnapshotInput NewInput(Timestamp now) const;
 };

@@ -1,7 +1,11 @@
 #include "extender/config.h"
 
+#include <filesystem>
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace sobre {
 namespace {
@@ -38,6 +42,77 @@ policy: {objective: priced, cost_tolerance_percent: 5, carbon_price_eur_per_tonn
   EXPECT_TRUE(plan.presets[0].automatic);
   EXPECT_EQ(config->policy.objective, Objective::kPriced);
   EXPECT_DOUBLE_EQ(config->policy.cost_tolerance.value(), 0.05);
+}
+
+TEST(Config, RulesSayWhoseNodesAre) {
+  const auto config = ParseConfig(R"(
+kubernetes:
+  default_provider: ovhcloud
+  providers:
+    - {match: {provider_id: "aws://*", labels: {pool: "safe*"}}, provider: outscale}
+    - {match: {instance_type: "vm.*", region: lab}, provider: lab, machine: server}
+)",
+                                  "sobre.yaml");
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  const NodeOrigins origins = config->Origins();
+  EXPECT_EQ(origins.default_provider, "ovhcloud");
+  EXPECT_EQ(origins.catalog, config->rows);
+  ASSERT_EQ(origins.rules.size(), 2U);
+  EXPECT_EQ(origins.rules[0].provider_id, "aws://*");
+  ASSERT_EQ(origins.rules[0].labels.size(), 1U);
+  EXPECT_EQ(origins.rules[0].labels[0], std::pair(std::string("pool"), std::string("safe*")));
+  EXPECT_EQ(origins.rules[0].provider, "outscale");
+  EXPECT_EQ(origins.rules[1].machine, MachineKind::kServer);
+  const auto error = [](const std::string& rule) {
+    return ParseConfig("kubernetes: {providers: [" + rule + "]}", "s").status().message();
+  };
+  EXPECT_THAT(error("{provider: x}"), HasSubstr("kubernetes.providers[0]: match: expected"));
+  EXPECT_THAT(error("{match: {}, provider: x}"), HasSubstr("match: expected provider_id"));
+  EXPECT_THAT(error("{match: {region: r}}"), HasSubstr("provider: whose"));
+  EXPECT_THAT(error("{match: {regions: r}, provider: x}"), HasSubstr("regions"));
+  EXPECT_THAT(error("{match: {labels: [a]}, provider: x}"), HasSubstr("mapping of labels"));
+  EXPECT_THAT(error("{match: {region: r}, provider: x, machine: pet}"),
+              HasSubstr("machine: expected virtual or server"));
+}
+
+TEST(Config, FilesAreRelativeToTheConfiguration) {
+  const std::string folder = ::testing::TempDir() + "config-paths-" + std::to_string(::getpid());
+  std::filesystem::create_directories(folder + "/rows");
+  const std::string path = folder + "/sobre.yaml";
+  std::ofstream(path) << R"(
+listen: {tls: {certificate_file: a, key_file: b, client_ca_file: c}}
+grpc: {tls: {certificate_file: d, key_file: e, client_ca_file: f}, decisions_token_file: g}
+kubernetes: {kubeconfig: h}
+prometheus:
+  servers:
+    - {name: one, url: http://p, bearer_token_file: i, presets: none, tls: {ca_file: j, certificate_file: k, key_file: l}}
+    - {name: two, url: http://q, presets: none, basic_auth: {username: u, password_file: m}}
+records: {directory: n, postgres: x, postgres_password_file: o, signing_key_file: p}
+backtests: {directory: q}
+catalog: {directory: rows}
+clusters: {kubeconfig: r}
+)";
+  const auto config = LoadConfig(path);
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  const PrometheusOptions& one = config->prometheus.servers.at(0).server;
+  std::string names;
+  for (const std::string& file :
+       {config->listen.tls->certificate_file, config->listen.tls->key_file,
+        config->listen.tls->client_ca_file, config->grpc.tls->certificate_file,
+        config->grpc.tls->key_file, config->grpc.tls->client_ca_file,
+        config->grpc.decisions_token_file, config->kubernetes.kubeconfig, one.bearer_token_file,
+        one.ca_file, one.certificate_file, one.key_file,
+        config->prometheus.servers.at(1).server.password_file, config->records.directory,
+        config->records.postgres_password_file, config->records.signing_key_file,
+        config->backtests.directory, config->clusters.kubeconfig}) {
+    EXPECT_TRUE(file.starts_with(folder + "/")) << file;
+    names += file.back();
+  }
+  EXPECT_EQ(names, "abcdefghijklmnopqr");
+  // What is absolute stays.
+  std::ofstream(path) << "kubernetes: {kubeconfig: /etc/k}\n";
+  EXPECT_EQ(LoadConfig(path)->kubernetes.kubeconfig, "/etc/k");
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Config, ReadsWhatIsLogged) {

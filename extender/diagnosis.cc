@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 #include "base/text.h"
 #include "scoring/analysis.h"
@@ -111,8 +112,8 @@ std::string RepairQuery(const QueryState& query) {
   return "try the query in Prometheus' own page: " + Printable(query.query.query, 200);
 }
 
-std::string_view LabelOption(const SignalQuery& query) {
-  switch (InfoOf(query.signal).subject) {
+std::string_view LabelOption(Signal signal) {
+  switch (InfoOf(signal).subject) {
     case Subject::kNode:
       return "node_label";
     case Subject::kPlace:
@@ -125,6 +126,22 @@ std::string_view LabelOption(const SignalQuery& query) {
       return "namespace_label and pod_label";
   }
   return "";
+}
+
+// How a preset is told by which label its series name things: by the parameters that it has.
+std::string PresetLabels(const std::string& name, Signal signal, bool labels_are_there) {
+  const Result<Preset> preset = LoadPreset(name, {});
+  std::string settings;
+  if (preset.ok()) {
+    for (const char* parameter : {"node_label", "zone_label", "namespace", "pod"}) {
+      if (std::count(preset->parameters.begin(), preset->parameters.end(), parameter) > 0)
+        settings += std::string(", ") + parameter + ": LABEL";
+    }
+  }
+  std::string own = "write a query of your own for " + std::string(ToString(signal));
+  if (settings.empty()) return own;
+  return (labels_are_there ? "say which label tells it: " : "if another label tells it, say so: ") +
+         ("presets: [auto, {preset: " + name + settings + "}]; else " + own);
 }
 
 void DiagnoseQuery(const QueryState& query, const PrometheusOptions* options, Findings& out) {
@@ -142,11 +159,13 @@ void DiagnoseQuery(const QueryState& query, const PrometheusOptions* options, Fi
             RepairQuery(query));
   }
   if (query.nameless > 0) {
-    out.Add(Severity::kWarning, about,
-            std::to_string(query.nameless) + " of " + std::to_string(query.series) + " series" +
-                from + " do not say what they are about; the first has the labels " +
-                query.nameless_labels,
-            "set " + std::string(LabelOption(query.query)) + " to the label that says it");
+    out.Add(
+        Severity::kWarning, about,
+        std::to_string(query.nameless) + " of " + std::to_string(query.series) + " series" + from +
+            " do not say what they are about; the first has the labels " + query.nameless_labels,
+        query.preset.empty()
+            ? "set " + std::string(LabelOption(query.query.signal)) + " to the label that says it"
+            : PresetLabels(query.preset, query.query.signal, true));
   }
   const std::string warns = "the server warns" + from + ": ";
   for (const std::string& warning : query.warnings)
@@ -169,10 +188,14 @@ void DiagnoseEmptyPresets(const ServerState& server, const std::string& about, F
   }
   for (const auto& [key, any] : gives) {
     if (any) continue;
-    out.Add(Severity::kNote, about,
-            "preset " + key.first + " has its metric, but no series of it tells " +
-                std::string(ToString(key.second)),
-            "nothing, if that exporter does not measure it here");
+    out.Add(
+        Severity::kNote, about,
+        "preset " + key.first + " has its metric, but no series of it tells " +
+            std::string(ToString(key.second)),
+        "nothing, if what there is is not meant: an estimate by a model, a meter of another part; "
+        "else its series have other labels or names than this preset reads: write a query of "
+        "your own for " +
+            std::string(ToString(key.second)));
   }
 }
 
@@ -220,42 +243,74 @@ void DiagnoseServer(const ServerState& server, const Config& config, Findings& o
 
 struct Remedy {
   Severity severity;
-  std::string_view repair;
+  std::string repair;
 };
 
-Remedy RemedyFor(Fate fate, Signal signal) {
+// What is implausible, and what serves meanwhile.
+std::string RepairImplausible(Signal signal, const SignalTally::Teller& teller) {
+  const std::string check = teller.preset ? "look into what " + teller.source + " reads"
+                                          : "check the query's unit and the exporter";
+  switch (signal) {
+    case Signal::kNodePower:
+    case Signal::kNodeCpuPower:
+      return (teller.preset ? check : std::string("check the query's unit")) +
+             "; on a virtual machine that cannot measure, switch the exporter off there";
+    case Signal::kNodePrice:
+    case Signal::kNodeEffectivePrice:
+      return check +
+             ": who finds no price may say 0, or a part's; our estimate from list prices serves "
+             "meanwhile";
+    case Signal::kGridIntensity:
+    case Signal::kGridForecast:
+      return check + ": who has no value may say 0; the catalogue serves meanwhile";
+    default:
+      return check;
+  }
+}
+
+std::string RepairUnmatched(Signal signal, const SignalTally::Teller& teller) {
+  switch (InfoOf(signal).subject) {
+    case Subject::kNode: {
+      constexpr std::string_view kOfControllers =
+          "; a management controller's address is no node's: give its target a label with the "
+          "node's name, or map it by label_replace in a query of your own";
+      return (teller.preset ? PresetLabels(teller.source, signal, false)
+                            : std::string("set the query's node_label to the label that holds the "
+                                          "node's name or address")) +
+             std::string(kOfControllers);
+    }
+    case Subject::kPlace:
+      return "nothing, if that place has no node of this cluster; else label the nodes with "
+             "sobre.dev/grid-zone";
+    default:
+      return teller.preset ? PresetLabels(teller.source, signal, false)
+                           : "check the query's namespace_label, pod_label and workload_label";
+  }
+}
+
+Remedy RemedyFor(Fate fate, Signal signal, const SignalTally::Teller& teller) {
   switch (fate) {
     case Fate::kStale:
       return {Severity::kWarning,
               "check that the exporter still runs and is scraped; if its values hold longer, raise "
               "the query's max_age"};
     case Fate::kImplausible:
-      return {Severity::kWarning,
-              signal == Signal::kNodePower || signal == Signal::kNodeCpuPower
-                  ? "check the query's unit; on a virtual machine that cannot measure, switch the "
-                    "exporter off there"
-                  : "check the query's unit and the exporter"};
+      return {Severity::kWarning, RepairImplausible(signal, teller)};
     case Fate::kReset:
       return {Severity::kNote, "nothing, if the exporter was restarted: the next minutes are good"};
     case Fate::kForeign:
       return {Severity::kWarning,
               "add the currency's rate under currencies, or say the true currency in the preset"};
     case Fate::kUnmatched:
-      switch (InfoOf(signal).subject) {
-        case Subject::kNode:
-          return {Severity::kWarning,
-                  "set the query's node_label to the label that holds the node's name or address"};
-        case Subject::kPlace:
-          return {Severity::kNote,
-                  "nothing, if that place has no node of this cluster; else label the nodes with "
-                  "sobre.dev/grid-zone"};
-        default:
-          return {Severity::kNote,
-                  "check the query's namespace_label, pod_label and workload_label"};
-      }
+      return {InfoOf(signal).subject == Subject::kNode ? Severity::kWarning : Severity::kNote,
+              RepairUnmatched(signal, teller)};
     case Fate::kDuplicate:
       return {Severity::kWarning,
               "something is scraped twice, or the query keeps a label too many: aggregate it away"};
+    case Fate::kAmbiguous:
+      return {Severity::kError,
+              "the server has several clusters: say which one this is, as in prometheus.matchers: "
+              "{cluster: prod}"};
     default:
       return {Severity::kNote, ""};
   }
@@ -275,15 +330,23 @@ void DiagnoseSignals(const Snapshot& snapshot, Findings& out) {
     for (std::size_t f = 0; f < kFateCount; ++f) {
       const Fate fate = static_cast<Fate>(f);
       if (tally.said[f].empty() || fate == Fate::kSuperseded) continue;
-      const Remedy remedy = RemedyFor(fate, signal);
+      const Remedy remedy = RemedyFor(fate, signal, tally.teller[f]);
       // The sentence begins with the signal's name, which stands before it already.
-      out.Add(remedy.severity, about, tally.said[f].substr(about.size() + 2),
-              std::string(remedy.repair));
+      out.Add(remedy.severity, about, tally.said[f].substr(about.size() + 2), remedy.repair);
+    }
+    if (!tally.strangers.empty()) {
+      const bool others = Has(tally.strangers, "of another cluster");
+      out.Add(others ? Severity::kWarning : Severity::kNote, about, tally.strangers,
+              (others ? std::string()
+                      : "nothing, if those nodes are gone, or are controllers of such machines; ") +
+                  "if the server has several clusters, say which one this is, as in "
+                  "prometheus.matchers: {cluster: prod}: equal names would be mixed up");
     }
     if (tally.of(Fate::kSuperseded) > 0) {
+      const std::string said =
+          tally.said[static_cast<std::size_t>(Fate::kSuperseded)].substr(about.size() + 2);
       out.Add(Severity::kNote, about,
-              "several sources tell it; " +
-                  tally.said[static_cast<std::size_t>(Fate::kSuperseded)].substr(about.size() + 2));
+              (Has(said, "is believed instead of") ? "several sources tell it; " : "") + said);
     }
     if (tally.disagreements > 0) {
       out.Add(Severity::kWarning, about,
@@ -309,7 +372,56 @@ Lack CountLack(const Snapshot& snapshot, const Lacks& lacks) {
   return lack;
 }
 
-void DiagnoseCoverage(const Snapshot& snapshot, Findings& out) {
+// What to do where no machine's power is measured, by what there is that might.
+std::string RepairUnmeasured(const std::vector<ServerState>& servers) {
+  std::string found;
+  for (const ServerState& server : servers) {
+    for (const PresetState& preset : server.presets) {
+      for (const char* meter : {"kepler", "kepler-0.9", "scaphandre", "node-exporter", "bmc"}) {
+        if (preset.found && preset.name == meter)
+          found += (found.empty() ? "" : ", ") + preset.name;
+      }
+    }
+  }
+  if (found.empty())
+    return "switch on kepler, scaphandre or node-exporter where machines can measure";
+  return "what there is (" + found +
+         ") tells no watts of them: most virtual machines have no meter; elsewhere let it read "
+         "RAPL, which needs root, or the platform's meter";
+}
+
+// Whether anything tells what workloads serve, and what accelerators draw.
+void DiagnoseUse(const Snapshot& snapshot, Findings& out) {
+  const auto used = [&](Signal signal) {
+    return snapshot.tallies()[Index(signal)].of(Fate::kUsed) > 0;
+  };
+  if (!used(Signal::kWorkloadRequests) && !used(Signal::kWorkloadTokens) &&
+      !used(Signal::kModelRequests) && !used(Signal::kModelTokens)) {
+    out.Add(Severity::kNote, "requests",
+            "no requests or tokens are known of any workload: grams and euros are per pod-hour",
+            "let Prometheus scrape what serves them (vllm, triton, knative, istio, envoy and "
+            "ingress-nginx are found by themselves), write a query for "
+            "workload_requests_per_second or workload_tokens_per_second, or state rates by "
+            "annotation");
+  }
+  std::int64_t with = 0;
+  const Lack unmeasured = CountLack(snapshot, [&](const NodeRecord& node) {
+    if (!node.facts->allocatable.UsesGpu()) return false;
+    ++with;
+    return !node.measured_gpu_power;
+  });
+  if (unmeasured.count == 0) return;
+  out.Add(Severity::kNote, "accelerators",
+          (unmeasured.count == with ? "no accelerator is measured: " + std::to_string(with) +
+                                          (with == 1 ? " node has" : " nodes have") + " some"
+                                    : "not measured on " + std::to_string(unmeasured.count) +
+                                          " of " + std::to_string(with) + " nodes that have some") +
+              " (for example " + unmeasured.example + ")",
+          "run NVIDIA's DCGM exporter there (preset dcgm), or write a query for node_gpu_watts");
+}
+
+void DiagnoseCoverage(const WorldState& state, Findings& out) {
+  const Snapshot& snapshot = *state.snapshot;
   const std::string all = std::to_string(snapshot.nodes().size());
   const auto tell = [&](const Lack& lack, Severity severity, const char* about,
                         const std::string& text, const std::string& repair) {
@@ -330,11 +442,6 @@ void DiagnoseCoverage(const Snapshot& snapshot, Findings& out) {
   tell(CountLack(snapshot, [](const NodeRecord& n) { return n.price && n.price_estimated; }),
        Severity::kNote, "price", "an estimate from list prices",
        "switch on opencost, or write a query for node_price_per_hour");
-  tell(CountLack(snapshot,
-                 [](const NodeRecord& n) { return !n.catalog_intensity && !n.live_intensity; }),
-       Severity::kWarning, "grid intensity", "unknown",
-       "label the nodes with sobre.dev/provider and topology.kubernetes.io/region, or with "
-       "sobre.dev/grid-zone");
   const Lack not_live = CountLack(snapshot, [](const NodeRecord& n) { return !n.live_intensity; });
   if (not_live.count > 0 && not_live.count < static_cast<std::int64_t>(snapshot.nodes().size())) {
     tell(not_live, Severity::kWarning, "grid intensity", "no live value",
@@ -347,80 +454,108 @@ void DiagnoseCoverage(const Snapshot& snapshot, Findings& out) {
     tell(unmeasured, Severity::kNote, "power", "not measured",
          "run the exporter on every node; machines of a calibrated kind are served by its line");
   } else {
-    tell(unmeasured, Severity::kNote, "power", "not measured",
-         "switch on kepler, scaphandre or node-exporter where machines can measure");
+    tell(unmeasured, Severity::kNote, "power", "processors and platform not measured",
+         RepairUnmeasured(state.servers));
   }
+  tell(CountLack(snapshot,
+                 [](const NodeRecord& n) { return n.facts->allocatable.UsesGpu() && !n.gpu; }),
+       Severity::kWarning, "power", "accelerators of unknown model, so unknown carbon,",
+       "label the nodes with nvidia.com/gpu.product (GPU feature discovery does)");
+  DiagnoseUse(snapshot, out);
 }
 
-// What is not understood of accelerators, each once with an example, and what would repair it.
-void DiagnoseAccelerators(const WorldState& state, Findings& out) {
-  const Snapshot& snapshot = *state.snapshot;
-  constexpr const char* kAbout = "accelerators";
-  std::map<std::string, Lack> causes;
-  std::map<std::string, Lack> models;
-  struct Device {
-    std::int64_t nodes = 0;
-    std::int64_t pods = 0;
-  };
-  std::map<std::string, Device> devices;
-  const auto count = [](const NodeRecord& node, Lack& lack) {
-    if (lack.count++ == 0) lack.example = node.facts->name;
-  };
-  for (const NodeRecord& node : snapshot.nodes()) {
-    const NodeFacts& facts = *node.facts;
-    for (const std::string& device : facts.allocatable.devices) ++devices[device].nodes;
-    if (!node.gpus_unknown.empty()) count(node, causes[node.gpus_unknown]);
-    if (node.HasAccelerators() && !node.gpu &&
-        (facts.allocatable.UsesGpu() || !facts.gpu_model.empty()))
-      count(node, models[facts.gpu_model]);
+// Gathers nodes of which the same is to be said.
+class NodesBySaying {
+ public:
+  void Add(std::string text, std::string repair, const NodeRecord& node) {
+    nodes_[{std::move(text), std::move(repair)}].push_back(node.facts->name);
   }
-  std::int64_t claims = 0;
-  for (const auto& pod : state.input.pods) {
-    for (const std::string& device : pod->requests.devices) ++devices[device].pods;
-    if (pod->has_resource_claims) ++claims;
-  }
-  const auto on_nodes = [](const Lack& lack) {
-    return std::to_string(lack.count) + (lack.count == 1 ? " node" : " nodes") + " (for example " +
-           lack.example + ")";
-  };
-  for (const auto& [model, lack] : models) {
-    if (model.empty()) {
-      out.Add(Severity::kWarning, kAbout, "model unknown, so unknown carbon, on " + on_nodes(lack),
-              "label the nodes with nvidia.com/gpu.product (GPU feature discovery does)");
-    } else {
-      out.Add(Severity::kWarning, kAbout,
-              "no row of gpu.csv is about " + Printable(model) + ", so unknown carbon, on " +
-                  on_nodes(lack),
-              "add a row to gpu.csv in catalog.directory: model " + Printable(model) +
-                  ", idle_watts and max_watts of its data sheet, slices 1");
+  // One finding each, the nodes by name as long as they are few.
+  void Tell(Severity severity, const char* about, std::size_t all, Findings& out) const {
+    constexpr std::size_t kMostNames = 5;
+    for (const auto& [said, names] : nodes_) {
+      std::string list;
+      for (std::size_t i = 0; i < std::min(names.size(), kMostNames); ++i)
+        list += (i > 0 ? ", " : "") + names[i];
+      if (names.size() > kMostNames)
+        list += " and " + std::to_string(names.size() - kMostNames) + " more";
+      out.Add(severity, about,
+              said.first + " for " + std::to_string(names.size()) + " of " + std::to_string(all) +
+                  " nodes (" + list + ")",
+              said.second);
     }
   }
-  for (const auto& [cause, lack] : causes) {
-    out.Add(Severity::kWarning, kAbout,
-            cause + ", so unknown power, carbon and euros of its pods, on " + on_nodes(lack),
-            "nothing yet, where they are divided; else correct the labels: they are to say "
-            "nvidia.com/gpu.count times nvidia.com/gpu.replicas");
+
+ private:
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>> nodes_;
+};
+
+// The label or row that tells the grid of such a node.
+std::string RepairPlace(const NodeRecord& node) {
+  const NodeFacts& facts = *node.facts;
+  constexpr std::size_t kLength = 63;
+  if (!node.grid_zone.empty()) {
+    return "write a row of the zone " + Printable(node.grid_zone, kLength) +
+           " into grid.csv of catalog.directory, or correct the label sobre.dev/grid-zone";
   }
-  for (const auto& [name, device] : devices) {
-    const std::optional<bool> nothing = snapshot.catalog().DrawsNothing(name);
-    if (nothing == true) continue;
-    out.Add(device.pods > 0 || nothing == false ? Severity::kWarning : Severity::kNote, kAbout,
-            Printable(name) + " is not understood (" + std::to_string(device.nodes) +
-                (device.nodes == 1 ? " node lists it, " : " nodes list it, ") +
-                std::to_string(device.pods) + (device.pods == 1 ? " pod asks" : " pods ask") +
-                " for it): power, carbon and euros of its pods are unknown",
-            nothing == false ? "nothing yet: budgets refuse its pods"
-                             : "if it draws no power of its own, add a row to resources.csv in "
-                               "catalog.directory: resource " +
-                                   Printable(name) + ", draws nothing");
+  if (facts.provider.empty()) {
+    return "label the nodes with sobre.dev/provider" +
+           std::string(facts.region.empty() ? " and topology.kubernetes.io/region" : "") +
+           ", or say whose they are by kubernetes.providers or kubernetes.default_provider; or "
+           "label them with sobre.dev/grid-zone";
   }
-  if (claims > 0) {
-    out.Add(
-        Severity::kWarning, kAbout,
-        std::to_string(claims) + (claims == 1 ? " pod asks" : " pods ask") +
-            " for devices by resource claims, which cannot be read: power, carbon and euros are "
-            "unknown",
-        "nothing yet: budgets refuse such pods");
+  if (facts.region.empty()) {
+    return "label the nodes with topology.kubernetes.io/region, or with sobre.dev/grid-zone";
+  }
+  return "write the row " + Printable(facts.provider, kLength) + "," +
+         Printable(facts.region, kLength) +
+         ",ZONE,… into regions.csv of catalog.directory, or label the nodes with "
+         "sobre.dev/grid-zone";
+}
+
+void DiagnosePlaces(const Snapshot& snapshot, const Config& config, Findings& out) {
+  NodesBySaying doubts;
+  NodesBySaying grids;
+  NodesBySaying parts;
+  NodesBySaying machines;
+  std::vector<std::size_t> told(config.kubernetes.providers.size());
+  for (const NodeRecord& node : snapshot.nodes()) {
+    const NodeFacts& facts = *node.facts;
+    if (!facts.provider_doubt.empty()) {
+      doubts.Add("unknown, as " + facts.provider_doubt + ",",
+                 "label the nodes with sobre.dev/provider, or write a rule under "
+                 "kubernetes.providers, such as {match: {provider_id: \"aws://*\"}, provider: "
+                 "outscale}",
+                 node);
+    }
+    if (!node.catalog_intensity && !node.live_intensity)
+      grids.Add("unknown", RepairPlace(node), node);
+    if (node.grid_of_country && !node.live_intensity) {
+      parts.Add("of " + Printable(node.grid_zone, 63) +
+                    " not known: the mean of its country stands in, which a part may be far from,",
+                "write a row of the zone into grid.csv of catalog.directory, or have its live "
+                "intensity in Prometheus",
+                node);
+    }
+    if (facts.machine_kind == MachineKind::kUnclear && !node.server_embodied) {
+      machines.Add("unknown, as nothing tells whether it is a server or a virtual machine,",
+                   "say machine: server or machine: virtual in a rule under kubernetes.providers",
+                   node);
+    }
+    if (facts.provider_rule >= 0 && static_cast<std::size_t>(facts.provider_rule) < told.size())
+      ++told[static_cast<std::size_t>(facts.provider_rule)];
+  }
+  const std::size_t all = snapshot.nodes().size();
+  doubts.Tell(Severity::kWarning, "provider", all, out);
+  grids.Tell(Severity::kWarning, "grid intensity", all, out);
+  parts.Tell(Severity::kNote, "grid intensity", all, out);
+  machines.Tell(Severity::kWarning, "embodied emissions", all, out);
+  for (std::size_t i = 0; all > 0 && i < told.size(); ++i) {
+    if (told[i] > 0) continue;
+    out.Add(Severity::kWarning, "provider",
+            "the rule kubernetes.providers[" + std::to_string(i) + "] (" +
+                Printable(config.kubernetes.providers[i].provider, 63) + ") fits no node",
+            "check its patterns; of several rules that fit a node the first counts");
   }
 }
 
@@ -487,6 +622,48 @@ void DiagnoseCommitments(const Snapshot& snapshot, Findings& out) {
   }
 }
 
+// Limits of the configuration hold in namespaces that opted in: who is outside shall be known.
+void DiagnoseReach(const WorldState& state, const Config& config, Findings& out) {
+  if (!state.quiet_namespaces) return;
+  std::string limits;
+  for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
+    const PolicyKey key = static_cast<PolicyKey>(i);
+    const KeyOrigin& said = config.policy.OriginOf(key);
+    if (!IsHardLimit(key) || (said.origin != Origin::kCluster && !said.enforced)) continue;
+    limits += (limits.empty() ? "" : ", ") + std::string(ToString(key));
+  }
+  if (limits.empty()) return;
+  std::set<std::string_view> namespaces;
+  std::int64_t pods = 0;
+  std::string example;
+  for (const auto& pod : state.input.pods) {
+    const std::string& name = pod->namespace_name;
+    // The admission policies leave these alone in any case.
+    if (name == "kube-system" || name == config.deferral.lease_namespace) continue;
+    if (std::binary_search(state.opted_in_namespaces.begin(), state.opted_in_namespaces.end(),
+                           name))
+      continue;
+    if (pods++ == 0) example = name + "/" + pod->name;
+    namespaces.insert(name);
+  }
+  const std::string about = "limits";
+  if (pods == 0) {
+    out.Add(Severity::kOk, about,
+            "what the configuration states (" + limits +
+                ") holds for every pod: no namespace with pods has not opted in");
+    return;
+  }
+  out.Add(Severity::kWarning, about,
+          "what the configuration states (" + limits +
+              ") holds in namespaces that opted in: outside of them " +
+              (pods == 1 ? "1 pod runs" : std::to_string(pods) + " pods run") + " in " +
+              (namespaces.size() == 1 ? "1 namespace"
+                                      : std::to_string(namespaces.size()) + " namespaces") +
+              " (for example " + example + ")",
+          "label these namespaces sobre.dev/placement=enabled, so that their new pods are held; "
+          "nothing, where they may run anywhere");
+}
+
 }  // namespace
 
 void SortWorstFirst(std::vector<Finding>& findings) {
@@ -511,11 +688,12 @@ std::vector<Finding> Diagnose(const WorldState& state, const Config& config) {
     out.Add(Severity::kError, "prometheus", "no server was asked yet", "wait a little longer");
   for (const ServerState& server : state.servers) DiagnoseServer(server, config, out);
   DiagnoseSignals(*state.snapshot, out);
-  DiagnoseCoverage(*state.snapshot, out);
-  DiagnoseAccelerators(state, out);
+  DiagnoseCoverage(state, out);
+  DiagnosePlaces(*state.snapshot, config, out);
   DiagnoseCalibration(state.calibration, out);
   DiagnoseCommitments(*state.snapshot, out);
   DiagnoseWeights(*state.snapshot, config, out);
+  DiagnoseReach(state, config, out);
   return out.Sorted();
 }
 

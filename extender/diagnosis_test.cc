@@ -201,47 +201,110 @@ TEST_F(DiagnoseTest, APresetWithoutSeriesIsANote) {
   EXPECT_THAT(Findings(), Not(Finds(Severity::kNote, "no series of it")));
 }
 
+TEST_F(DiagnoseTest, WhatIsOfTwoClustersIsAnError) {
+  world_.Node("a", "aws", "eu-west-3");
+  for (const char* cluster : {"cluster=prod", "cluster=staging"}) {
+    world_.Price("a", 1);
+    world_.input().observations.back().cluster = cluster;
+  }
+  const std::vector<Finding> findings = Findings();
+  EXPECT_THAT(findings, Finds(Severity::kError, "of one name in several clusters"));
+  EXPECT_THAT(findings.front().repair, HasSubstr("prometheus.matchers: {cluster: prod}"));
+}
+
+// What is advised of a preset can be done.
+TEST_F(DiagnoseTest, AdviceNamesParametersThatThereAre) {
+  world_.Node("a", "aws", "eu-west-3");
+  const auto advice = [&](const char* preset, Signal signal) {
+    world_.input().observations.clear();
+    world_.See(signal, "elsewhere", 300);
+    world_.input().observations[0].source = preset;
+    world_.input().observations[0].broad = true;
+    const auto findings = Findings();
+    const auto found = std::find_if(findings.begin(), findings.end(),
+                                    [&](const Finding& f) { return f.about == ToString(signal); });
+    return found == findings.end() ? "" : found->repair;
+  };
+  EXPECT_THAT(advice("dcgm", Signal::kNodeGpuPower),
+              HasSubstr("presets: [auto, {preset: dcgm, node_label: LABEL}]"));
+  EXPECT_TRUE(LoadPreset("dcgm", {{"node_label", "node"}}).ok());
+  EXPECT_THAT(advice("vllm", Signal::kWorkloadTokens),
+              HasSubstr("{preset: vllm, namespace: LABEL, pod: LABEL}"));
+  EXPECT_TRUE(LoadPreset("vllm", {{"namespace", "ns"}, {"pod", "pod_name"}}).ok());
+  EXPECT_THAT(advice("istio", Signal::kWorkloadRequests),
+              testing::StartsWith("write a query of your own for workload_requests_per_second"));
+}
+
+TEST_F(DiagnoseTest, WhatNobodyTellsIsSaid) {
+  Resources size = TestWorld::Standard();
+  world_.Node("plain", "aws", "eu-west-3", size);
+  EXPECT_THAT(Findings(), Finds(Severity::kNote, "no requests or tokens are known"));
+  EXPECT_THAT(Findings(), Not(Finds(Severity::kNote, "no accelerator is measured")));
+  size.gpus = 4;
+  world_.Node("boards", "aws", "eu-west-3", size);
+  EXPECT_THAT(Findings(), Finds(Severity::kNote,
+                                "no accelerator is measured: 1 node has some (for "
+                                "example boards)"));
+  world_.Node("measured", "aws", "eu-west-3", size).See(Signal::kNodeGpuPower, "measured", 500);
+  EXPECT_THAT(Findings(), Finds(Severity::kNote, "not measured on 1 of 2 nodes that have some"));
+}
+
+TEST_F(DiagnoseTest, WhatRunsAndMeasuresNothingIsNotToBeSwitchedOn) {
+  world_.Node("a", "aws", "eu-west-3");
+  const auto repair = [&] {
+    for (const Finding& finding : Findings()) {
+      if (finding.text.find("processors and platform not measured") == 0) return finding.repair;
+    }
+    return std::string();
+  };
+  EXPECT_THAT(repair(), HasSubstr("switch on kepler"));
+  Server().presets = {{"node-exporter", "Prometheus' node_exporter", true, true}};
+  EXPECT_THAT(repair(), HasSubstr("what there is (node-exporter) tells no watts"));
+}
+
 TEST_F(DiagnoseTest, AWorldWithoutPrometheusIsNoError) {
   world_.Node("a", "aws", "eu-west-3");
   for (const Finding& finding : Findings()) EXPECT_NE(finding.severity, Severity::kError);
   EXPECT_THAT(Findings(), Finds(Severity::kNote, "no server is configured"));
 }
 
-TEST_F(DiagnoseTest, AcceleratorsThatAreNotUnderstoodAreTold) {
-  const auto node = [&](const char* name, const char* model, Resources size) {
-    NodeFacts facts;
-    facts.name = name;
-    facts.provider = "aws";
-    facts.region = "eu-west-3";
-    facts.gpu_model = model;
-    facts.allocatable = std::move(size);
-    world_.Node(facts);
+TEST_F(DiagnoseTest, PodsOutsideTheConfigurationsLimitsAreCounted) {
+  world_.Node("a", "aws", "eu-west-3");
+  const auto run = [&](const std::string& space, const std::string& name) {
+    auto pod = std::make_shared<PodPlacement>();
+    pod->namespace_name = space;
+    pod->name = name;
+    pod->node = "a";
+    state_.input.pods.push_back(std::move(pod));
   };
-  node("nameless", "", {8000, 32LL << 30, 1, 0, {}});
-  node("strange", "NVIDIA-B300", {8000, 32LL << 30, 1, 0, {}});
-  node("sliced", "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb", {8000, 32LL << 30, 7, 0, {}});
-  node("other", "", {8000, 32LL << 30, 0, 0, {"acme.com/seat", "habana.ai/gaudi", "rdma/ib"}});
-  PodPlacement pod;
-  pod.node = "other";
-  pod.requests.devices = {"acme.com/seat"};
-  pod.has_resource_claims = true;
-  state_.input.pods.push_back(std::make_shared<const PodPlacement>(pod));
-  const auto repaired = [](const std::string& text, const std::string& repair) {
-    return Contains(
-        AllOf(Field(&Finding::about, "accelerators"), Field(&Finding::severity, Severity::kWarning),
-              Field(&Finding::text, HasSubstr(text)), Field(&Finding::repair, HasSubstr(repair))));
+  run("bank", "ledger-0");
+  run("shop", "web-0");
+  run("kube-system", "dns-0");
+  run("sobre", "sobre-0");
+  config_.deferral.lease_namespace = "sobre";
+  state_.opted_in_namespaces = {"bank"};
+  state_.quiet_namespaces.emplace();
+  std::vector<std::string> problems;
+  const auto say = [&](const std::string& key, const std::string& value) {
+    ApplyAnnotations({{key, value}}, Origin::kCluster, "policy", config_.policy, problems);
   };
-  const std::vector<Finding> found = Findings();
-  EXPECT_THAT(found, repaired("model unknown, so unknown carbon, on 1 node (for example nameless)",
-                              "nvidia.com/gpu.product"));
-  EXPECT_THAT(found, repaired("NVIDIA-B300", "add a row to gpu.csv in catalog.directory"));
-  EXPECT_THAT(found, repaired("MIG slices have the name of whole cards", "nothing yet"));
-  EXPECT_THAT(found, repaired("habana.ai/gaudi is not understood", "nothing yet"));
-  EXPECT_THAT(found,
-              repaired("acme.com/seat is not understood (1 node lists it, 1 pod asks for it)",
-                       "resource acme.com/seat, draws nothing"));
-  EXPECT_THAT(found, repaired("1 pod asks for devices by resource claims", ""));
-  EXPECT_THAT(found, Not(Contains(Field(&Finding::text, HasSubstr("rdma/ib")))));
+  say("objective", "carbon");
+  say("enforced", "objective");
+  EXPECT_THAT(Findings(), Not(Contains(Field(&Finding::about, "limits")))) << "no limit is stated";
+  say("max-exposure", "contested");
+  EXPECT_THAT(Findings(), Finds(Severity::kWarning,
+                                "(max-exposure) holds in namespaces that opted in: outside of "
+                                "them 1 pod runs in 1 namespace (for example shop/web-0)"));
+  run("shop", "web-1");
+  run("lab", "try-0");
+  EXPECT_THAT(Findings(), Finds(Severity::kWarning, "outside of them 3 pods run in 2 namespaces"));
+  state_.opted_in_namespaces = {"bank", "lab", "shop"};
+  EXPECT_THAT(Findings(), Finds(Severity::kOk, "(max-exposure) holds for every pod"));
+  state_.opted_in_namespaces.clear();
+  state_.quiet_namespaces.reset();
+  EXPECT_THAT(Findings(), Not(Contains(Field(&Finding::about, "limits"))))
+      << "no namespaces are followed";
+  ASSERT_TRUE(problems.empty()) << problems.front();
 }
 
 TEST_F(DiagnoseTest, TheWorstStandsFirst) {
@@ -276,6 +339,61 @@ TEST_F(DiagnoseTest, ATrapInAQueryOfOnesOwnIsTold) {
   EXPECT_THAT(Findings(), Finds(Severity::kWarning, "counts things twice"));
   query.preset = "kepler";
   EXPECT_THAT(Findings(), Not(Finds(Severity::kWarning, "counts things twice")));
+}
+
+auto Repairs(const std::string& text, const std::string& repair) {
+  return Contains(
+      AllOf(Field(&Finding::text, HasSubstr(text)), Field(&Finding::repair, HasSubstr(repair))));
+}
+
+TEST_F(DiagnoseTest, PlacesThatAreNotKnownAreNamedWithTheirRepair) {
+  world_.Node("anywhere", "", "").Node("whose", "", "RegionOne").Node("where", "exoscale", "");
+  for (int i = 0; i < 7; ++i) world_.Node("zurich-" + std::to_string(i), "exoscale", "ch-dk-2");
+  NodeFacts typo;
+  typo.name = "typo";
+  typo.grid_zone = "XX";
+  world_.Node(typo);
+  const std::vector<Finding> found = Findings();
+  EXPECT_THAT(found, Repairs("(anywhere)", "sobre.dev/provider and topology.kubernetes.io/region"));
+  EXPECT_THAT(found, Repairs("(whose)", "kubernetes.default_provider"));
+  EXPECT_THAT(found, Repairs("(where)", "label the nodes with topology.kubernetes.io/region"));
+  EXPECT_THAT(found, Repairs("for 7 of 11 nodes (zurich-0, zurich-1, zurich-2, zurich-3, zurich-4 "
+                             "and 2 more)",
+                             "the row exoscale,ch-dk-2,ZONE"));
+  EXPECT_THAT(found, Repairs("(typo)", "row of the zone XX into grid.csv"));
+}
+
+TEST_F(DiagnoseTest, AProviderThatIsNotToldIsAWarning) {
+  NodeFacts facts;
+  facts.name = "a";
+  facts.region = "eu-west-2";
+  facts.provider_doubt = "aws and outscale write the same providerID";
+  world_.Node(facts);
+  EXPECT_THAT(Findings(), Finds(Severity::kWarning, "unknown, as aws and outscale write"));
+  EXPECT_THAT(Findings(), Repairs("aws and outscale", "kubernetes.providers"));
+}
+
+TEST_F(DiagnoseTest, APartOfACountryAndAMachineOfUnclearKindAreTold) {
+  NodeFacts facts;
+  facts.name = "a";
+  facts.grid_zone = "US-CAL-CISO";
+  facts.machine_kind = MachineKind::kUnclear;
+  world_.Node(facts);
+  EXPECT_THAT(Findings(), Finds(Severity::kNote, "of US-CAL-CISO not known: the mean"));
+  EXPECT_THAT(Findings(), Repairs("a server or a virtual machine", "machine: server"));
+}
+
+TEST_F(DiagnoseTest, ARuleThatFitsNoNodeIsTold) {
+  config_.kubernetes.providers = {{"aws://*", "", "", {}, "outscale"},
+                                  {"gcee://*", "", "", {}, "s3ns"}};
+  NodeFacts facts;
+  facts.name = "a";
+  facts.provider = "outscale";
+  facts.region = "eu-west-2";
+  facts.provider_rule = 0;
+  world_.Node(facts);
+  EXPECT_THAT(Findings(), Finds(Severity::kWarning, "providers[1] (s3ns) fits no node"));
+  EXPECT_THAT(Findings(), Not(Finds(Severity::kWarning, "providers[0]")));
 }
 
 TEST_F(DiagnoseTest, AWeightThatChangesNothingIsTold) {

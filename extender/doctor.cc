@@ -38,7 +38,7 @@ Result<std::unique_ptr<LiveWorld>> Open(const CommandLine& line, const Config& c
     return LiveWorld::Open(config, LiveWorld::Roles{.open_gates = false});
   }
   Result<SnapshotInput> input =
-      LoadWorldFiles(line.Get("--nodes"), line.Get("--signals"), config.NewInput(Now()));
+      LoadWorldFiles(line.Get("--nodes"), line.Get("--signals"), config, Now());
   if (!input.ok()) return input.status();
   return LiveWorld::Open(config, *std::move(input));
 }

@@ -93,7 +93,7 @@ Result<OfflineCase> LoadOfflineCase(const CommandLine& line) {
   Result<Config> config = ConfigOf(line);
   if (!config.ok()) return config.status();
   Result<SnapshotInput> input =
-      LoadWorldFiles(line.Get("--nodes"), line.Get("--signals"), config->NewInput(*at));
+      LoadWorldFiles(line.Get("--nodes"), line.Get("--signals"), *config, *at);
   if (!input.ok()) return input.status();
   const Result<std::optional<NamespaceFacts>> facts = NamespaceOf(line);
   if (!facts.ok()) return facts.status();

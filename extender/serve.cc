@@ -94,7 +94,7 @@ Result<std::unique_ptr<World>> OpenWorld(const CommandLine& line, const Config& 
     return std::unique_ptr<World>(*std::move(live));
   }
   Result<SnapshotInput> input =
-      LoadWorldFiles(line.Get("--nodes"), line.Get("--signals"), config.NewInput(Now()));
+      LoadWorldFiles(line.Get("--nodes"), line.Get("--signals"), config, Now());
   if (!input.ok()) return input.status();
   if (!config.prometheus.servers.empty())
     return std::unique_ptr<World>(LiveWorld::Open(config, *std::move(input)));
@@ -156,7 +156,7 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
     : records_(std::move(records)),
       world_(std::move(world)),
       config_(config),
-      service_(*world_, metrics_, records_->recorder()),
+      service_(*world_, metrics_, records_->recorder(), config.Origins()),
       readers_(config_),
       accountant_(OpenAccountant(*world_, *records_, config_)),
       mover_(OpenMover(*world_, config_)),
@@ -225,12 +225,12 @@ bool WaitForStopSignal(Duration most) {
 }
 
 Result<SnapshotInput> LoadWorldFiles(const std::string& nodes_file, const std::string& signals_file,
-                                     SnapshotInput input) {
-  const Timestamp now = input.time;
+                                     const Config& config, Timestamp now) {
+  SnapshotInput input = config.NewInput(now);
   if (!nodes_file.empty()) {
     const Result<std::string> nodes_text = ReadFileOrInput(nodes_file);
     if (!nodes_text.ok()) return nodes_text.status();
-    Result<std::vector<NodeFacts>> nodes = ReadNodesManifest(*nodes_text);
+    Result<std::vector<NodeFacts>> nodes = ReadNodesManifest(*nodes_text, config.Origins());
     if (!nodes.ok()) return nodes.status().WithContext(nodes_file);
     for (NodeFacts& node : *nodes)
       input.nodes.push_back(std::make_shared<const NodeFacts>(std::move(node)));

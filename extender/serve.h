@@ -60,8 +60,8 @@ void WaitForStopSignal();
 bool WaitForStopSignal(Duration most);
 
 // A world that stands still: nodes as kubectl prints them and signals, each from a file (of which
-// the name may be empty), and whatever `input` says already.
+// the name may be empty), as the configuration has them read.
 Result<SnapshotInput> LoadWorldFiles(const std::string& nodes_file, const std::string& signals_file,
-                                     SnapshotInput input);
+                                     const Config& config, Timestamp now);
 
 }  // namespace sobre

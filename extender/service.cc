@@ -47,11 +47,11 @@ Status Resolve(const Snapshot& snapshot, const std::vector<std::string_view>& na
 // A snapshot that also knows the nodes which this request brought along.
 std::shared_ptr<const Snapshot> WithNodesOf(const ExtenderArgs& args,
                                             const std::vector<std::int32_t>& nodes,
-                                            const WorldState& state) {
+                                            const WorldState& state, const NodeOrigins& origins) {
   SnapshotInput input = state.input;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     if (nodes[i] != Snapshot::kUnknownNode) continue;
-    Result<NodeFacts> node = ParseNode(Padded(args.node_texts[i]));
+    Result<NodeFacts> node = ParseNode(Padded(args.node_texts[i]), origins);
     if (node.ok()) input.nodes.push_back(std::make_shared<const NodeFacts>(*std::move(node)));
   }
   return Snapshot::Build(std::move(input));
@@ -277,7 +277,7 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
     // The next parse reuses the parser that the names point into.
     names.assign(args.names.begin(), args.names.end());
     args.plain_names = false;
-    made->snapshot = WithNodesOf(args, scratch.nodes, *state);
+    made->snapshot = WithNodesOf(args, scratch.nodes, *state, origins_);
     for (std::size_t i = 0; i < names.size(); ++i) {
       scratch.nodes[i] = made->snapshot->Find(names[i]);
       args.names[i] = names[i];

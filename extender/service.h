@@ -14,8 +14,8 @@ namespace sobre {
 // metrics and recorder must outlive it.
 class ExtenderService {
  public:
-  ExtenderService(World& world, Metrics& metrics, Recorder& recorder)
-      : world_(world), metrics_(metrics), recorder_(recorder) {}
+  ExtenderService(World& world, Metrics& metrics, Recorder& recorder, NodeOrigins origins = {})
+      : world_(world), metrics_(metrics), recorder_(recorder), origins_(std::move(origins)) {}
 
   // ExtenderFilterResult: nodes that break one of the pod's limits are refused, each with its
   // reason. A pod without limits, or in shadow mode, keeps all.
@@ -42,6 +42,7 @@ class ExtenderService {
   World& world_;
   Metrics& metrics_;
   Recorder& recorder_;
+  const NodeOrigins origins_;  // of nodes that a request brings along
 };
 
 }  // namespace sobre

@@ -104,6 +104,21 @@ TEST_F(ServiceTest, WholeNodesNeedNotBeKnownBefore) {
   EXPECT_EQ(response.body, R"([{"Host":"fr","Score":7},{"Host":"new","Score":10}])");
 }
 
+TEST_F(ServiceTest, WholeNodesAreReadAsTheConfigurationSays) {
+  const std::string nodes =
+      R"([{"metadata":{"name":"fr"}},{"metadata":{"name":"new","labels":{"topology.kubernetes.io/region":"SBG5"}},"spec":{"providerID":"openstack:///1"},"status":{"allocatable":{"cpu":"8","memory":"32Gi"}}}])";
+  const std::string body =
+      R"({"Pod":{"metadata":{"annotations":{"sobre.dev/objective":"carbon"}}},"Nodes":{"items":)" +
+      nodes + "}}";
+  EXPECT_THAT(Post(Verb::kPrioritize, body).body, HasSubstr(R"({"Host":"new","Score":0})"));
+  ExtenderService told(world_, metrics_, records_->recorder(), {{}, "ovhcloud"});
+  const std::string padded = Padded(body);
+  HttpResponse response;
+  told.Prioritize({"", padded}, response);
+  EXPECT_THAT(response.body, HasSubstr(R"({"Host":"new","Score":)"));
+  EXPECT_THAT(response.body, ::testing::Not(HasSubstr(R"({"Host":"new","Score":0})")));
+}
+
 TEST_F(ServiceTest, BadInputGetsAReason) {
   EXPECT_EQ(Post(Verb::kPrioritize, "{").status, 400);
   EXPECT_THAT(Post(Verb::kPrioritize, Names(R"("fr","fr")")).body,

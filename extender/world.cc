@@ -86,8 +86,7 @@ LiveWorld::LiveWorld(Config config, SnapshotInput still, const ApiAccess* access
     events_ = std::make_unique<EventWriter>(*access);
     cluster_ = std::make_unique<ClusterWatch>(
         *access,
-        ClusterWatch::Options{config_.kubernetes.default_provider, config_.accounting.team_label,
-                              roles.pods},
+        ClusterWatch::Options{config_.Origins(), config_.accounting.team_label, roles.pods},
         [this] { Changed(); });
   }
   collector_ = std::make_unique<Collector>(config_.prometheus.servers, config_.prometheus.options,
@@ -222,6 +221,7 @@ void LiveWorld::BuildOnce() {
   for (const auto& [name, annotations] : view.namespaces)
     state->namespaces.emplace(name, MakeNamespacePolicy(name, annotations, config_.policy));
   if (cluster_) state->quiet_namespaces = std::move(view.quiet_namespaces);
+  state->opted_in_namespaces = std::move(view.opted_in_namespaces);
   state->ready = view.listed;
   state->heard = view.heard;
   if (!view.listed) state->not_ready_reason = "the API server has not been listed yet";

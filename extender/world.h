@@ -52,6 +52,8 @@ struct WorldState {
   std::optional<std::vector<std::string>> quiet_namespaces;
   // Whether it is not there, as far as is known: its pods may be held by what it says.
   [[nodiscard]] bool IsUnknownNamespace(std::string_view name) const;
+  // Of both, those that opted in, in the order of their names.
+  std::vector<std::string> opted_in_namespaces;
   // By namespace: the team of its pods that name none themselves.
   std::map<std::string, std::string, std::less<>> teams;
   std::vector<std::shared_ptr<const GatedPod>> gated;

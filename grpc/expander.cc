@@ -47,7 +47,7 @@ grpc::Status ExpanderService::BestOptions(grpc::ServerContext* context,
   // One autoscaler asks one question at a time; others wait for their turn, or give up.
   const MutexLock lock(one_at_a_time_);
   if (context->IsCancelled()) return {grpc::StatusCode::CANCELLED, "nobody waits any more"};
-  const GrowthRequest read = ReadGrowthRequest(*request, *state, default_provider_);
+  const GrowthRequest read = ReadGrowthRequest(*request, *state, origins_);
   if (context->IsCancelled()) return {grpc::StatusCode::CANCELLED, "nobody waits any more"};
   const Growth growth = JudgeGrowth(read.kinds, read.options, *read.snapshot);
   LogAnswer(read, growth);

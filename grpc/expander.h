@@ -13,8 +13,8 @@ namespace sobre {
 // cluster from growing, and is given only where every option breaks a hard limit of all its pods.
 class ExpanderService final : public grpcplugin::Expander::Service {
  public:
-  ExpanderService(const World& world, std::string default_provider)
-      : world_(world), default_provider_(std::move(default_provider)) {}
+  ExpanderService(const World& world, NodeOrigins origins)
+      : world_(world), origins_(std::move(origins)) {}
 
   grpc::Status BestOptions(grpc::ServerContext* context,
                            const grpcplugin::BestOptionsRequest* request,
@@ -22,7 +22,7 @@ class ExpanderService final : public grpcplugin::Expander::Service {
 
  private:
   const World& world_;
-  const std::string default_provider_;
+  const NodeOrigins origins_;
   Mutex one_at_a_time_;
 };
 

@@ -21,7 +21,6 @@ std::string KeyOf(const PodFacts& pod) {
   for (const std::int64_t amount : {pod.requests.millicpu, pod.requests.memory_bytes,
                                     pod.requests.gpus, pod.requests.gpu_slices})
     key += std::to_string(amount) + ' ';
-  for (const std::string& device : pod.requests.devices) key += device + ' ';
   key += pod.is_batch_job ? 'j' : '-';
   key += pod.has_resource_claims ? 'c' : '-';
   for (const Annotation& annotation : pod.annotations)
@@ -91,7 +90,7 @@ const std::string* TemplateOf(const std::string& group,
 }  // namespace
 
 GrowthRequest ReadGrowthRequest(const grpcplugin::BestOptionsRequest& request,
-                                const WorldState& state, const std::string& default_provider) {
+                                const WorldState& state, const NodeOrigins& origins) {
   GrowthRequest read;
   const auto tell = [&](std::string problem) {
     if (read.problems.size() < kMostProblems) read.problems.push_back(std::move(problem));
@@ -109,7 +108,7 @@ GrowthRequest ReadGrowthRequest(const grpcplugin::BestOptionsRequest& request,
     names.emplace_back();
     if (bytes == nullptr) {
       tell(group + ": no template of its nodes");
-    } else if (std::optional<NodeFacts> node = NodeOf(*bytes, default_provider); !node) {
+    } else if (std::optional<NodeFacts> node = NodeOf(*bytes, origins); !node) {
       tell(group + ": the template of its nodes is no v1.Node");
     } else {
       auto facts = std::make_shared<NodeFacts>(*std::move(node));

@@ -23,6 +23,6 @@ struct GrowthRequest {
 // Pods that are alike are gathered, as there may be tens of thousands. Pure. Never fails: what
 // cannot be read is unknown.
 GrowthRequest ReadGrowthRequest(const grpcplugin::BestOptionsRequest& request,
-                                const WorldState& state, const std::string& default_provider);
+                                const WorldState& state, const NodeOrigins& origins);
 
 }  // namespace sobre

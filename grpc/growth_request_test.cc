@@ -53,7 +53,7 @@ TEST(GrowthRequest, PodsThatAreAlikeAreGathered) {
   AddOption("b", {PodBytes("web-0", "carbon")}, request);
   (*request.mutable_nodebytesmap())["a"] = NodeBytes("fr-par");
   (*request.mutable_nodebytesmap())["b"] = NodeBytes("pl-waw");
-  const GrowthRequest read = ReadGrowthRequest(request, *World(), "scaleway");
+  const GrowthRequest read = ReadGrowthRequest(request, *World(), {{}, "scaleway"});
   EXPECT_EQ(read.kinds.size(), 2U);
   ASSERT_EQ(read.options.size(), 2U);
   ASSERT_EQ(read.options[0].pods.size(), 2U);
@@ -74,7 +74,7 @@ TEST(GrowthRequest, AnyReleasesFieldsAreRead) {
     (typed ? option->add_pod() : option->add_podbytes())->assign(PodBytes("web-0", "carbon"));
     (*(typed ? request.mutable_nodemap() : request.mutable_nodebytesmap()))["a"] =
         NodeBytes("fr-par");
-    const GrowthRequest read = ReadGrowthRequest(request, *World(), "scaleway");
+    const GrowthRequest read = ReadGrowthRequest(request, *World(), {{}, "scaleway"});
     EXPECT_EQ(read.kinds.size(), 1U);
     EXPECT_NE(read.options[0].node, Snapshot::kUnknownNode);
     EXPECT_EQ(read.options[0].machines, 1);
@@ -86,7 +86,7 @@ TEST(GrowthRequest, WhatCannotBeReadIsToldAndUnknown) {
   AddOption("a", {"\xff\xff\xff", PodBytes("web-0", "carbon")}, request);
   AddOption("b", {}, request);
   (*request.mutable_nodebytesmap())["a"] = "\xff\xff";
-  const GrowthRequest read = ReadGrowthRequest(request, *World(), "scaleway");
+  const GrowthRequest read = ReadGrowthRequest(request, *World(), {{}, "scaleway"});
   EXPECT_EQ(read.options[0].node, Snapshot::kUnknownNode);
   EXPECT_EQ(read.options[1].node, Snapshot::kUnknownNode);
   EXPECT_THAT(read.problems,

@@ -50,7 +50,7 @@ GrpcServer::GrpcServer(const World& world, const Config& config)
     : config_(config.grpc),
       access_(OpenAccess(config)),
       feed_(config_.decisions, config_.decisions_token_file),
-      expander_(world, config.kubernetes.default_provider),
+      expander_(world, config.Origins()),
       scoring_(world, feed_,
                {config_.tls && !config_.tls->client_ca_file.empty(), access_.get(),
                 config_.max_streams}) {}

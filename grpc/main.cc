@@ -41,8 +41,8 @@ sobre::Result<std::unique_ptr<sobre::World>> OpenWorld(const sobre::CommandLine&
     if (!live.ok()) return live.status();
     return std::unique_ptr<sobre::World>(*std::move(live));
   }
-  auto input = sobre::LoadWorldFiles(line.Get("--nodes"), line.Get("--signals"),
-                                     config.NewInput(sobre::Now()));
+  auto input =
+      sobre::LoadWorldFiles(line.Get("--nodes"), line.Get("--signals"), config, sobre::Now());
   if (!input.ok()) return input.status();
   if (!config.prometheus.servers.empty())
     return std::unique_ptr<sobre::World>(sobre::LiveWorld::Open(config, *std::move(input)));

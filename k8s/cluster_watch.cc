@@ -69,6 +69,7 @@ ClusterView ClusterWatch::View() const {
       view.namespaces.emplace(name, space.annotations);
     }
     if (!space.team.empty()) view.teams.emplace(name, space.team);
+    if (space.opted_in) view.opted_in_namespaces.push_back(name);
   }
   for (const auto& [uid, pod] : gated_) view.gated.push_back(pod);
   view.pods.reserve(pods_.size());
@@ -157,7 +158,7 @@ Reflector::Callbacks ClusterWatch::CallbacksFor(int collection) {
 }
 
 void ClusterWatch::TakeNode(std::string_view raw) {
-  std::optional<NodeFacts> facts = NodeOf(raw, options_.default_provider);
+  std::optional<NodeFacts> facts = NodeOf(raw, options_.origins);
   if (!facts) return;
   auto node = std::make_shared<const NodeFacts>(*std::move(facts));
   const MutexLock lock(mutex_);
@@ -176,6 +177,8 @@ void ClusterWatch::TakeNamespace(std::string_view raw) {
   WatchedNamespace space;
   for (const auto& [key, value] : meta->annotations) ApplyAnnotation(key, value, space.annotations);
   if (!options_.team_label.empty()) space.team = LabelOf(*meta, options_.team_label);
+  for (const std::string_view label : kOptInLabels)
+    space.opted_in |= LabelOf(*meta, label) == kOptedIn;
   const MutexLock lock(mutex_);
   const Progress& progress = progress_[kNamespaces];
   space.generation = progress.generation;

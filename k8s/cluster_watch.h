@@ -43,6 +43,8 @@ struct ClusterView {
   std::map<std::string, Annotations, std::less<>> namespaces;
   // The others, in the order of their names.
   std::vector<std::string> quiet_namespaces;
+  // Those of both whose labels let Sobre place their pods, in the order of their names.
+  std::vector<std::string> opted_in_namespaces;
   std::vector<std::shared_ptr<const GatedPod>> gated;
   // The team that a namespace's label names, which serves its pods without one.
   std::map<std::string, std::string, std::less<>> teams;
@@ -75,8 +77,8 @@ class PodListener {
 class ClusterWatch {
  public:
   struct Options {
-    // Serves nodes whose provider neither a label nor the provider id tells.
-    std::string default_provider;
+    // Whose nodes are, where their objects leave it open.
+    NodeOrigins origins;
     // The label of pods and namespaces that names their team; empty: none.
     std::string team_label;
     // Who is told of each pod, if anybody.
@@ -105,6 +107,7 @@ class ClusterWatch {
   struct WatchedNamespace {
     Annotations annotations;
     std::string team;
+    bool opted_in = false;
     std::uint32_t generation = 0;
   };
   struct KnownPod {

@@ -265,6 +265,26 @@ TEST(ClusterWatch, PodsThatFinishLeaveAndOthersAreBroughtUpToDate) {
   EXPECT_EQ(view.bindings, 0) << "both had a node when they were listed";
 }
 
+TEST(ClusterWatch, NamespacesOptInByEitherLabel) {
+  const auto space = [](const std::string& name, const std::string& label,
+                        const std::string& value) {
+    k8s::wire::Node object;  // of any kind: each begins with its metadata
+    object.mutable_metadata()->set_name(name);
+    (*object.mutable_metadata()->mutable_labels())[label] = value;
+    return object.SerializeAsString();
+  };
+  ApiServer server;
+  server.items["/api/v1/namespaces"] = {
+      space("shop", "sobre.dev/placement", "enabled"), space("lab", "sobre.dev/limits", "enabled"),
+      space("off", "sobre.dev/placement", "disabled"), space("other", "team", "enabled")};
+  const ApiAccess access = server.Start();
+  const ClusterWatch watch(access, {}, [] {});
+  const ClusterView view = WaitFor(watch, [](const ClusterView&) { return true; });
+  server.End();
+  EXPECT_EQ(view.opted_in_namespaces, std::vector<std::string>({"lab", "shop"}));
+  EXPECT_EQ(view.quiet_namespaces.size(), 4U);
+}
+
 TEST(ClusterWatch, HeartbeatsOfNodesAreNoChange) {
   k8s::wire::Node node;
   node.mutable_metadata()->set_name("n1");
@@ -303,7 +323,7 @@ TEST(WireObjects, AreReadFromAnyBytes) {
       broken[i] = byte;
       WatchedPodOf(broken, "team");
       PodOf(broken);
-      NodeOf(broken, "own");
+      NodeOf(broken, {{}, "own"});
       MetaOf(broken);
     }
   }
@@ -326,12 +346,12 @@ TEST(WireObjects, AcceleratorsBeyondAllMachinesStayThere) {
   auto& allocatable = *node.mutable_status()->mutable_allocatable();
   for (const char* kind : {"nvidia.com/gpu", "nvidia.com/gpu.shared", "amd.com/gpu"})
     allocatable[kind].set_string("9Ei");
-  const auto seen = NodeOf(node.SerializeAsString(), "own");
+  const auto seen = NodeOf(node.SerializeAsString(), {{}, "own"});
   ASSERT_TRUE(seen);
   EXPECT_EQ(seen->allocatable.gpus, 0) << "9Ei is no 64-bit number";
   for (const char* kind : {"nvidia.com/gpu", "nvidia.com/gpu.shared", "amd.com/gpu"})
     allocatable[kind].set_string("7Ei");
-  EXPECT_EQ(NodeOf(node.SerializeAsString(), "own")->allocatable.gpus,
+  EXPECT_EQ(NodeOf(node.SerializeAsString(), {{}, "own"})->allocatable.gpus,
             std::numeric_limits<std::int64_t>::max());
 }
 

@@ -97,9 +97,8 @@ void ReadResources(od::value value, Resources& resources) {
 }
 
 // `resources` of a container: what is requested in it. As the API server sees to it when a pod is
-// created, a limit is the request where none is stated for the resource. And whether it names
-// claims.
-Resources ReadRequirements(od::value value, bool& has_claims) {
+// created, a limit is the request where none is stated for the resource.
+Resources ReadRequirements(od::value value) {
   // Reused: most pods of a cluster have both.
   thread_local std::vector<std::string_view> requested;
   thread_local std::vector<std::pair<std::string_view, std::string>> limits;
@@ -107,10 +106,6 @@ Resources ReadRequirements(od::value value, bool& has_claims) {
   limits.clear();
   Resources requests;
   ForEachField(value, [&](std::string_view kind, od::value amounts) {
-    if (kind == "claims") {
-      ForEachElement(amounts, [&](od::value) { has_claims = true; });
-      return;
-    }
     const bool of_requests = kind == "requests";
     if (!of_requests && kind != "limits") return;
     ForEachField(amounts, [&](std::string_view name, od::value quantity) {
@@ -130,11 +125,10 @@ Resources ReadRequirements(od::value value, bool& has_claims) {
 }
 
 // `resources` of a pod as a whole.
-void ReadWholePod(od::value value, PodRequests& requests, bool& has_claims) {
+void ReadWholePod(od::value value, PodRequests& requests) {
   Resources stated;
   Resources limits;
   ForEachField(value, [&](std::string_view kind, od::value amounts) {
-    if (kind == "claims") ForEachElement(amounts, [&](od::value) { has_claims = true; });
     if (kind == "requests") ReadResources(amounts, stated);
     if (kind == "limits") ReadResources(amounts, limits);
   });
@@ -144,14 +138,13 @@ void ReadWholePod(od::value value, PodRequests& requests, bool& has_claims) {
 struct Container {
   Resources requests;
   bool sidecar = false;
-  bool has_claims = false;
 };
 
 Container ReadContainer(od::value value) {
   Container container;
   ForEachField(value, [&](std::string_view key, od::value field) {
     if (key == "resources") {
-      container.requests = ReadRequirements(field, container.has_claims);
+      container.requests = ReadRequirements(field);
     } else if (key == "restartPolicy") {
       container.sidecar = TextOf(field) == "Always";
     }
@@ -163,15 +156,10 @@ void ReadPodSpec(od::value spec, PodFacts& pod) {
   PodRequests requests;
   ForEachField(spec, [&](std::string_view key, od::value field) {
     if (key == "containers") {
-      ForEachElement(field, [&](od::value c) {
-        const Container container = ReadContainer(c);
-        pod.has_resource_claims |= container.has_claims;
-        requests.AddContainer(container.requests);
-      });
+      ForEachElement(field, [&](od::value c) { requests.AddContainer(ReadContainer(c).requests); });
     } else if (key == "initContainers") {
       ForEachElement(field, [&](od::value c) {
         const Container init = ReadContainer(c);
-        pod.has_resource_claims |= init.has_claims;
         requests.AddInitContainer(init.requests, init.sidecar);
       });
     } else if (key == "resourceClaims") {
@@ -181,7 +169,7 @@ void ReadPodSpec(od::value spec, PodFacts& pod) {
       ReadResources(field, overhead);
       requests.SetOverhead(overhead);
     } else if (key == "resources") {
-      ReadWholePod(field, requests, pod.has_resource_claims);
+      ReadWholePod(field, requests);
     }
   });
   pod.requests = requests.Total();
@@ -212,20 +200,13 @@ Owner ReadController(od::value references) {
   return controller;
 }
 
-// Those under our prefix; where it is wanted, also those that may ask for a part of an accelerator.
-void ReadAnnotations(od::value all, Annotations& annotations,
-                     std::vector<std::pair<std::string_view, std::string_view>>* shares = nullptr) {
+void ReadAnnotations(od::value all, Annotations& annotations) {
   ForEachField(all, [&](std::string_view key, od::value text) {
-    if (key.starts_with(kAnnotationPrefix)) {
-      if (!IsNull(text) && text.type() != od::json_type::string)
-        throw Malformed{"annotation " + Printable(key, 100) +
-                        ": not a text: its value needs quotes, or the API server refuses it"};
-      ApplyAnnotation(key, TextOf(text), annotations);
-    } else if (shares != nullptr && key.starts_with("gpu-")) {
-      // A file may hold anything; the API server lets texts through alone.
-      const bool is_text = !IsNull(text) && text.type() == od::json_type::string;
-      shares->emplace_back(key, is_text ? TextOf(text) : "?");
-    }
+    if (!key.starts_with(kAnnotationPrefix)) return;
+    if (!IsNull(text) && text.type() != od::json_type::string)
+      throw Malformed{"annotation " + Printable(key, 100) +
+                      ": not a text: its value needs quotes, or the API server refuses it"};
+    ApplyAnnotation(key, TextOf(text), annotations);
   });
 }
 
@@ -245,8 +226,6 @@ void Renew(PodFacts& pod) {
 void ReadPod(od::object object, PodFacts& pod) {
   Renew(pod);
   Owner owner;
-  // Their texts live as long.
-  std::vector<std::pair<std::string_view, std::string_view>> shares;
   std::string_view template_hash;
   ForEachField(object, [&](std::string_view key, od::value field) {
     if (key == "metadata") {
@@ -264,15 +243,13 @@ void ReadPod(od::object object, PodFacts& pod) {
             if (label == kTemplateHashLabel) template_hash = TextOf(text);
           });
         } else if (name == "annotations") {
-          ReadAnnotations(meta, pod.annotations, &shares);
+          ReadAnnotations(meta, pod.annotations);
         }
       });
     } else if (key == "spec") {
       ReadPodSpec(field, pod);
     }
   });
-  for (const auto& [annotation, text] : shares)
-    ApplyShareAnnotation(annotation, text, pod.requests);
   pod.is_batch_job = owner.kind == "Job";
   pod.workload = WorkloadOf(pod.name, owner.kind, owner.name, template_hash);
 }
@@ -284,10 +261,11 @@ void CheckIsNode(std::string_view kind, bool of_list) {
                   ", not a Node: expected what `kubectl get nodes -o json` prints"};
 }
 
-NodeFacts ReadNode(od::object object) {
+NodeFacts ReadNode(od::object object, const NodeOrigins& origins) {
   NodeFacts node;
   std::string provider_id;
-  std::vector<std::pair<std::string, std::string>> labels;
+  // Their texts live until the next document is parsed.
+  std::vector<std::pair<std::string_view, std::string_view>> labels;
   ForEachField(object, [&](std::string_view key, od::value field) {
     if (key == "kind") {
       CheckIsNode(TextOf(field), false);
@@ -297,12 +275,7 @@ NodeFacts ReadNode(od::object object) {
           node.name = TextOf(meta);
         } else if (name == "labels") {
           ForEachField(meta, [&](std::string_view label, od::value text) {
-            std::string label_key(label);
-            labels.emplace_back(std::move(label_key), TextOf(text));
-          });
-        } else if (name == "annotations") {
-          ForEachField(meta, [&](std::string_view annotation, od::value) {
-            ApplyNodeAnnotation(annotation, node);
+            labels.emplace_back(label, TextOf(text));
           });
         }
       });
@@ -328,8 +301,8 @@ NodeFacts ReadNode(od::object object) {
       });
     }
   });
-  ApplyProviderId(provider_id, node);
   for (const auto& [label, text] : labels) ApplyNodeLabel(label, text, node);
+  FinishNode(provider_id, labels, origins, node);
   if (node.name.empty()) throw Malformed{"a node without metadata.name"};
   return node;
 }
@@ -526,22 +499,22 @@ Result<NamespaceFacts> ParseNamespace(std::string_view json) {
   return facts;
 }
 
-Result<NodeFacts> ParseNode(std::string_view json) {
+Result<NodeFacts> ParseNode(std::string_view json, const NodeOrigins& origins) {
   NodeFacts node;
-  if (const Status status =
-          WithDocument(json, [&](od::document& root) { node = ReadNode(root.get_object()); });
+  if (const Status status = WithDocument(
+          json, [&](od::document& root) { node = ReadNode(root.get_object(), origins); });
       !status.ok())
     return status;
   return node;
 }
 
-Result<std::vector<NodeFacts>> ParseNodes(std::string_view json) {
+Result<std::vector<NodeFacts>> ParseNodes(std::string_view json, const NodeOrigins& origins) {
   std::vector<NodeFacts> nodes;
   bool is_list = false;
   std::string kind;
   const auto read_items = [&](od::array items) {
     is_list = true;
-    for (od::value node : items) nodes.push_back(ReadNode(node.get_object()));
+    for (od::value node : items) nodes.push_back(ReadNode(node.get_object(), origins));
   };
   Status status = WithDocument(json, [&](od::document& root) {
     if (root.type() == od::json_type::array) {
@@ -556,7 +529,7 @@ Result<std::vector<NodeFacts>> ParseNodes(std::string_view json) {
   });
   if (!status.ok()) return status;
   if (is_list) return nodes;
-  Result<NodeFacts> node = ParseNode(json);
+  Result<NodeFacts> node = ParseNode(json, origins);
   if (!node.ok()) return node.status();
   nodes.push_back(*std::move(node));
   return nodes;

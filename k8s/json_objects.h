@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "k8s/node_origin.h"
 #include "scoring/cluster.h"
 
 // Kubernetes objects as JSON: what `kubectl get -o json` prints and what kube-scheduler sends.
@@ -45,7 +46,7 @@ Status ParsePreemptionArgs(std::string_view body, ExtenderArgs& args);
 
 // A node, or a pod.
 Result<PodFacts> ParsePod(std::string_view json);
-Result<NodeFacts> ParseNode(std::string_view json);
+Result<NodeFacts> ParseNode(std::string_view json, const NodeOrigins& origins = {});
 // What a namespace says by annotation.
 struct NamespaceFacts {
   std::string name;
@@ -53,7 +54,7 @@ struct NamespaceFacts {
 };
 Result<NamespaceFacts> ParseNamespace(std::string_view json);
 // A NodeList, a List of nodes, a bare array or a single node.
-Result<std::vector<NodeFacts>> ParseNodes(std::string_view json);
+Result<std::vector<NodeFacts>> ParseNodes(std::string_view json, const NodeOrigins& origins = {});
 
 // "a Pod", "an InferenceService".
 std::string WithArticle(std::string_view kind);

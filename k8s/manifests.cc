@@ -515,12 +515,13 @@ Result<ManifestPod> ReadPodManifest(std::string_view text, std::string_view whic
   }
 }
 
-Result<std::vector<NodeFacts>> ReadNodesManifest(std::string_view text) {
+Result<std::vector<NodeFacts>> ReadNodesManifest(std::string_view text,
+                                                 const NodeOrigins& origins) {
   const Result<std::vector<std::string>> documents = DocumentsOf(text);
   if (!documents.ok()) return documents.status();
   std::vector<NodeFacts> all;
   for (const std::string& document : *documents) {
-    Result<std::vector<NodeFacts>> nodes = ParseNodes(Padded(document));
+    Result<std::vector<NodeFacts>> nodes = ParseNodes(Padded(document), origins);
     if (!nodes.ok()) return nodes.status();
     std::move(nodes->begin(), nodes->end(), std::back_inserter(all));
   }

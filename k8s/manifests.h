@@ -32,7 +32,8 @@ Result<ManifestPod> ReadPodManifest(std::string_view text, std::string_view whic
                                     std::string_view namespace_name = "default");
 
 // Nodes, and a namespace, as ParseNodes() and ParseNamespace() take them, or the same in YAML.
-Result<std::vector<NodeFacts>> ReadNodesManifest(std::string_view text);
+Result<std::vector<NodeFacts>> ReadNodesManifest(std::string_view text,
+                                                 const NodeOrigins& origins = {});
 Result<NamespaceFacts> ReadNamespaceManifest(std::string_view text);
 
 }  // namespace sobre

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -14,26 +15,15 @@ inline constexpr std::string_view kNvidiaGpu = "nvidia.com/gpu";
 inline constexpr std::string_view kNvidiaSharedGpu = "nvidia.com/gpu.shared";
 inline constexpr std::string_view kAmdGpu = "amd.com/gpu";
 
-// What our admission policy marks pods by that state limits: no node has it, and nothing draws
-// power for it.
-inline constexpr std::string_view kLimitsMarker = "sobre.dev/limits";
-
 // Whether an object can have the name. What refers to one is not checked by the API server.
 bool CanNameAnObject(std::string_view name);
 
 // Sets what `key` tells of a node (provider, region, instance type, accelerator, grid zone).
 void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& node);
-// What some share accelerators by is told by annotations alone.
-void ApplyNodeAnnotation(std::string_view key, NodeFacts& node);
-// "aws:///eu-west-3a/i-1" means provider "aws"; a label has precedence, so apply this first.
-void ApplyProviderId(std::string_view provider_id, NodeFacts& node);
 // Keeps the addresses by which exporters inside the cluster name a node.
 void ApplyNodeAddress(std::string_view type, std::string_view address, NodeFacts& node);
-// "cpu", "memory" and accelerators that are counted; other extended resources are kept by name.
-// What is no quantity is left alone.
+// "cpu", "memory" and accelerators; others, and what is no quantity, are left alone.
 void ApplyResource(std::string_view name, std::string_view quantity, Resources& resources);
-// Part of an accelerator that an annotation asks for, which no request tells of.
-void ApplyShareAnnotation(std::string_view key, std::string_view value, Resources& requests);
 // What a pod requests, as kube-scheduler counts: containers and sidecars run together; an init
 // container runs beside the sidecars that were started before it. Init containers are told in their
 // order, all else in any.
@@ -64,6 +54,12 @@ class PodRequests {
 std::string_view WorkloadOf(std::string_view pod, std::string_view controller_kind,
                             std::string_view controller_name, std::string_view template_hash);
 inline constexpr std::string_view kTemplateHashLabel = "pod-template-hash";
+// Of llm-d: "prefill" or "decode", where pods share the work on one request.
+inline constexpr std::string_view kServingRoleLabel = "llm-d.ai/role";
+// The labels by which a namespace opts in, and their value, as the admission policies read them.
+inline constexpr std::array<std::string_view, 2> kOptInLabels = {"sobre.dev/placement",
+                                                                 "sobre.dev/limits"};
+inline constexpr std::string_view kOptedIn = "enabled";
 // Keeps what is under our prefix.
 void ApplyAnnotation(std::string_view key, std::string_view value, Annotations& annotations);
 

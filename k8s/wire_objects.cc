@@ -88,13 +88,39 @@ bool ReadQuantity(std::string_view raw, const Take& take) {
   return read;
 }
 
-// Of a ResourceRequirements; whether it names claims.
+// Of a ResourceRequirements.
 template <class Take>
-bool ReadRequests(std::string_view raw, bool& has_claims, const Take& take) {
-  return EachField(raw, [&](const WireField& field) {
-    has_claims |= field.tag == BytesTag(3);
+bool ReadRequests(std::string_view raw, const Take& take) {
+  return EachField(raw, [&take](const WireField& field) {
     return field.tag != BytesTag(2) || ReadQuantity(field.bytes, take);
   });
+}
+
+bool ReadContainer(std::string_view raw, bool init, PodRequests& requests, RulesReader* rules) {
+  Resources resources;
+  bool sidecar = false;
+  const bool read = EachField(raw, [&](const WireField& field) {
+    switch (field.tag) {
+      case BytesTag(6):
+        return rules == nullptr || init || rules->AddPort(field.bytes);
+      case BytesTag(8):
+        return ReadRequests(field.bytes, [&](std::string_view name, std::string_view quantity) {
+          ApplyResource(name, quantity, resources);
+          if (rules != nullptr) rules->AddRequest(name, quantity);
+        });
+      case BytesTag(24):
+        sidecar = field.bytes == "Always";
+        return true;
+      default:
+        return true;
+    }
+  });
+  if (init) {
+    requests.AddInitContainer(resources, sidecar);
+  } else {
+    requests.AddContainer(resources);
+  }
+  return read;
 }
 
 struct Spec {
@@ -105,34 +131,6 @@ struct Spec {
   std::string_view scheduler;
 };
 
-bool ReadContainer(std::string_view raw, bool init, Spec& spec, RulesReader* rules) {
-  Resources resources;
-  bool sidecar = false;
-  const bool read = EachField(raw, [&](const WireField& field) {
-    switch (field.tag) {
-      case BytesTag(6):
-        return rules == nullptr || init || rules->AddPort(field.bytes);
-      case BytesTag(8):
-        return ReadRequests(field.bytes, spec.has_resource_claims,
-                            [&](std::string_view name, std::string_view quantity) {
-                              ApplyResource(name, quantity, resources);
-                              if (rules != nullptr) rules->AddRequest(name, quantity);
-                            });
-      case BytesTag(24):
-        sidecar = field.bytes == "Always";
-        return true;
-      default:
-        return true;
-    }
-  });
-  if (init) {
-    spec.requests.AddInitContainer(resources, sidecar);
-  } else {
-    spec.requests.AddContainer(resources);
-  }
-  return read;
-}
-
 bool ReadSpec(std::string_view raw, Spec& spec, RulesReader* rules) {
   Resources overhead;
   Resources whole;
@@ -141,7 +139,7 @@ bool ReadSpec(std::string_view raw, Spec& spec, RulesReader* rules) {
       case BytesTag(1):
         return rules == nullptr || rules->AddVolume(field.bytes);
       case BytesTag(2):
-        return ReadContainer(field.bytes, false, spec, rules);
+        return ReadContainer(field.bytes, false, spec.requests, rules);
       case BytesTag(7): {
         WireEntry entry;
         if (!ReadEntry(field.bytes, entry)) return false;
@@ -157,7 +155,7 @@ bool ReadSpec(std::string_view raw, Spec& spec, RulesReader* rules) {
         spec.scheduler = field.bytes;
         return true;
       case BytesTag(20):
-        return ReadContainer(field.bytes, true, spec, rules);
+        return ReadContainer(field.bytes, true, spec.requests, rules);
       case BytesTag(22):
         return rules == nullptr || rules->AddToleration(field.bytes);
       case BytesTag(32):
@@ -175,10 +173,9 @@ bool ReadSpec(std::string_view raw, Spec& spec, RulesReader* rules) {
         spec.has_resource_claims = true;
         return true;
       case BytesTag(40):
-        return ReadRequests(field.bytes, spec.has_resource_claims,
-                            [&](std::string_view name, std::string_view quantity) {
-                              ApplyResource(name, quantity, whole);
-                            });
+        return ReadRequests(field.bytes, [&](std::string_view name, std::string_view quantity) {
+          ApplyResource(name, quantity, whole);
+        });
       default:
         return true;
     }
@@ -213,10 +210,7 @@ void Fill(const WireMeta& meta, const Owner& owner, const Spec& spec, PodFacts& 
   pod.is_batch_job = owner.kind == "Job";
   pod.has_resource_claims = spec.has_resource_claims;
   pod.requests = spec.requests.Total();
-  for (const auto& [key, value] : meta.annotations) {
-    ApplyAnnotation(key, value, pod.annotations);
-    ApplyShareAnnotation(key, value, pod.requests);
-  }
+  for (const auto& [key, value] : meta.annotations) ApplyAnnotation(key, value, pod.annotations);
   // A map's order is nobody's.
   std::sort(pod.annotations.begin(), pod.annotations.end(),
             [](const Annotation& a, const Annotation& b) { return a.key < b.key; });
@@ -256,9 +250,8 @@ std::optional<std::string_view> VersionOf(std::string_view raw) {
   return read ? std::optional(version) : std::nullopt;
 }
 
-std::optional<NodeFacts> NodeOf(std::string_view raw, const std::string& default_provider) {
+std::optional<NodeFacts> NodeOf(std::string_view raw, const NodeOrigins& origins) {
   NodeFacts node;
-  node.provider = default_provider;
   WireMeta meta;
   std::string_view provider_id;
   const bool read = EachField(raw, [&](const WireField& part) {
@@ -290,13 +283,11 @@ std::optional<NodeFacts> NodeOf(std::string_view raw, const std::string& default
   });
   if (!read) return std::nullopt;
   node.name = meta.name;
-  // A label has precedence.
-  ApplyProviderId(provider_id, node);
   for (const auto& [key, value] : meta.labels) {
     ApplyNodeLabel(key, value, node);
     node.gates.labels.insert_or_assign(std::string(key), value);
   }
-  for (const auto& [key, value] : meta.annotations) ApplyNodeAnnotation(key, node);
+  FinishNode(provider_id, meta.labels, origins, node);
   return node;
 }
 
@@ -340,6 +331,7 @@ std::optional<WatchedPod> WatchedPodOf(std::string_view raw, std::string_view te
   pod.deleting = meta.deleting;
   pod.rules = rules.Take();
   if (!team_label.empty()) pod.team = LabelOf(meta, team_label);
+  pod.serving_role = LabelOf(meta, kServingRoleLabel);
   if (pod.started == Timestamp()) pod.started = meta.created;
   seen.created = meta.created;
   seen.scheduler = spec.scheduler;

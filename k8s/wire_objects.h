@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "k8s/node_origin.h"
 #include "scoring/cluster.h"
 
 // Kubernetes' objects, from the bytes of its protobuf to plain values. Field numbers are those of
@@ -31,8 +32,7 @@ std::optional<std::string_view> VersionOf(std::string_view raw);
 // The value of a label, or empty.
 std::string_view LabelOf(const WireMeta& meta, std::string_view label);
 
-// `default_provider` is for a node whose providerID and labels name none.
-std::optional<NodeFacts> NodeOf(std::string_view raw, const std::string& default_provider);
+std::optional<NodeFacts> NodeOf(std::string_view raw, const NodeOrigins& origins);
 std::optional<PodFacts> PodOf(std::string_view raw);
 
 // A pod as the cluster's watch sees it.

@@ -34,8 +34,12 @@ Band PueBand(const NodeRecord& node, const Snapshot& snapshot) {
   return snapshot.catalog().BandOf("pue", node.pue_exact ? "region" : "default");
 }
 
-Band IntensityBand(const Decision& decision, const Snapshot& snapshot) {
-  return snapshot.catalog().BandOf("intensity", ToString(decision.intensity_basis));
+// A part of a country may be far from its mean.
+Band IntensityBand(const NodeRecord& node, const Decision& decision, const Snapshot& snapshot) {
+  const bool of_country =
+      node.grid_of_country && decision.intensity_basis == IntensityBasis::kCatalog;
+  return snapshot.catalog().BandOf(
+      "intensity", of_country ? "country for its part" : ToString(decision.intensity_basis));
 }
 
 Band PriceBand(const NodeRecord& node, const Snapshot& snapshot) {
@@ -67,7 +71,7 @@ Bands OwnBands(const NodeRecord& node, const NodeRecord& other, const Decision& 
                          intensity->value == other_intensity->value;
   if (!same_power) bands.grams = bands.grams * PowerBand(node, decision, snapshot);
   if (!same_pue) bands.grams = bands.grams * PueBand(node, snapshot);
-  if (!same_grid) bands.grams = bands.grams * IntensityBand(decision, snapshot);
+  if (!same_grid) bands.grams = bands.grams * IntensityBand(node, decision, snapshot);
   if (!(node.price_estimated && other.price_estimated)) bands.euros = PriceBand(node, snapshot);
   return bands;
 }
@@ -106,11 +110,11 @@ std::vector<std::size_t> ByEuros(const Decision& decision) {
 
 }  // namespace
 
-ReportFigures Attribute(const DecisionRequest& /*request*/, const Decision& decision,
+ReportFigures Attribute(const DecisionRequest& request, const Decision& decision,
                         const Candidate& candidate, const Snapshot& snapshot) {
   ReportFigures report;
   const NodeRecord* node = RecordOf(candidate, snapshot);
-  if (node == nullptr) return report;
+  if (node == nullptr || request.pod.has_resource_claims) return report;
   const Catalog& catalog = snapshot.catalog();
   const ClassWork& work = WorkOn(*node, decision);
   std::optional<SplitPower> split =
@@ -122,7 +126,7 @@ ReportFigures Attribute(const DecisionRequest& /*request*/, const Decision& deci
     report.power = Spread(power, power_band);
     if (const auto& intensity = IntensityOf(*node, decision)) {
       report.operational =
-          Spread(power * intensity->value, power_band * IntensityBand(decision, snapshot));
+          Spread(power * intensity->value, power_band * IntensityBand(*node, decision, snapshot));
     }
     if (node->market_intensity) report.operational_market = power * node->market_intensity->value;
   }
@@ -136,7 +140,7 @@ ReportFigures Attribute(const DecisionRequest& /*request*/, const Decision& deci
       if (node->gpu_embodied) {
         report.embodied =
             *report.embodied + EmbodiedPerHour(node->gpu_embodied->value,
-                                               GpusOn(decision.demand, ProfileOf(*node))->value());
+                                               GpusOn(decision.demand, ProfileOf(*node)).value());
       } else {
         report.embodied.reset();
       }
@@ -166,7 +170,7 @@ Range<GramsPerHour> GramsRange(const Candidate& candidate, const Decision& decis
   if (node == nullptr) return {};
   return Spread(candidate.placement.grams, PowerBand(*node, decision, snapshot) *
                                                PueBand(*node, snapshot) *
-                                               IntensityBand(decision, snapshot));
+                                               IntensityBand(*node, decision, snapshot));
 }
 
 bool IsTie(const Candidate& candidate, const Candidate& best, const Decision& decision,

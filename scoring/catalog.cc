@@ -33,12 +33,6 @@ class Row {
     return {};
   }
 
-  // Of a column that a file may leave out.
-  std::string_view TextOr(std::string_view column, std::string_view otherwise) {
-    const bool has = std::find(header_.begin(), header_.end(), column) != header_.end();
-    return has ? Text(column) : otherwise;
-  }
-
   double Number(std::string_view column, double lowest, double highest) {
     const std::string_view text = Text(column);
     const std::optional<double> number = ParseNumber(text);
@@ -113,6 +107,38 @@ Status ForEachRow(std::string_view name, std::string_view bytes,
   return Status::Ok();
 }
 
+OriginRow ReadOrigin(Row& row) {
+  using Clue = OriginRow::Clue;
+  constexpr std::array<std::pair<std::string_view, Clue>, 4> kClues = {
+      {{"label", Clue::kLabel},
+       {"instance_type", Clue::kInstanceType},
+       {"region", Clue::kRegion},
+       {"provider_id", Clue::kProviderId}}};
+  constexpr std::array<std::pair<std::string_view, MachineKind>, 4> kMachines = {
+      {{"-", MachineKind::kNotTold},
+       {"virtual", MachineKind::kVirtual},
+       {"server", MachineKind::kServer},
+       {"unclear", MachineKind::kUnclear}}};
+  const auto one_of = [&row](std::string_view column, const auto& known) {
+    const std::string_view word = row.Text(column);
+    for (const auto& [name, value] : known)
+      if (name == word) return value;
+    std::string names;
+    for (const auto& entry : known)
+      names.append(names.empty() ? "" : ", ").append(std::string_view(entry.first));
+    row.Fail("column '" + std::string(column) + "': '" + Printable(word) + "' is none of " + names);
+    return known.front().second;
+  };
+  OriginRow origin;
+  origin.clue = one_of("clue", kClues);
+  origin.pattern = row.Text("pattern");
+  origin.provider_id = row.Text("provider_id");
+  origin.provider = row.Text("provider");
+  origin.machine = one_of("machine", kMachines);
+  origin.source = row.Source();
+  return origin;
+}
+
 // FNV-1a, 64 bit: names a set of rows; nothing secret hangs on it.
 std::uint64_t Fnv1a(std::uint64_t hash, std::string_view bytes) {
   for (const char c : bytes) {
@@ -126,33 +152,14 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 bool Matches(std::string_view pattern, std::string_view name) {
   const std::size_t star = pattern.find('*');
-  if (star == std::string_view::npos) return pattern == name;
-  if (!name.starts_with(pattern.substr(0, star))) return false;
+  if (star == std::string_view::npos) return EqualsIgnoreCase(pattern, name);
+  if (name.size() < star || !EqualsIgnoreCase(pattern.substr(0, star), name.substr(0, star)))
+    return false;
   if (star + 1 == pattern.size()) return true;
   std::string_view rest = name.substr(star);
   if (rest.empty() || !IsDigit(rest.front())) return false;
   while (!rest.empty() && IsDigit(rest.front())) rest.remove_prefix(1);
   return Matches(pattern.substr(star + 1), rest);
-}
-
-// The name of a board: in lower case, its words apart by blanks, without who makes it and without
-// the suffixes of a shared or a partitioned one. "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb" and
-// "A100 SXM4 80GB" are one board.
-std::string BoardOf(std::string_view model) {
-  std::string lower = ToLower(model);
-  std::replace_if(
-      lower.begin(), lower.end(), [](char c) { return c == '-' || c == '_'; }, ' ');
-  std::vector<std::string_view> words;
-  for (const std::string_view word : Split(lower, ' ')) {
-    if (word == "mig" && !words.empty()) break;
-    const bool maker = words.empty() &&
-                       (word == "nvidia" || word == "tesla" || word == "amd" || word == "instinct");
-    if (!word.empty() && !maker) words.push_back(word);
-  }
-  if (words.size() > 1 && words.back() == "shared") words.pop_back();
-  std::string board;
-  for (const std::string_view word : words) (board += board.empty() ? "" : " ") += word;
-  return board;
 }
 
 bool MatchesAll(const std::array<std::string, 4>& patterns,
@@ -235,6 +242,9 @@ Status Catalog::LoadFile(std::string_view path, std::string_view bytes) {
     return load(regions_, {"provider", "region"},
                 [](Row& row) { return std::string(row.Text("zone")); });
   }
+  if (name == "providers.csv") {
+    return ForEachRow(path, bytes, [this](Row& row) { origins_.push_back(ReadOrigin(row)); });
+  }
   if (name == "pue.csv") {
     return load(pue_, {"provider", "region"},
                 [](Row& row) { return Pue(row.Number("pue", 1, 3)); });
@@ -245,33 +255,22 @@ Status Catalog::LoadFile(std::string_view path, std::string_view bytes) {
       const double full = row.Number("max_watts_per_vcpu", 0, 50);
       row.Ordered("min_watts_per_vcpu", idle, "max_watts_per_vcpu", full);
       return HostProfile{std::string(row.Text("profile")), WattsPerVcpu(idle), WattsPerVcpu(full),
-                         Vcpus(0)};
+                         Vcpus(0), false};
     });
   }
   if (name == "instances.csv") {
     return load(instances_, {"provider", "instance_type"}, [](Row& row) {
       return HostProfile{std::string(row.Text("profile")), WattsPerVcpu(0), WattsPerVcpu(0),
-                         Vcpus(row.Number("host_vcpus", 0, 10'000))};
+                         Vcpus(row.Number("host_vcpus", 0, 10'000)), false};
     });
   }
   if (name == "gpu.csv") {
-    return load(gpu_, {"model"}, [this](Row& row) {
-      std::vector<std::string>& boards = boards_.emplace_back();
-      for (const std::string_view board : Split(row.TextOr("boards", row.Text("model")), '|'))
-        boards.push_back(BoardOf(board));
+    return load(gpu_, {"model"}, [](Row& row) {
       const double idle = row.Number("idle_watts", 0, 2000);
       const double full = row.Number("max_watts", 1, 5000);
       row.Ordered("idle_watts", idle, "max_watts", full);
       return GpuPower{std::string(row.Text("model")), Watts(idle), Watts(full),
                       static_cast<std::int64_t>(row.Number("slices", 1, 64))};
-    });
-  }
-  if (name == "resources.csv") {
-    return load(resources_, {"resource"}, [](Row& row) {
-      const std::string_view draws = row.Text("draws");
-      if (draws != "nothing" && draws != "unknown")
-        row.Fail("column 'draws': '" + Printable(draws) + "' is neither nothing nor unknown");
-      return draws == "nothing";
     });
   }
   if (name == "embodied.csv") {
@@ -409,13 +408,14 @@ std::optional<std::string_view> Catalog::ZoneOf(std::string_view provider,
 
 std::vector<Catalog::Region> Catalog::Regions() const {
   std::vector<Region> regions;
-  std::set<std::pair<std::string_view, std::string_view>> seen;
+  std::set<std::pair<std::string, std::string>> seen;
   for (const auto& row : regions_) {
     const std::string& provider = row.key[0];
     const std::string& region = row.key[1];
     if (provider.find('*') != std::string::npos || region.find('*') != std::string::npos) continue;
     // A user's row hides the embedded one of the same region.
-    if (seen.emplace(provider, region).second) regions.push_back({provider, region, row.row.value});
+    if (seen.emplace(ToLower(provider), ToLower(region)).second)
+      regions.push_back({provider, region, row.row.value});
   }
   return regions;
 }
@@ -428,6 +428,13 @@ const GridRow* Catalog::Grid(std::string_view zone) const {
       (zone[kCountry] == '-' || (zone[kCountry] >= '0' && zone[kCountry] <= '9')))
     found = grid_.find(std::string(zone.substr(0, kCountry)));
   return found == grid_.end() ? nullptr : &found->second;
+}
+
+bool Catalog::RentsVirtualMachines(std::string_view provider) const {
+  if (provider.empty()) return false;
+  return std::any_of(origins_.begin(), origins_.end(), [&](const OriginRow& row) {
+    return row.machine == MachineKind::kVirtual && EqualsIgnoreCase(row.provider, provider);
+  });
 }
 
 std::string_view Catalog::ZoneOfCode(std::string_view code) const {
@@ -452,7 +459,7 @@ Published<Pue> Catalog::PueOf(std::string_view provider, std::string_view region
   const auto* row = FindRow(pue_, {provider, region});
   if (row == nullptr) return {Pue(1), "no row in the catalogue", false};
   Published<Pue> pue = row->row;
-  pue.exact = row->key[1] == region;
+  pue.exact = EqualsIgnoreCase(row->key[1], region);
   return pue;
 }
 
@@ -466,29 +473,20 @@ std::pair<Published<HostProfile>, ProfileMatch> Catalog::HostOf(
                                                                      : ProfileMatch::kProvider;
   Published<HostProfile> host = row->row;
   host.exact = match == ProfileMatch::kInstanceType;
+  host.value.of_any_provider = row->key[0] == "*";
   return {std::move(host), match};
 }
 
 std::optional<Published<GpuPower>> Catalog::GpuOf(std::string_view model) const {
-  const std::string board = BoardOf(model);
-  if (board.empty()) return std::nullopt;
-  for (std::size_t i = 0; i < gpu_.size(); ++i) {
-    const std::string& name = gpu_[i].key[0];
-    if (!EqualsIgnoreCase(model, name) &&
-        std::find(boards_[i].begin(), boards_[i].end(), board) == boards_[i].end())
-      continue;
-    // A user's row of that name has precedence, though it need not say of which boards it tells.
-    const auto first = std::find_if(gpu_.begin(), gpu_.end(), [&](const auto& row) {
-      return EqualsIgnoreCase(row.key[0], name);
-    });
-    return first->row;
+  // Whole words only: T4 must not be found in "Tesla-T400", nor A10 in A100.
+  for (const auto& row : gpu_) {
+    for (const std::string_view part : Split(model, '-')) {
+      for (const std::string_view word : Split(part, ' ')) {
+        if (EqualsIgnoreCase(word, row.key[0])) return row.row;
+      }
+    }
   }
   return std::nullopt;
-}
-
-std::optional<bool> Catalog::DrawsNothing(std::string_view resource) const {
-  const auto* row = FindRow(resources_, {resource});
-  return row == nullptr ? std::nullopt : std::optional(row->row.value);
 }
 
 std::optional<Published<EmbodiedRow>> Catalog::EmbodiedOf(std::string_view component) const {

@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "cmake/embedded_file.h"
+#include "scoring/machine_kind.h"
 #include "scoring/policy.h"
 #include "scoring/units.h"
 
@@ -37,6 +38,8 @@ struct HostProfile {
   WattsPerVcpu full;
   // Of the whole machine, for its embodied emissions; 0: the node is the machine.
   Vcpus host_vcpus;
+  // The row is of no provider: a typical host of virtual machines, whoever runs it.
+  bool of_any_provider = false;
 };
 // How specific a host profile is.
 enum class ProfileMatch { kInstanceType, kProvider, kWorld };
@@ -60,6 +63,23 @@ struct Coefficients {
   KwhPerTerabyteHour ssd;
   KwhPerTerabyteHour hdd;
   KwhPerGigabyte network;
+};
+
+// What one thing that stands in a node's object says of who runs the node. In patterns "*" stands
+// for any text, and case does not count.
+struct OriginRow {
+  enum class Clue { kLabel, kInstanceType, kRegion, kProviderId };
+  Clue clue = Clue::kProviderId;
+  std::string pattern;      // of a label its key, or KEY=VALUE
+  std::string provider_id;  // it counts for nodes whose providerID is like this
+  std::string provider;     // or one of the words below
+  MachineKind machine = MachineKind::kNotTold;
+  std::string source;
+
+  static constexpr std::string_view kSaysNothing = "-";    // other rows may tell
+  static constexpr std::string_view kUnknown = "unknown";  // nor does any other row
+  // The scheme's own provider has such nodes, and so has another that borrows the scheme.
+  static constexpr std::string_view kAmbiguous = "ambiguous";
 };
 
 // Who stands behind a provider's regions.
@@ -140,6 +160,7 @@ class Catalog {
     std::string zone;
   };
   [[nodiscard]] std::vector<Region> Regions() const;
+  // The zone's own row, else its country's: GridRow::zone tells which.
   [[nodiscard]] const GridRow* Grid(std::string_view zone) const;
   // The zone that a three-letter country code means; any other text as it is.
   [[nodiscard]] std::string_view ZoneOfCode(std::string_view code) const;
@@ -154,11 +175,8 @@ class Catalog {
   // By instance type, else the provider's average, else the world's: never nothing.
   [[nodiscard]] std::pair<Published<HostProfile>, ProfileMatch> HostOf(
       std::string_view provider, std::string_view instance_type) const;
-  // By the model's name as device plugins print it ("NVIDIA-A100-SXM4-80GB"), or as a row calls it
-  // ("A100"). A board is found by its whole name: others of its family draw otherwise.
+  // By the model's name as device plugins print it ("NVIDIA-A100-SXM4-80GB").
   [[nodiscard]] std::optional<Published<GpuPower>> GpuOf(std::string_view model) const;
-  // Whether the extended resource draws no power of its own; nothing where no row names it.
-  [[nodiscard]] std::optional<bool> DrawsNothing(std::string_view resource) const;
   // "server", "server-large-compute", "server-large-memory" or an accelerator's model.
   [[nodiscard]] std::optional<Published<EmbodiedRow>> EmbodiedOf(std::string_view component) const;
   [[nodiscard]] const Published<Coefficients>& coefficients() const { return coefficients_; }
@@ -186,6 +204,10 @@ class Catalog {
                                                                 std::string_view unit) const;
   // Without a row: no uncertainty.
   [[nodiscard]] Band BandOf(std::string_view factor, std::string_view basis) const;
+  // In the order in which they count.
+  [[nodiscard]] const std::vector<OriginRow>& origins() const { return origins_; }
+  // Whether the provider rents out virtual machines, as far as is known.
+  [[nodiscard]] bool RentsVirtualMachines(std::string_view provider) const;
   // Who operates a region; nothing where no row says, which fails closed.
   [[nodiscard]] std::optional<Published<OfferRow>> OfferOf(std::string_view provider,
                                                            std::string_view region) const;
@@ -197,7 +219,7 @@ class Catalog {
 
  private:
   // A row found by one to four names, each of which may be a pattern: "*" at the end stands for
-  // anything, elsewhere for digits.
+  // anything, elsewhere for digits. Case does not count.
   template <class T>
   struct Keyed {
     std::array<std::string, 4> key;
@@ -212,12 +234,11 @@ class Catalog {
   std::unordered_map<std::string, GridRow> grid_;
   std::unordered_map<std::string, std::string> countries_;
   std::vector<Keyed<std::string>> regions_;
+  std::vector<OriginRow> origins_;
   std::vector<Keyed<Pue>> pue_;
   std::vector<Keyed<HostProfile>> profiles_;   // cpu.csv
   std::vector<Keyed<HostProfile>> instances_;  // idle and full are filled in by Complete()
   std::vector<Keyed<GpuPower>> gpu_;
-  std::vector<std::vector<std::string>> boards_;  // that each row of gpu_ is about, by BoardOf()
-  std::vector<Keyed<bool>> resources_;
   std::vector<Keyed<EmbodiedRow>> embodied_;
   std::vector<Keyed<GramsPerKwh>> market_;
   std::vector<Keyed<EurosPerKwh>> electricity_;

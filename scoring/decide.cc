@@ -4,6 +4,8 @@
 #include <bit>
 #include <limits>
 
+#include "base/text.h"
+
 namespace sobre {
 namespace {
 
@@ -165,7 +167,8 @@ IntensityBasis ChooseIntensity(const NodeProfiles& profiles,
 
 bool CrossesRegions(const Policy& policy, std::string_view provider, std::string_view region) {
   if (!policy.data_region || policy.egress <= GigabytesPerUnit(0)) return false;
-  return policy.data_region->provider != provider || policy.data_region->region != region;
+  return policy.data_region->provider != provider ||
+         !EqualsIgnoreCase(policy.data_region->region, region);
 }
 
 std::optional<EurosPerGigabyte> EgressPriceTo(const Policy& policy, std::string_view provider,
@@ -210,10 +213,8 @@ void Judge(const Snapshot& snapshot, std::int32_t profile, Decision& decision,
   PlacementFigures& figures = candidate.placement;
   const Egress egress = EgressTo(node, work, snapshot, decision);
   decision.egress_price_unknown |= egress.price_unknown;
-  // What was measured of the workload does not tell of devices that nobody knows.
-  const std::optional<Watts> power = work.measured_power && DevicesKnown(decision.demand, node)
-                                         ? work.measured_power
-                                         : MarginalPower(decision.demand, node);
+  const std::optional<Watts> power =
+      work.measured_power ? work.measured_power : MarginalPower(decision.demand, node);
   if (power) {
     figures.added_power = *power * node.pue + egress.power;
     figures.power_known = true;
@@ -459,7 +460,6 @@ void JudgeKinds(const DecisionRequest& request, const Snapshot& snapshot,
   decision.ledger = RankedLedger::kPlacement;
   decision.policy = request.policy;
   decision.demand = DemandOf(request.pod.requests, request.policy.expected_utilization);
-  decision.demand.unknown_devices = UnknownDevices(request.pod, snapshot.catalog());
   decision.egress_price_unknown = false;
   decision.egress_price_to_place.assign(snapshot.profiles().places().size(), std::nullopt);
   decision.candidates.clear();

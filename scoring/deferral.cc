@@ -22,7 +22,8 @@ struct Place {
 std::map<std::string, Place> PlacesOf(const Limits& limits, const Snapshot& snapshot) {
   std::map<std::string, Place> places;
   for (const NodeRecord& node : snapshot.nodes()) {
-    if (!node.live_intensity || node.facts->region.empty()) continue;
+    // The pod is sent there by the region's label.
+    if (!node.live_intensity || node.facts->region.empty() || node.facts->region_derived) continue;
     if (CheckPlaceLimits(limits, node, snapshot)) continue;
     Place& place = places[node.facts->region];
     place.now = std::min(place.now, node.live_intensity->value);

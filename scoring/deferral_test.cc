@@ -43,6 +43,18 @@ TEST_F(DeferralTest, OpensBelowTheThresholdAndNamesTheRegions) {
   EXPECT_THAT(verdict.regions, ElementsAre("eu-west-3"));
 }
 
+TEST_F(DeferralTest, ARegionThatNoLabelTellsIsNowhereToSendAPod) {
+  NodeFacts north;
+  north.name = "north";
+  north.provider = "aws";
+  north.region = "eu-north-1";
+  north.region_derived = true;
+  north.allocatable = TestWorld::Standard();
+  world_.Node(north).Grid("aws", "eu-north-1", 10).Grid("aws", "eu-west-3", 60);
+  world_.Grid("aws", "eu-central-1", 400);
+  EXPECT_THAT(Judge().regions, ElementsAre("eu-west-3"));
+}
+
 TEST_F(DeferralTest, WaitsAboveIt) {
   world_.Grid("aws", "eu-west-3", 100).Grid("aws", "eu-central-1", 400);
   EXPECT_FALSE(Judge().open);

@@ -19,6 +19,9 @@ namespace sobre {
 std::optional<Published<double>> EurosFor(const std::vector<CurrencyRate>& rates,
                                           std::string_view currency);
 
+// What list prices of its parts make of a node, where their currency can be converted.
+std::optional<Sourced<EurosPerHour>> EstimateOf(const SnapshotInput& input, const NodeRecord& node);
+
 // Which of the observations are believed, and about what: each is judged by age, plausibility and
 // currency, joined to its node, place or workload, and held against others about the same. Part of
 // building a snapshot; lives shorter than the input and the nodes. The order of the input does not
@@ -65,28 +68,50 @@ class Evidence {
     Signal signal;
     Duration ahead;
     std::string provider;
-    std::string region;
+    std::string region;  // in lower case
     std::string zone;
     auto operator<=>(const Place&) const = default;
+  };
+  // What a pod does of a request: all of it, or the part that another pod's count has already.
+  enum class Role { kWhole, kPrefill, kDecode };
+  // Of one replica.
+  struct Value {
+    const Observation* seen;
+    double value;
+    Role role = Role::kWhole;
   };
   // All that one source says of one key.
   struct Held {
     const Observation* best = nullptr;
-    std::vector<std::pair<const Observation*, double>> values;  // of one replica
+    std::vector<Value> values;
   };
-  // What a value was joined to: a slot that holds the best, or the measurement's.
+  // What a value was joined to: a slot that holds the best.
   struct Joined {
     const Observation* seen;
-    const Observation* const* slot;
+    const Observation** slot;
   };
   struct Example {
     const Observation* seen = nullptr;
     std::string why;
+    std::string hint;  // of another unit, where that may explain it
+  };
+  // The pods that share a model's requests, by "namespace/name".
+  struct Sharing {
+    std::set<std::string> prefill;
+    std::set<std::string> decode;
+    [[nodiscard]] bool is_split() const { return !prefill.empty() && !decode.empty(); }
+  };
+  // Of values about nodes that are not there.
+  struct Strangers {
+    std::set<std::string> names;  // the first few
+    std::set<std::string> sources;
+    std::set<std::string> clusters;
+    std::int64_t count = 0;
   };
 
   void IndexNames();
   void Take(const Observation& seen);
-  void SetAside(const Observation& seen, Fate fate, std::string why);
+  void SetAside(const Observation& seen, Fate fate, std::string why, std::string hint = "");
   // As it is not the best of its subject: the same source again, or another.
   void SetBehind(const Observation& seen, const Observation& best);
   void Use(const Observation& seen);
@@ -94,10 +119,25 @@ class Evidence {
   bool TakePlace(const Observation& seen);
   bool TakeMeasurement(const Observation& seen);
   bool TakePod(const Observation& seen);
-  void DropPodsOfUnmeasuredNodes();
+  // Takes out what `judge` gives a reason for; the next best of each slot takes its place.
+  template <class Judge>
+  bool DropIf(Fate fate, const Judge& judge);
+  void DropAmbiguous();
+  void DropContradictions();
+  void DropWholesBelowParts();
+  void DropPods();
+  [[nodiscard]] std::string WhyNotPower(const Observation& seen, const NodeRecord& node) const;
+  [[nodiscard]] std::string WhyNotPrice(const Observation& seen, const NodeRecord& node) const;
+  [[nodiscard]] std::string BelowItsParts(const Observation& seen) const;
+  [[nodiscard]] std::string WhyNotPod(const Observation& seen) const;
   void Compare();
+  static Role RoleOf(const Observation& seen, const PodPlacement& pod);
+  [[nodiscard]] double Mean(const MeasuredKey& key, const std::vector<Value>& used,
+                            bool adds) const;
   void FinishMeasurements();
   void Describe();
+  void DescribeStrangers(std::size_t signal);
+  [[nodiscard]] std::string HintOf(const Example& example) const;
   [[nodiscard]] std::int32_t NodeOf(const std::string& name) const;
   [[nodiscard]] std::int32_t ClassIndex(const std::string& name) const;
 
@@ -114,11 +154,14 @@ class Evidence {
   std::map<Place, const Observation*> by_place_;
   ByPod by_pod_;
   std::map<MeasuredKey, Held> held_;
+  std::map<std::string, Sharing> sharing_;  // by model
   std::vector<Joined> joined_;
   std::map<MeasuredKey, Measured> measured_;
   std::array<SignalTally, kSignalCount> tallies_;
   std::array<bool, kSignalCount> strictly_unmatched_{};  // where somebody's own query names nothing
   std::array<std::array<Example, kFateCount>, kSignalCount> examples_;
+  std::map<Signal, Strangers> strangers_;
+  std::set<std::string> own_clusters_;  // of values about nodes that are there
 };
 
 }  // namespace sobre

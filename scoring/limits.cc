@@ -27,8 +27,9 @@ std::optional<Refusal> CheckPlace(const Limits& limits, const Sovereignty& place
   }
   if (limits.regions) {
     if (place.region.empty()) return Refusal{"its region is not attested", true};
-    if (!std::binary_search(limits.regions->begin(), limits.regions->end(),
-                            place.provider + "/" + place.region))
+    const std::string name = place.provider + "/" + place.region;
+    if (std::none_of(limits.regions->begin(), limits.regions->end(),
+                     [&](const std::string& allowed) { return EqualsIgnoreCase(allowed, name); }))
       return Refusal{Place(place) + " is not allowed", true};
   }
   if (!limits.denied_operators.empty()) {

@@ -43,6 +43,8 @@ TEST(Limits, CountriesRegionsOperatorsAndExposure) {
       << "the same name is another place at another provider";
   EXPECT_EQ(RefusalOf("aws", "eu-west-3", {{"allowed-regions", "scaleway/fr-par"}}),
             "region aws/eu-west-3 is not allowed");
+  EXPECT_EQ(RefusalOf("ovhcloud", "EU-WEST-PAR", {{"allowed-regions", "ovhcloud/Eu-West-Par"}}), "")
+      << "case does not count";
   EXPECT_EQ(RefusalOf("aws", "eu-west-3", {{"denied-operators", "Amazon Web Services"}}),
             "region aws/eu-west-3: operator Amazon Web Services is denied");
   EXPECT_EQ(RefusalOf("aws", "eu-west-3", {{"denied-operators", "AWS"}}),

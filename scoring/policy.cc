@@ -207,7 +207,7 @@ std::string SetRegions(std::string_view value, std::optional<std::vector<std::st
     if (slash == 0 || slash == std::string_view::npos || slash + 1 == item.size() ||
         item.find('/', slash + 1) != std::string_view::npos)
       return Quoted(item) + " is no provider/region, such as aws/eu-west-3";
-    regions.emplace_back(item);
+    regions.push_back(ToLower(item));
   }
   SortUnique(regions);
   out = std::move(regions);

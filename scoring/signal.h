@@ -84,6 +84,14 @@ struct Observation {
   bool broad = false;
   // Its counter began anew in the window that it was computed over.
   bool reset = false;
+  // A spot node's price that is one already, as its source says.
+  bool spot = false;
+  // Of a server whose models may be steps of one request, each of which counts it.
+  bool may_be_step = false;
+  // The label that tells clusters apart, with its value ("cluster=prod"); empty: none has it.
+  std::string cluster;
+  // What its pod does of a request that two share: "prefill" or "decode"; empty: not told.
+  std::string role;
   std::string node;  // a name, or an address with or without a port
   std::string provider;
   std::string region;
@@ -111,8 +119,9 @@ enum class Fate {
   kUnmatched,   // no such node, region, workload or hardware class
   kSuperseded,  // another source is believed
   kDuplicate,   // the same source says it twice
+  kAmbiguous,   // of one name in several clusters
 };
-inline constexpr std::size_t kFateCount = 8;
+inline constexpr std::size_t kFateCount = 9;
 std::string_view ToString(Fate fate);
 
 // What became of all values of one signal.
@@ -123,6 +132,14 @@ struct SignalTally {
   // Two sources differ by over 30 % about the same subject; `disagreement` gives an example.
   std::int64_t disagreements = 0;
   std::string disagreement;
+  // Who told the example of each fate, and whether that was a preset.
+  struct Teller {
+    std::string source;
+    bool preset = false;
+  };
+  std::array<Teller, kFateCount> teller;
+  // Of nodes that are not there, as long as others are: nobody's mistake, but told by the doctor.
+  std::string strangers;
   // Of the values used.
   std::optional<Timestamp> oldest;
   std::optional<Timestamp> newest;

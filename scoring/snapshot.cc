@@ -5,11 +5,20 @@
 #include <functional>
 #include <map>
 #include <tuple>
+#include <utility>
 
 #include "base/text.h"
 #include "scoring/evidence.h"
 
 namespace sobre {
+namespace {
+
+constexpr std::size_t kZoneLength = 63;
+// So many are spoken of in notes; the doctor names the rest.
+constexpr std::size_t kMostPlaces = 10;
+
+}  // namespace
+
 std::string AcceleratorKind(std::string_view model) { return "accelerator " + std::string(model); }
 
 std::string_view ToString(PowerBoundary boundary) {
@@ -31,49 +40,6 @@ std::string_view ToString(PowerBasis basis) {
   }
   return "";
 }
-
-namespace {
-
-constexpr std::string_view kPartition = "-MIG-";
-constexpr std::string_view kShared = "-SHARED";
-
-bool HasIgnoringCase(std::string_view text, std::string_view part) {
-  return ToLower(text).find(ToLower(part)) != std::string::npos;
-}
-
-// Whether what has the name of whole cards are slices of them.
-bool IsOfSlices(const NodeFacts& facts) {
-  const GpuSharing& said = facts.gpu_sharing;
-  return HasIgnoringCase(facts.gpu_model, kPartition) || (said.mig_single && said.mig_slices);
-}
-
-// Why it is not known what an accelerator is that a pod asks for by name; empty where it is one
-// card, or the share of one that labels say.
-std::string WhyGpusAreUnknown(const NodeFacts& facts) {
-  const Resources& size = facts.allocatable;
-  const GpuSharing& said = facts.gpu_sharing;
-  if (!size.UsesGpu()) {
-    if (facts.gpu_model.empty() && said.count == 0) return {};
-    return "its labels tell of accelerators, and it lists none that can be asked for by name";
-  }
-  if (size.gpus > 0 && IsOfSlices(facts))
-    return "its MIG slices have the name of whole cards (strategy single)";
-  if (!said.by.empty())
-    return "its accelerators are divided in a way that is not counted (" + Printable(said.by) + ")";
-  if (size.gpus == 0) return {};
-  if (facts.gpu_replicas <= 1 && (said.shared || HasIgnoringCase(facts.gpu_model, kShared)))
-    return "its accelerators are shared, and nvidia.com/gpu.replicas does not say by how many";
-  if (said.count == 0) return {};
-  const std::int64_t shares = said.count * facts.gpu_replicas;
-  // Of whole cards some may be out of order, or divided into slices.
-  const bool whole = facts.gpu_replicas <= 1 || size.gpu_slices > 0;
-  if (whole ? size.gpus <= shares : size.gpus == shares) return {};
-  return "it lists " + std::to_string(size.gpus) + " accelerators, where its labels say " +
-         std::to_string(said.count) + " of " + std::to_string(facts.gpu_replicas) +
-         (facts.gpu_replicas == 1 ? " share each" : " shares each");
-}
-
-}  // namespace
 
 class SnapshotBuilder {
  public:
@@ -147,14 +113,18 @@ class SnapshotBuilder {
     UseHostFit(node);
     const double vcpus = static_cast<double>(facts.allocatable.millicpu) / 1000.0;
     const double gigabytes = static_cast<double>(facts.allocatable.memory_bytes) / 1e9;
-    if (const double machine = host.value.host_vcpus.value(); machine > vcpus)
+    const MachineKind kind = KindOf(facts, host.value);
+    if (const double machine = host.value.host_vcpus.value();
+        machine > vcpus && kind == MachineKind::kVirtual)
       node.share_of_machine = Fraction(vcpus / machine);
     auto gpu = input_.catalog->GpuOf(facts.gpu_model);
-    CountGpus(gpu ? gpu->value.slices : 0, node);
-    // What is shared in a way that nobody knows is not as fast as the card.
-    const bool is_card = gpu && (node.gpus_unknown.empty() || !facts.allocatable.UsesGpu());
+    const std::int64_t slices = gpu ? gpu->value.slices : 7;
+    node.gpus =
+        Gpus(static_cast<double>(facts.allocatable.gpus) /
+                 static_cast<double>(std::max<std::int64_t>(facts.gpu_replicas, 1)) +
+             static_cast<double>(facts.allocatable.gpu_slices) / static_cast<double>(slices));
     std::string hardware_class = !facts.hardware_class.empty() ? facts.hardware_class
-                                 : is_card                     ? gpu->value.model
+                                 : gpu                         ? gpu->value.model
                                  : !facts.gpu_model.empty()    ? facts.gpu_model
                                                                : host.value.processor;
     if (gpu) {
@@ -165,10 +135,11 @@ class SnapshotBuilder {
     }
     constexpr double kLargeMemoryGigabytesPerVcpu = 12;
     const bool large_memory = gigabytes > vcpus * kLargeMemoryGigabytesPerVcpu;
-    node.server_embodied =
-        input_.catalog->EmbodiedOf(node.HasAccelerators() ? "server-large-compute"
-                                   : large_memory         ? "server-large-memory"
-                                                          : "server");
+    node.server_embodied = input_.catalog->EmbodiedOf(node.gpus > Gpus(0) ? "server-large-compute"
+                                                      : large_memory      ? "server-large-memory"
+                                                                          : "server");
+    // A server or a small part of one: a figure of either would be wrong for the other.
+    if (kind == MachineKind::kUnclear) node.server_embodied.reset();
     // The proportions of list prices, whatever their currency.
     if (const auto prices = input_.catalog->PricesOf(facts.provider)) {
       const double cpu = prices->value.vcpu.amount * vcpus;
@@ -183,26 +154,15 @@ class SnapshotBuilder {
     return hardware_class;
   }
 
-  void CountGpus(std::int64_t slices, NodeRecord& node) const {
-    const NodeFacts& facts = *node.facts;
-    const Resources& size = facts.allocatable;
-    node.gpus_unknown = WhyGpusAreUnknown(facts);
-    if (node.gpus_unknown.empty() && size.gpu_slices > 0 && slices == 0)
-      node.gpus_unknown = "its model is unknown, and so into how many slices it is divided";
-    if (node.gpus_unknown.empty()) {
-      node.gpus = Gpus(static_cast<double>(size.gpus) /
-                       static_cast<double>(std::max<std::int64_t>(facts.gpu_replicas, 1)));
-      if (size.gpu_slices > 0)
-        node.gpus =
-            node.gpus + Gpus(static_cast<double>(size.gpu_slices) / static_cast<double>(slices));
-    } else if (!IsOfSlices(facts)) {
-      // Where slices have the name of cards, feature discovery counts them.
-      node.gpus = Gpus(static_cast<double>(facts.gpu_sharing.count));
-    }
-    for (const std::string& device : size.devices) {
-      if (input_.catalog->DrawsNothing(device) == false)
-        (node.uncounted += node.uncounted.empty() ? "" : ", ") += device;
-    }
+  // Rows of a provider are of virtual machines, as long as nothing tells that this is none.
+  [[nodiscard]] MachineKind KindOf(const NodeFacts& facts, const HostProfile& host) const {
+    if (facts.machine_kind == MachineKind::kServer || facts.machine_kind == MachineKind::kVirtual)
+      return facts.machine_kind;
+    if (!host.of_any_provider) return MachineKind::kVirtual;
+    if (facts.machine_kind == MachineKind::kNotTold &&
+        input_.catalog->RentsVirtualMachines(facts.provider))
+      return MachineKind::kVirtual;
+    return facts.machine_kind;
   }
 
   [[nodiscard]] const ClassFit* FitOf(const std::string& machine, PowerBoundary boundary) const {
@@ -252,8 +212,13 @@ class SnapshotBuilder {
     node.grid_zone = !facts.grid_zone.empty()
                          ? facts.grid_zone
                          : catalog.ZoneOf(facts.provider, facts.region).value_or("");
-    if (const GridRow* grid = catalog.Grid(node.grid_zone))
+    if (const GridRow* grid = catalog.Grid(node.grid_zone)) {
+      node.grid_of_country = grid->zone != node.grid_zone;
       node.catalog_intensity = {grid->intensity.value, grid->intensity.source, input_.time};
+      if (node.grid_of_country)
+        node.catalog_intensity->source += ", mean of " + grid->zone + " for want of a row of " +
+                                          Printable(node.grid_zone, kZoneLength);
+    }
     if (const auto market = catalog.MarketOf(facts.provider, facts.region))
       node.market_intensity = {market->value, market->source, input_.time, Method::kConfigured};
     if (const auto price = catalog.ElectricityOf(facts.provider, facts.region))
@@ -299,7 +264,7 @@ class SnapshotBuilder {
                              : std::optional(Sourced<Watts>{Watts(seen->value), seen->source,
                                                             seen->time, seen->method});
     };
-    CompletePrice(of_node(Signal::kNodePrice), of_node(Signal::kNodeEffectivePrice), node);
+    CompletePrice(evidence, index, node);
     node.measured_power = watts(of_node(Signal::kNodePower));
     node.measured_cpu_power = watts(of_node(Signal::kNodeCpuPower));
     node.measured_gpu_power = watts(of_node(Signal::kNodeGpuPower));
@@ -332,9 +297,47 @@ class SnapshotBuilder {
     return forecasts;
   }
 
+  // What a node of that type that is no spot node costs, as the same source tells.
+  void NoteListPrices(const Evidence& evidence) {
+    if (std::exchange(list_prices_noted_, true)) return;
+    for (std::size_t i = 0; i < snapshot_->nodes_.size(); ++i) {
+      const NodeFacts& facts = *snapshot_->nodes_[i].facts;
+      const Observation* seen = evidence.OfNode(i, Signal::kNodePrice);
+      if (seen == nullptr || seen->spot || facts.spot || facts.instance_type.empty()) continue;
+      list_prices_.try_emplace({facts.provider, facts.region, facts.instance_type, seen->source},
+                               InEuros<EurosPerHour>(*seen).value);
+    }
+  }
+
+  // Whether a spot node's price is that which is paid, so that no discount comes off once more.
+  // What a source says of that may be wrong: the price itself is held against what the machine
+  // costs otherwise.
+  [[nodiscard]] bool IsSpotPrice(const Observation& told, const NodeRecord& node, Fraction discount,
+                                 const Evidence& evidence) {
+    NoteListPrices(evidence);
+    const NodeFacts& facts = *node.facts;
+    const auto peer =
+        list_prices_.find({facts.provider, facts.region, facts.instance_type, told.source});
+    std::optional<EurosPerHour> list;
+    if (peer != list_prices_.end()) {
+      list = peer->second;
+    } else if (const auto estimate = EstimateOf(input_, node);
+               estimate && !(told.spot && node.gpus > Gpus(0))) {
+      // Accelerators differ too much in price for an estimate to refute anybody.
+      list = estimate->value;
+    }
+    if (!list || *list <= EurosPerHour(0)) return told.spot;
+    // Nearer to the discounted price than to the whole one; where the source says that it is a spot
+    // price, all that is clearly below the whole one.
+    constexpr double kClearlyBelow = 0.9;
+    const double share = told.value * EurosFor(input_.rates, told.currency)->value / list->value();
+    return share < (told.spot ? kClearlyBelow : std::sqrt(1 - discount.value()));
+  }
+
   // What is paid: as told, else the list price after the pool's discount, else an estimate.
-  void CompletePrice(const Observation* list, const Observation* effective,
-                     NodeRecord& node) const {
+  void CompletePrice(const Evidence& evidence, std::size_t index, NodeRecord& node) {
+    const Observation* list = evidence.OfNode(index, Signal::kNodePrice);
+    const Observation* effective = evidence.OfNode(index, Signal::kNodeEffectivePrice);
     if (list != nullptr) {
       node.list_price = InEuros<EurosPerHour>(*list);
     } else if (effective == nullptr) {
@@ -350,6 +353,11 @@ class SnapshotBuilder {
     const auto discount = input_.catalog->DiscountOf(facts.provider, facts.region,
                                                      facts.instance_type, facts.pool, facts.spot);
     if (!discount) return;
+    if (list != nullptr && discount->value.kind == "spot" &&
+        IsSpotPrice(*list, node, discount->value.share, evidence)) {
+      node.price->source += ", a spot price already";
+      return;
+    }
     node.price->value = node.price->value * (1 - discount->value.share.value());
     node.price->source += ", " + discount->value.kind + " " +
                           FormatSignificant(discount->value.share.value() * 100, 3) +
@@ -367,7 +375,7 @@ class SnapshotBuilder {
   static void AddHostLoad(const Observation* utilization, NodeRecord& node) {
     const double vcpus = static_cast<double>(node.facts->allocatable.millicpu) / 1000.0;
     if (utilization == nullptr || vcpus <= 0) return;
-    const bool has_gpus = node.HasAccelerators();
+    const bool has_gpus = node.facts->allocatable.UsesGpu();
     const auto& gpus = node.measured_gpu_power;
     const bool whole =
         node.measured_power && (!has_gpus || (gpus && gpus->method == Method::kMeasured));
@@ -414,23 +422,9 @@ class SnapshotBuilder {
     }
   }
 
-  // From list prices of the parts, where their currency can be converted.
   void EstimatePrice(NodeRecord& node) const {
-    const auto prices = input_.catalog->PricesOf(node.facts->provider);
-    if (!prices || node.facts->allocatable.millicpu <= 0 || !node.PartsKnown()) return;
-    const auto vcpu = EurosFor(input_.rates, prices->value.vcpu.currency);
-    const auto gigabyte = EurosFor(input_.rates, prices->value.gigabyte.currency);
-    const auto gpu = EurosFor(input_.rates, prices->value.gpu.currency);
-    if (!vcpu || !gigabyte || !gpu) return;
-    const Resources& size = node.facts->allocatable;
-    node.list_price = {EurosPerHour(prices->value.vcpu.amount * vcpu->value *
-                                        (static_cast<double>(size.millicpu) / 1000.0) +
-                                    prices->value.gigabyte.amount * gigabyte->value *
-                                        (static_cast<double>(size.memory_bytes) / 1e9) +
-                                    prices->value.gpu.amount * gpu->value * node.gpus.value()),
-                       "estimate: " + prices->source + vcpu->source, input_.time,
-                       Method::kEstimated};
-    node.price_estimated = true;
+    node.list_price = EstimateOf(input_, node);
+    node.price_estimated = node.list_price.has_value();
   }
 
   // Keys come in order, so the values of one class follow each other.
@@ -510,11 +504,45 @@ class SnapshotBuilder {
     describe("grid intensity", [](const NodeRecord& n) {
       return n.catalog_intensity.has_value() || n.live_intensity.has_value();
     });
+    DescribePlaces();
+  }
+
+  // What is known of places and machines, but not as well as it looks.
+  void DescribePlaces() {
+    const auto& nodes = snapshot_->nodes_;
+    // Counts by what is to be said, with the first node of each.
+    std::map<std::string, std::pair<std::int64_t, const NodeRecord*>> said;
+    const auto say = [&](std::string what, const NodeRecord& node) {
+      ++said.try_emplace(std::move(what), 0, &node).first->second.first;
+    };
+    for (const NodeRecord& node : nodes) {
+      if (!node.facts->provider_doubt.empty())
+        say("provider unknown, as " + node.facts->provider_doubt + ",", node);
+      if (node.grid_of_country && !node.live_intensity)
+        say("grid intensity of " + Printable(node.grid_zone, kZoneLength) +
+                " not known: the mean of its country stands in",
+            node);
+      if (node.facts->machine_kind == MachineKind::kUnclear && !node.server_embodied)
+        say("embodied emissions unknown, as nothing tells whether it is a server or a virtual "
+            "machine,",
+            node);
+    }
+    std::size_t left = kMostPlaces;
+    for (const auto& [what, where] : said) {
+      if (left-- == 0) break;
+      snapshot_->notes_.push_back(what + " for " + std::to_string(where.first) + " of " +
+                                  std::to_string(nodes.size()) + " nodes (for example " +
+                                  where.second->facts->name + ")");
+    }
   }
 
   SnapshotInput input_;
   std::shared_ptr<Snapshot> snapshot_{new Snapshot};
   std::map<std::tuple<std::string, std::string, std::string>, Forecasts> forecasts_;
+  // By provider, region, instance type and source.
+  std::map<std::tuple<std::string, std::string, std::string, std::string>, EurosPerHour>
+      list_prices_;
+  bool list_prices_noted_ = false;
 };
 
 std::shared_ptr<const Snapshot> Snapshot::Build(SnapshotInput input) {

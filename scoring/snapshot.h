@@ -130,6 +130,8 @@ struct CommitmentUse {
 struct NodeRecord {
   std::shared_ptr<const NodeFacts> facts;
   std::string grid_zone;
+  // The catalogue has no row of the zone: its country's stands in.
+  bool grid_of_country = false;
   // Machines of one kind draw alike: hardware-class label, else instance type, else processor.
   std::string machine;
   // Index into Snapshot::hardware_classes(): the accelerator's model, else the processor.
@@ -146,11 +148,7 @@ struct NodeRecord {
   std::optional<GpuPower> gpu;
   std::string gpu_source;
   Method gpu_method = Method::kPublished;
-  Gpus gpus;  // whole accelerators that can be allocated; 0 where that is not known
-  // Why it is not known what one that a pod asks for is; empty where it is.
-  std::string gpus_unknown;
-  // Further accelerators that it lists, of which nobody knows what they are: "habana.ai/gaudi".
-  std::string uncounted;
+  Gpus gpus;  // whole accelerators that can be allocated
   Pue pue{1};
   bool pue_exact = false;
   std::string pue_source;
@@ -179,15 +177,6 @@ struct NodeRecord {
   Fraction cpu_price_share{1};
   Fraction memory_price_share;
   Fraction gpu_price_share;
-
-  [[nodiscard]] bool HasAccelerators() const {
-    return gpus > Gpus(0) || !gpus_unknown.empty() || !uncounted.empty();
-  }
-  // Whether it is known how many cards it has.
-  [[nodiscard]] bool GpusCounted() const { return gpus > Gpus(0) || gpus_unknown.empty(); }
-  // Whether all that it is made of is counted: else neither is its price told from that of its
-  // parts, nor what a new one like it takes.
-  [[nodiscard]] bool PartsKnown() const { return uncounted.empty() && GpusCounted(); }
 };
 
 // What was measured of a workload, or of all that serve a model, on one hardware class.

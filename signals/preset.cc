@@ -25,6 +25,13 @@ bool Has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
+// As PromQL writes it.
+std::string PromqlDuration(Duration duration) {
+  constexpr std::int64_t kSecond = 1000;
+  const std::int64_t ms = std::max<std::int64_t>(duration.count(), 1);
+  return ms % kSecond == 0 ? std::to_string(ms / kSecond) + "s" : std::to_string(ms) + "ms";
+}
+
 // Replaces ${name} by its value.
 std::string Fill(std::string_view text, const PresetParameters& values) {
   std::string out;
@@ -77,6 +84,12 @@ PresetParameters ReadParameters(const YAML::Node& root, const PresetParameters& 
     }
     known->second = value;
   }
+  // What every preset may use besides.
+  values["cluster_labels"] = kClusterLabels;
+  // Rates over a part of the window are what its robust mean is made of.
+  constexpr std::int64_t kParts = 5;
+  if (const auto window = values.find("window"); window != values.end())
+    values["part"] = PromqlDuration(*ParseDuration(window->second) / kParts);
   return values;
 }
 
@@ -93,7 +106,8 @@ Preset ReadPreset(const YAML::Node& root) {
   section.Read("found_within", preset.found_within);
   std::int64_t rank = 0;
   section.Read("rank", 1, 99, rank);
-  static_cast<void>(section.Take("parameters"));
+  const YAML::Node parameters = section.Take("parameters");
+  for (const auto& entry : parameters) preset.parameters.push_back(entry.first.as<std::string>());
   section.ForEach("signals", [&](YamlSection& signal) {
     SignalQuery query = ReadSignalQuery(signal);
     query.name = preset.name;
@@ -128,6 +142,17 @@ std::size_t FindName(std::string_view text, std::string_view word, std::size_t f
 
 }  // namespace
 
+std::string RobustMean(std::string_view promql, Duration window) {
+  constexpr std::int64_t kSteps = 12;
+  const std::string range = PromqlDuration(window) + ":" + PromqlDuration(window / kSteps) + "])";
+  std::string sum;
+  for (const std::string_view share : {"0.3", "0.4", "0.6", "0.7"}) {
+    sum += sum.empty() ? "(" : " + ";
+    sum += "quantile_over_time(" + std::string(share) + ", (" + std::string(promql) + ")[" + range;
+  }
+  return sum + ") / 4";
+}
+
 SignalQuery ReadSignalQuery(YamlSection& section) {
   SignalQuery query;
   std::string name;
@@ -139,6 +164,16 @@ SignalQuery ReadSignalQuery(YamlSection& section) {
   section.Read("query", query.query);
   if (query.query.empty()) section.FailHere("there is no query");
   section.Read("time_query", query.time_query);
+  Duration mean_over{0};
+  std::string or_query;
+  section.Read("mean_over", mean_over);
+  section.Read("or_query", or_query);
+  if (mean_over > Duration(0)) {
+    if (query.time_query.empty() && IsPlainSelector(query.query))
+      query.time_query = "timestamp(" + query.query + ")";
+    query.query = RobustMean(query.query, mean_over);
+  }
+  if (!or_query.empty()) query.query += " or " + or_query;
   section.Read("resets_query", query.resets_query);
   section.Read("needs", query.needs);
   if (!query.needs.empty() && !IsMetricName(query.needs))
@@ -163,6 +198,10 @@ SignalQuery ReadSignalQuery(YamlSection& section) {
   section.Read("hardware_class_label", query.hardware_class_label);
   section.Read("ahead_label", query.ahead_label);
   section.Read("estimated_label", query.estimated_label);
+  section.Read("spot_label", query.spot_label);
+  section.Read("role_label", query.role_label);
+  section.Read("cluster_label", query.cluster_label);
+  section.Read("models_may_be_steps", query.may_be_step);
   section.Read("max_age", query.max_age);
   bool estimated = false;
   section.Read("estimated", estimated);

@@ -27,9 +27,17 @@ struct Preset {
   std::vector<std::string> found_by;
   // How far back these are looked for ("3h"), where samples carry an old time; empty: now.
   std::string found_within;
+  // The parameters that it takes, by name.
+  std::vector<std::string> parameters;
   std::vector<SignalQuery> queries;
   std::vector<Trap> traps;
 };
+
+// PromQL for the mean of what `promql` gave over the window, robust against moments that are wrong:
+// that of the middle of its values, so that a fifth of them may be anything. What it aggregates is
+// aggregated at each moment, so series that come and go are not counted longer than they were
+// there. Nothing newer than Prometheus 2.7 is used.
+std::string RobustMean(std::string_view promql, Duration window);
 
 // The key of a signal in the configuration and in a preset: one rule for both.
 SignalQuery ReadSignalQuery(YamlSection& section);

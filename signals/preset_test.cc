@@ -54,6 +54,43 @@ TEST(Presets, ParametersFillTheTexts) {
   EXPECT_EQ(preset->queries[0].zone_label, "area");
 }
 
+TEST(Presets, AMeanIsThatOfTheMiddleOfTheWindow) {
+  EXPECT_EQ(RobustMean("a", std::chrono::minutes(5)),
+            "(quantile_over_time(0.3, (a)[300s:25s]) + quantile_over_time(0.4, (a)[300s:25s]) + "
+            "quantile_over_time(0.6, (a)[300s:25s]) + quantile_over_time(0.7, (a)[300s:25s])) / 4");
+  EXPECT_THAT(RobustMean("a", std::chrono::seconds(20)), HasSubstr("(a)[20s:1666ms]"));
+  // Its samples' own time is asked for as that of any plain selector.
+  const Result<Preset> preset = ParsePreset(
+      "name: x\nparameters: {window: 1m}\n"
+      "signals: [{signal: node_watts, query: a, mean_over: '${window}', or_query: 'b[${part}]'}]\n",
+      "x.yaml", {});
+  ASSERT_TRUE(preset.ok()) << preset.status().message();
+  EXPECT_EQ(preset->queries[0].query, RobustMean("a", std::chrono::minutes(1)) + " or b[12s]");
+  EXPECT_EQ(preset->queries[0].time_query, "timestamp(a)");
+}
+
+// Of two clusters, or of a collector, nothing may be added up.
+TEST(Presets, KeepWhatTellsClustersAndTargetsApart) {
+  for (const std::string_view name : PresetNames()) {
+    const Result<Preset> preset = LoadPreset(name, {});
+    for (const SignalQuery& query : preset->queries) {
+      if (InfoOf(query.signal).subject == Subject::kPlace) continue;
+      for (const std::string& promql : {query.query, query.time_query, query.resets_query}) {
+        std::size_t groups = 0;
+        for (std::size_t at = promql.find("by ("); at != std::string::npos;
+             at = promql.find("by (", at + 1), ++groups)
+          EXPECT_THAT(promql.substr(at, promql.find(')', at) - at), HasSubstr(kClusterLabels))
+              << name;
+        EXPECT_EQ(promql.empty(), groups == 0) << promql;
+        EXPECT_THAT(promql, Not(HasSubstr("without"))) << promql;
+      }
+      if (InfoOf(query.signal).subject == Subject::kNode) {
+        EXPECT_THAT(preset->parameters, testing::Contains("node_label")) << name;
+      }
+    }
+  }
+}
+
 TEST(Presets, AUsersOwnQueryIsWarnedOfTraps) {
   EXPECT_THAT(TrapsIn("sum by (node_name) (kepler_node_cpu_watts)", KnownTraps()),
               ElementsAre(HasSubstr("kepler_node_cpu_watts without its label zone")));

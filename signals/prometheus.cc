@@ -47,6 +47,16 @@ std::string_view FirstLabel(const VectorReader::Sample& sample, std::string_view
   return {};
 }
 
+// The same with its name: "cluster=prod".
+std::string FirstNamed(const VectorReader::Sample& sample, std::string_view names) {
+  for (const std::string_view part : Split(names, ',')) {
+    const std::string_view name = Trim(part);
+    if (const std::string_view value = sample.Label(name); !value.empty())
+      return std::string(name) + "=" + std::string(value);
+  }
+  return {};
+}
+
 bool IsForecast(Signal signal) {
   return signal == Signal::kGridForecast || signal == Signal::kElectricityForecast;
 }
@@ -123,7 +133,9 @@ bool IsMetricName(std::string_view text) {
 bool IsPlainSelector(std::string_view promql) {
   const std::string_view text = Trim(promql);
   const std::size_t end = std::min(text.find('{'), text.size());
-  if (!IsMetricName(Trim(text.substr(0, end)))) return false;
+  // Prometheus 3 also has names in braces: {"http.requests"}.
+  const std::string_view name = Trim(text.substr(0, end));
+  if (!IsMetricName(name) && (!name.empty() || text.empty())) return false;
   return end == text.size() || text.find('}') == text.size() - 1;
 }
 
@@ -268,6 +280,10 @@ std::optional<QueryFailure> Prometheus::Collect(const SignalQuery& query, Timest
         seen.method =
             sample.Label(query.estimated_label) == "true" ? Method::kEstimated : query.method;
         seen.time = timed ? FromSeconds(time->second) : at.value_or(now);
+        seen.spot = sample.Label(query.spot_label) == "true";
+        seen.may_be_step = query.may_be_step;
+        seen.role = FirstLabel(sample, query.role_label);
+        seen.cluster = FirstNamed(sample, query.cluster_label);
         if (const auto found = resets.find(key); found != resets.end())
           seen.reset = found->second > 0;
         if (!Name(sample, query, seen)) {

@@ -16,6 +16,12 @@
 
 namespace sobre {
 
+// By which labels servers with several clusters tell them apart. Presets keep them in what they
+// aggregate, so that equal names of two clusters are never added up.
+inline constexpr std::string_view kClusterLabels =
+    "cluster, cluster_id, cluster_name, k8s_cluster_name, k8s_cluster, kubernetes_cluster, "
+    "clusterID";
+
 // One configured query: which signal it feeds, and which labels say what it is about. A label may
 // be a list ("node, instance"): the first that is not empty counts.
 struct SignalQuery {
@@ -49,6 +55,10 @@ struct SignalQuery {
   std::string hardware_class_label = "hardware_class";
   std::string ahead_label = "ahead";  // of a forecast: "6h"
   std::string estimated_label;        // "true" there: an estimate
+  std::string spot_label;             // "true" there: a spot price already
+  std::string role_label;             // "prefill" or "decode"
+  std::string cluster_label{kClusterLabels};
+  bool may_be_step = false;  // see Observation
 };
 
 // How to reach one Prometheus, or what speaks its API.

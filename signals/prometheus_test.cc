@@ -18,6 +18,8 @@ using ::testing::IsEmpty;
 TEST(Promql, KnowsAPlainSelector) {
   EXPECT_TRUE(IsPlainSelector("kepler_node_platform_watts"));
   EXPECT_TRUE(IsPlainSelector(" node_total_hourly_cost{region=\"fr-par\"} "));
+  EXPECT_TRUE(IsPlainSelector("{\"http.requests\", job=\"web\"}"));  // of Prometheus 3
+  EXPECT_FALSE(IsPlainSelector(""));
   EXPECT_FALSE(IsPlainSelector("rate(x_joules_total[1m])"));
   EXPECT_FALSE(IsPlainSelector("a + b"));
   EXPECT_FALSE(IsPlainSelector("a{x=\"1\"} * 2"));
@@ -130,6 +132,12 @@ TEST_F(PrometheusTest, TakesTheFirstLabelThatSaysSomething) {
   const Asked asked = Ask(Vector("1"));
   EXPECT_EQ(asked.answer.nameless, 1);
   EXPECT_EQ(asked.answer.nameless_labels, "node");
+}
+
+TEST_F(PrometheusTest, SaysOfWhichClusterASeriesIs) {
+  EXPECT_EQ(Ask(Vector("1")).answer.observations.at(0).cluster, "");
+  query_.cluster_label = "cluster, node";
+  EXPECT_EQ(Ask(Vector("1")).answer.observations.at(0).cluster, "node=n1");
 }
 
 TEST_F(PrometheusTest, ComparesClocks) {

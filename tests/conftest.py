@@ -20,7 +20,7 @@ LONGEST = {
     "tests/e2e/test_deferral.py": False,
     "tests/e2e/test_monitoring.py": False, "tests/e2e/test_clusters.py": False, "tests/e2e/test_chart.py": False,
     "tests/e2e/test_presets.py": False, "tests/e2e/test_moves.py": False, "tests/test_service.py": False,
-    "tests/e2e/test_accounting.py": False, "tests/e2e/test_placement.py": False, "tests/test_api.py": False, "tests/e2e/test_page.py": False}
+    "tests/test_signals.py": False, "tests/e2e/test_accounting.py": False, "tests/e2e/test_placement.py": False, "tests/test_api.py": False, "tests/e2e/test_page.py": False}
 FIRST = ["tests/e2e/test_installed.py::test_without_any_one_rule_something_fails"]
 
 

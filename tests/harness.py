@@ -202,7 +202,7 @@ class ControlPlane:
                 return self.call(method, path, body, raw, content_type, token)
             raise OSError(f"{method} {path}: {error!r}") from error
         if answer.status >= 300:
-            raise OSError(f"{method} {path}: {answer.status} {reply.decode(errors='replace')[:300]}")
+            raise OSError(f"{method} {path}: {answer.status} {reply.decode(errors='replace')[:600]}")
         return reply if raw else json.loads(reply)
 
     def start_scheduler(self, sobre_url: str | None, http_timeout: str = "30s", percent_of_nodes: int | None = None,
@@ -242,14 +242,14 @@ class ControlPlane:
         self.call("PATCH", f"/api/v1/nodes/{name}/status", {"status": status}, content_type="application/merge-patch+json")
 
     def add_pod(self, name: str, annotations=None, cpu: str = "500m", memory: str = "1Gi", namespace: str = "default",
-                limits: bool = False, **spec) -> dict:
-        """`limits` requests the marker; what else is given goes to the pod's spec."""
+                limits: bool = False, dry_run: bool = False, **spec) -> dict:
+        """`limits` requests the marker; `dry_run` only tells what would become of it; what else is given goes to the pod's spec."""
         requests = {"cpu": cpu, "memory": memory} | ({"sobre.dev/limits": "1"} if limits else {})
         resources = {"requests": requests} | ({"limits": {"sobre.dev/limits": "1"}} if limits else {})
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "annotations": annotations or {}},
                "spec": {"schedulerName": "sobre", "automountServiceAccountToken": False,
                         "containers": [{"name": "app", "image": "none", "resources": resources}]} | spec}
-        return self.call("POST", f"/api/v1/namespaces/{namespace}/pods", pod)
+        return self.call("POST", f"/api/v1/namespaces/{namespace}/pods" + ("?dryRun=All" if dry_run else ""), pod)
 
     def add_namespace(self, name: str, annotations=None, labels=None) -> None:
         self.call("POST", "/api/v1/namespaces",

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import datetime
 
-from tests.chaos.places import COUNTRY, OPERATOR, PROVIDER
+from tests.chaos.places import COUNTRY, OPERATOR, OPERATORS, PROVIDER
 
 GATE = "sobre.dev/carbon"
 PREFIX = "sobre.dev/"
@@ -128,6 +128,11 @@ class Story:
         at = bisect.bisect_right([v[0] for v in versions], begin)
         return [value for since, value in versions[max(0, at - 1):] if since <= end]
 
+    def stated(self, pod: dict) -> bool:
+        """Whether limits hold it, readable or not, by its own word or by anything that its namespace ever said."""
+        said = [space for _, space in self.namespaces.get(pod["namespace"], []) if space]
+        return any(limits_of(pod["annotations"], space) for space in [{}, *said])
+
     def _down(self, replica: str) -> Spans:
         """When it did not run, or stood still, or had not answered that it is ready yet."""
         spans, since = [], self.begin
@@ -158,16 +163,25 @@ class Story:
         return Spans(spans + ([(since, since + most)] if since is not None else []))
 
 
-def limits_of(annotations: dict, namespace: dict) -> dict:
-    """What holds a pod: its own word, else its namespace's; what the namespace enforces, it cannot loosen."""
-    found = {}
-    for key in ("allowed-countries", "allowed-regions", "denied-operators", "max-eur-per-unit"):
-        own, general = annotations.get(PREFIX + key), namespace.get(PREFIX + key)
-        enforced = general is not None and key in namespace.get(PREFIX + "enforced", "").split(",")
-        if own is None or (enforced and not items_of(own) <= items_of(general)):
-            own = general
-        if own is not None:
-            found[key] = own
+LIMITS = ("allowed-countries", "allowed-regions", "denied-operators", "max-eur-per-unit")
+# Of what else a pod or a namespace of a run may say.
+PREFERENCES = {PREFIX + key for key in ("mode", "cost-tolerance", "unit", "defer-below-gco2e-per-kwh", "max-delay", "deadline", "enforced")}
+
+
+def limits_of(annotations: dict, namespace: dict) -> dict[str, set[str]]:
+    """What holds a pod: its own word and its namespace's, both. Whatever cannot be read stands under "unreadable"."""
+    found: dict[str, set[str]] = {}
+    for said in (annotations, namespace):
+        for key, value in said.items():
+            name = key.removeprefix(PREFIX)
+            if not key.lower().startswith(PREFIX) or key in PREFERENCES:
+                continue
+            if name not in LIMITS or name == "denied-operators" and not items_of(value) <= OPERATORS:
+                found.setdefault("unreadable", set()).add(key)
+            elif name in found and name.startswith("allowed-"):
+                found[name] &= items_of(value)
+            else:
+                found[name] = found.get(name, set()) | items_of(value)
     return found
 
 
@@ -175,10 +189,9 @@ def items_of(text: str) -> set[str]:
     return {item.strip() for item in text.split(",")}
 
 
-def permits(limits: dict, region: str) -> bool:
+def permits(says: dict[str, set[str]], region: str) -> bool:
     """Whether a node in that region keeps them. Budgets of the workload are such that no node does."""
-    says = {key: items_of(value) for key, value in limits.items()}
-    return ("max-eur-per-unit" not in says
+    return ("max-eur-per-unit" not in says and "unreadable" not in says
             and ("allowed-countries" not in says or COUNTRY.get(region) in says["allowed-countries"])
             and ("allowed-regions" not in says or f"{PROVIDER.get(region)}/{region}" in says["allowed-regions"])
             and not says.get("denied-operators", set()) & {PROVIDER.get(region), OPERATOR.get(region)})
@@ -196,13 +209,22 @@ def plain_pods_are_bound(story: Story, bounds: Bounds):
     away = (story.blocked("api").longer(bounds.after_api) | story.blocked("scheduler").longer(bounds.after_api))
     for uid, versions in story.pods.items():
         first = versions[0]
-        if first["marked"] or first["gates"] or first["type"] == "LISTED" or first["scheduler"] != "sobre":
+        if story.stated(first) or first["gates"] or first["type"] == "LISTED" or first["scheduler"] != "sobre":
             continue
         done = next((v["at"] for v in versions if v["node"] or v["type"] == "DELETED"), story.end)
         waited = away.outside(first["at"], done)
         if waited > bounds.plain:
             yield Violation("plain pods are bound", f"pod {first['namespace']}/{first['name']} ({uid}) waited {waited:.0f} s, "
                             f"at most {bounds.plain:.0f} are promised", done)
+
+
+def limits_are_marked(story: Story, bounds: Bounds):
+    """By the admission policies alone: whoever is held by limits, and nobody else."""
+    for uid, versions in story.pods.items():
+        first = versions[0]
+        if first["scheduler"] == "sobre" and first["marked"] != story.stated(first):
+            yield Violation("limits are marked", f"pod {first['namespace']}/{first['name']} ({uid}) with {first['annotations']} is "
+                            f"{'marked' if first['marked'] else 'not marked'}", first["at"])
 
 
 def refused(story: Story, bounds: Bounds, pod: dict, node: str) -> str:
@@ -219,7 +241,7 @@ def refused(story: Story, bounds: Bounds, pod: dict, node: str) -> str:
 def limits_hold(story: Story, bounds: Bounds):
     for uid, versions in story.pods.items():
         bound = next((v for v in versions if v["node"]), None)
-        if bound and bound["marked"] and (why := refused(story, bounds, bound, bound["node"])):
+        if bound and story.stated(bound) and (why := refused(story, bounds, bound, bound["node"])):
             yield Violation("limits hold", f"pod {bound['namespace']}/{bound['name']} ({uid}) was bound to {why}", bound["at"])
 
 
@@ -229,7 +251,7 @@ def nobody_is_evicted_in_vain(story: Story, bounds: Bounds):
         before = ""
         for version in versions:
             node, before_that, before = version.get("nominated", ""), before, version.get("nominated", "")
-            if node and node != before_that and version["marked"] and (why := refused(story, bounds, version, node)):
+            if node and node != before_that and story.stated(version) and (why := refused(story, bounds, version, node)):
                 yield Violation("nobody is evicted in vain", f"others were evicted for pod {version['namespace']}/{version['name']} ({uid}) on {why}",
                                 version["at"])
 
@@ -433,7 +455,7 @@ def claims_hold(story: Story, bounds: Bounds):
             yield Violation(line["claim"], f"after {line['fault']}: {line['text'][:400]}", line["at"])
 
 
-PROMISES = [bound_once, plain_pods_are_bound, limits_hold, nobody_is_evicted_in_vain, one_leads, decisions_are_recorded, chains_are_whole, gates_open, gates_wait, probes_are_honest,
+PROMISES = [bound_once, plain_pods_are_bound, limits_are_marked, limits_hold, nobody_is_evicted_in_vain, one_leads, decisions_are_recorded, chains_are_whole, gates_open, gates_wait, probes_are_honest,
             resources_are_bounded, all_settles, claims_hold]
 
 

@@ -797,7 +797,7 @@ def _(run: Run):
     name = f"gone-{random_name(run.dice)}"
     run.setting.patiently(lambda: run.setting.plane.add_namespace(name, {"sobre.dev/allowed-countries": "FR"}))
     for number in range(4):
-        run.setting.plane.add_pod(f"gone-{number}", cpu="50m", memory="64Mi", namespace=name, limits=True)
+        run.setting.plane.add_pod(f"gone-{number}", cpu="50m", memory="64Mi", namespace=name)
     run.setting.plane.add_pod("gone-gated", {"sobre.dev/defer-below-gco2e-per-kwh": "1"}, cpu="50m", namespace=name, schedulingGates=[GATE])
     yield Hold(run.lasts(0, 2))
     run.setting.patiently(lambda: run.setting.plane.call("DELETE", f"/api/v1/namespaces/{name}"))

@@ -2,3 +2,5 @@
 PROVIDER = {"fr-par": "scaleway", "pl-waw": "scaleway", "eu-central-1": "aws", "eu-north-1": "aws"}
 OPERATOR = {"fr-par": "scaleway", "pl-waw": "scaleway", "eu-central-1": "aws", "eu-north-1": "aws"}
 COUNTRY = {"fr-par": "FR", "pl-waw": "PL", "eu-central-1": "DE", "eu-north-1": "SE"}
+# The names that a limit of the workload may give them.
+OPERATORS = {"scaleway", "aws"}

@@ -15,7 +15,7 @@ from tests.chaos.checker import Violation, check
 from tests.chaos.faults import Fault, Run, possible, verify
 from tests.chaos.history import load
 from tests.chaos.setting import Observer, Options, Prober, Setting, entries_of, keep_logs
-from tests.chaos.workload import Workload
+from tests.chaos.workload import NOWHERE, Workload
 from tests.harness import fetch
 
 AT_ONCE = 3
@@ -104,8 +104,7 @@ def settle(setting: Setting, workload: Workload) -> None:
         time.sleep(2)
         with contextlib.suppress(OSError):
             pods = setting.plane.call("GET", "/api/v1/pods")["items"]
-            waiting = [p for p in pods if not p["spec"].get("nodeName") and not any(
-                n in p["metadata"]["name"] for n in ("nowhere", "penniless", "unreadable"))]
+            waiting = [p for p in pods if not p["spec"].get("nodeName") and NOWHERE not in p["metadata"]["name"]]
             backlog = [r.metric("sobre_records_backlog") for r in setting.replicas]
             shipping = [r.metric("sobre_records_shipping_failing") or 0 for r in setting.replicas]
             ready = len(setting.service.backends) == len(setting.replicas)

@@ -21,7 +21,7 @@ from tests.certificates import Authority, Mount
 from tests.chaos.history import History
 from tests.chaos.proxies import ApiFront, Relay, Service
 from tests.faults import FakePrometheus
-from tests.harness import TOKEN, ControlPlane, Postgres, Process, eventually, fetch, free_ports, trusting
+from tests.harness import ROOT, TOKEN, ControlPlane, Postgres, Process, eventually, fetch, free_ports, trusting
 
 SIGNALS = [
     {"signal": "node_price_per_hour", "name": "prices", "query": "price", "max_age": "20s"},
@@ -34,7 +34,9 @@ SEED_NAMESPACES = {
     "shop": {},
     "french": {"sobre.dev/allowed-countries": "FR", "sobre.dev/enforced": "allowed-countries"},
     "moody": {"sobre.dev/allowed-countries": "FR"},
+    "garbled": {"sobre.dev/allowed-region": "scaleway/fr-par"},
 }
+OPTED_IN = {"sobre.dev/placement": "enabled"}
 FAKETIME = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 PROMETHEUS_NAME, API_NAME = "prometheus.test", "kubernetes.test"
 
@@ -241,8 +243,11 @@ class Setting:
         self.service.trust = ssl.create_default_context(cafile=self.serving.pem)
         self.node_regions: dict[str, str] = {}
         self.prices, self.intensity = dict(world.PRICES), dict(world.INTENSITY)
+        self.plane.apply(ROOT / "deploy" / "admission-policies.yaml")
         for name, annotations in SEED_NAMESPACES.items():
-            self.plane.add_namespace(name, annotations)
+            self.plane.add_namespace(name, annotations, OPTED_IN)
+        # Policies take a moment before they are followed.
+        eventually(self.policies_are_followed, "the policies are followed")
         self.plane.call("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": "urgent"}, "value": 1000})
         for number in range(NODES):
             self.add_node(f"node-{number}", sorted(world.REGIONS)[number % len(world.REGIONS)])
@@ -260,6 +265,10 @@ class Setting:
         self.start_scheduler()
         self.history.add("begin", seed=self.options.seed, store=store, minutes=self.options.minutes,
                          names=self.names.possible, disks=all(r.mounted for r in self.replicas), clocks=FAKETIME.exists())
+
+    def policies_are_followed(self) -> bool:
+        pod = _pod(self.plane.add_pod("asked", namespace="french", dry_run=True, schedulerName="default-scheduler"))
+        return pod["marked"] and pod["scheduler"] == "sobre"
 
     def on_starter(self, start):
         """For whatever starts a program."""

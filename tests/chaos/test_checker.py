@@ -96,10 +96,27 @@ def test_a_pod_on_a_node_that_breaks_its_limits(annotations, place, holds):
 
 def test_a_namespace_holds_its_pods_and_what_it_enforces_is_not_loosened():
     french = FRENCH | {"sobre.dev/enforced": "allowed-countries"}
-    assert limits_of({"sobre.dev/allowed-countries": "US"}, french) == {"allowed-countries": "FR"}
-    assert limits_of({"sobre.dev/allowed-countries": "US"}, FRENCH) == {"allowed-countries": "US"}
-    assert limits_of(FRENCH, {"sobre.dev/allowed-countries": "FR,DE", "sobre.dev/enforced": "allowed-countries"}) == {"allowed-countries": "FR"}
-    assert permits({}, "pl-waw") and not permits({"allowed-countries": "IS"}, "pl-waw")
+    for space in (french, FRENCH):
+        assert limits_of({"sobre.dev/allowed-countries": "US"}, space) == {"allowed-countries": set()}
+    assert limits_of({"sobre.dev/allowed-countries": "FR,SE"}, {"sobre.dev/allowed-countries": "FR,DE"}) == {"allowed-countries": {"FR"}}
+    assert limits_of({"sobre.dev/denied-operators": "aws"}, {"sobre.dev/denied-operators": "scaleway"}) == {"denied-operators": {"aws", "scaleway"}}
+    assert permits({}, "pl-waw") and not permits({"allowed-countries": {"IS"}}, "pl-waw") and not permits({"allowed-countries": set()}, "pl-waw")
+
+
+@pytest.mark.parametrize("annotations, space", [
+    ({"sobre.dev/allowed-country": "FR"}, {}), ({"sobre.dev/countries": "FR"}, {}), ({"Sobre.dev/allowed-countries": "FR"}, {}),
+    ({"sobre.dev/denied-operators": "Gooogle"}, {}), ({"sobre.dev/denied-operators": "aws;azure"}, {}), ({}, {"sobre.dev/allowed-region": "scaleway/fr-par"})])
+def test_what_cannot_be_read_is_nowhere_and_is_marked(annotations, space):
+    said = line(0.3, "namespace", type="ADDED", uid="ns-odd", namespace="", name="odd", version=2, annotations=space)
+    made = [said, pod(20, "odd", type_="ADDED", marked=True, annotations=annotations, namespace="odd")]
+    assert broken(made) == [], "it may wait for ever"
+    assert broken(made, pod(22, "odd", node="n-fr", marked=True, annotations=annotations, namespace="odd")) == ["limits hold"]
+    assert "limits are marked" in broken(said, pod(20, "odd", type_="ADDED", annotations=annotations, namespace="odd"))
+
+
+def test_a_marker_of_a_pod_without_limits():
+    """It would wait while Sobre is away."""
+    assert broken(pod(20, "free", type_="ADDED", marked=True), pod(22, "free", node="n-fr", marked=True)) == ["limits are marked"]
 
 
 def test_a_limit_counts_as_of_its_time():
@@ -120,7 +137,7 @@ def test_others_that_were_evicted_on_a_node_that_the_limits_refuse():
     assert broken(nominated("n-fr", "n-fr", "")) == []
     assert broken(nominated("n-pl", "n-pl")) == ["nobody is evicted in vain"]
     assert broken(nominated("n-pl", "", "n-pl", "n-gone")) == ["nobody is evicted in vain"] * 3
-    assert broken([x | {"marked": False} for x in nominated("n-pl")]) == [], "without limits anywhere"
+    assert broken([x | {"marked": False, "annotations": {}} for x in nominated("n-pl")]) == [], "without limits anywhere"
 
 
 def test_two_that_lead():

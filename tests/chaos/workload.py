@@ -8,27 +8,35 @@ from tests import world
 from tests.chaos.setting import NODES, Setting
 
 GATE = {"name": "sobre.dev/carbon"}
-# What a pod may say, by kind of pod: how often, its namespace, annotations, whether it is marked.
+# What a pod may say, by kind of pod: how often, its namespace, annotations. The admission policies alone mark those to which limits apply.
+# Of whose name NOWHERE is a part, there is no node for it.
 KINDS = [
-    (40, "plain", "shop", {}, False),
-    (4, "shadow", "shop", {"sobre.dev/mode": "shadow"}, False),
-    (4, "odd", "shop", {"sobre.dev/cost-tolerance": "‮ten\n\u0007 per cent"}, False),
-    (8, "country", "shop", {"sobre.dev/allowed-countries": "FR"}, True),
-    (6, "region", "shop", {"sobre.dev/allowed-regions": "aws/eu-north-1,scaleway/pl-waw"}, True),
-    (4, "operator", "shop", {"sobre.dev/denied-operators": "scaleway"}, True),
-    (8, "held", "french", {}, True),
-    (3, "loosened", "french", {"sobre.dev/allowed-countries": "US"}, True),
-    (6, "moody", "moody", {}, True),
-    (2, "nowhere", "shop", {"sobre.dev/allowed-countries": "IS"}, True),
-    (2, "penniless", "shop", {"sobre.dev/unit": "pod-hour", "sobre.dev/max-eur-per-unit": "0.0000001"}, True),
-    (1, "unreadable", "shop", {"sobre.dev/max-eur-per-unit": "NaN"}, True),
-    (8, "gated", "shop", {"sobre.dev/defer-below-gco2e-per-kwh": "30"}, False),
-    (4, "gated-country", "shop", {"sobre.dev/defer-below-gco2e-per-kwh": "30", "sobre.dev/allowed-countries": "FR"}, True),
+    (40, "plain", "shop", {}),
+    (4, "shadow", "shop", {"sobre.dev/mode": "shadow"}),
+    (4, "odd", "shop", {"sobre.dev/cost-tolerance": "‮ten\n\u0007 per cent"}),
+    (8, "country", "shop", {"sobre.dev/allowed-countries": "FR"}),
+    (6, "region", "shop", {"sobre.dev/allowed-regions": "aws/eu-north-1,scaleway/pl-waw"}),
+    (4, "operator", "shop", {"sobre.dev/denied-operators": "scaleway"}),
+    (8, "held", "french", {}),
+    (6, "moody", "moody", {}),
+    (2, "nowhere-loosened", "french", {"sobre.dev/allowed-countries": "US"}),
+    (2, "nowhere-country", "shop", {"sobre.dev/allowed-countries": "IS"}),
+    (2, "nowhere-penniless", "shop", {"sobre.dev/unit": "pod-hour", "sobre.dev/max-eur-per-unit": "0.0000001"}),
+    (1, "nowhere-number", "shop", {"sobre.dev/max-eur-per-unit": "NaN"}),
+    (2, "nowhere-misspelt", "shop", {"sobre.dev/allowed-country": "FR"}),
+    (1, "nowhere-unknown", "shop", {"sobre.dev/countries": "FR", "sobre.dev/allowed-regions": "scaleway/fr-par"}),
+    (1, "nowhere-case", "shop", {"Sobre.dev/allowed-countries": "FR"}),
+    (2, "nowhere-operator", "shop", {"sobre.dev/denied-operators": "Gooogle"}),
+    (1, "nowhere-operators", "shop", {"sobre.dev/denied-operators": "aws;azure"}),
+    (2, "nowhere-garbled", "garbled", {}),
+    (8, "gated", "shop", {"sobre.dev/defer-below-gco2e-per-kwh": "30"}),
+    (4, "gated-country", "shop", {"sobre.dev/defer-below-gco2e-per-kwh": "30", "sobre.dev/allowed-countries": "FR"}),
     # Of high priority, and as large as a node: others are evicted for them. By their fault alone.
-    (0, "urgent", "shop", {"sobre.dev/allowed-countries": "FR"}, True),
-    (0, "urgent-nowhere", "shop", {"sobre.dev/allowed-countries": "IS"}, True),
+    (0, "urgent", "shop", {"sobre.dev/allowed-countries": "FR"}),
+    (0, "urgent-nowhere", "shop", {"sobre.dev/allowed-countries": "IS"}),
 ]
 URGENT = {"cpu": "15500m", "priorityClassName": "urgent"}
+NOWHERE = "nowhere"
 MOST_PODS = 150  # bound ones are deleted beyond that, the oldest first
 
 
@@ -56,11 +64,13 @@ class Workload:
 
     def add_pod(self, kind: str = "") -> tuple[str, str]:
         """Namespace and name."""
-        _, name, namespace, annotations, marked = next(k for k in KINDS if k[1] == kind) if kind else \
+        _, name, namespace, annotations = next(k for k in KINDS if k[1] == kind) if kind else \
             self.dice.choices(KINDS, [k[0] for k in KINDS])[0]
         self.number += 1
-        # Nothing runs that would end a pod: it is gone as soon as it is evicted.
-        spec = {"cpu": "50m", "terminationGracePeriodSeconds": 0} | (URGENT if name.startswith("urgent") else {})
+        # Nothing runs that would end a pod: it is gone as soon as it is evicted. The namespaces opted in: with and without the scheduler's name
+        # it goes to the same.
+        spec = {"cpu": "50m", "terminationGracePeriodSeconds": 0, "schedulerName": self.dice.choice(("sobre", "default-scheduler"))}
+        spec |= URGENT if name.startswith("urgent") else {}
         name, annotations = f"{name}-{self.number}", dict(annotations)
         if "sobre.dev/defer-below-gco2e-per-kwh" in annotations:
             spec["schedulingGates"] = [GATE]
@@ -70,7 +80,7 @@ class Workload:
             else:
                 until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
                 annotations["sobre.dev/deadline"] = until.strftime("%Y-%m-%dT%H:%M:%SZ")
-        self.setting.plane.add_pod(name, annotations, memory="64Mi", namespace=namespace, limits=marked, **spec)
+        self.setting.plane.add_pod(name, annotations, memory="64Mi", namespace=namespace, **spec)
         self.made.append((namespace, name))
         return namespace, name
 

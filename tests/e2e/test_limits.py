@@ -1,4 +1,4 @@
-"""Limits, namespaces and shadow mode, with the real kube-scheduler and API server."""
+"""Limits, namespaces and shadow mode, with the real kube-scheduler and API server. The admission policies alone mark pods."""
 import json
 import re
 import subprocess
@@ -24,6 +24,8 @@ class Cluster:
         plane.call("POST", "/api/v1/namespaces", {"metadata": {"name": "french", "labels": MARKED, "annotations": {
             "sobre.dev/allowed-countries": "FR", "sobre.dev/enforced": "allowed-countries"}}})
         plane.call("POST", "/api/v1/namespaces", {"metadata": {"name": "opted-in", "labels": {"sobre.dev/placement": "enabled"}}})
+        plane.call("PATCH", "/api/v1/namespaces/default", {"metadata": {"labels": {"sobre.dev/placement": "enabled"}}},
+                   content_type="application/merge-patch+json")
         plane.apply(ROOT / "deploy" / "admission-policies.yaml")
         (folder / "rows").mkdir()
         (folder / "rows" / "certifications.csv").write_text(HDS)
@@ -34,6 +36,12 @@ class Cluster:
         self.sobre = Sobre(folder, {"kubernetes": {"kubeconfig": str(plane.kubeconfig)}, "catalog": {"directory": "rows"},
                                     "limits": {"trust_node_labels": True}})
         plane.start_scheduler(self.sobre.url)
+        # Policies take a moment before they are followed.
+        eventually(lambda: self.marked(plane.add_pod("asked", {"sobre.dev/allowed-countries": "FR"}, dry_run=True)), "the policies are followed")
+
+    @staticmethod
+    def marked(pod: dict) -> bool:
+        return "sobre.dev/limits" in pod["spec"]["containers"][0]["resources"]["requests"]
 
     def add_node(self, region: str, index: int = 0) -> None:
         self.plane.add_node(f"{region}-{index}", world.REGIONS[region][1], region)
@@ -58,7 +66,7 @@ def cluster(control_plane, tmp_path_factory, sobre_bin):
 
 
 def test_a_pod_waits_for_a_node_that_keeps_its_limits(cluster):
-    cluster.plane.add_pod("health", {"sobre.dev/required-certifications": "HDS", "sobre.dev/allowed-countries": "EU"}, limits=True)
+    cluster.plane.add_pod("health", {"sobre.dev/required-certifications": "HDS", "sobre.dev/allowed-countries": "EU"})
     event = cluster.pending_because("health", "certification HDS")
     assert "region scaleway/pl-waw: certification HDS expired 2026-05-16" in event
     assert "region aws/eu-north-1: certification HDS is not known" in event
@@ -66,7 +74,7 @@ def test_a_pod_waits_for_a_node_that_keeps_its_limits(cluster):
     assert cluster.node_of("health") == "fr-par-0"
     names = [f"health-{i}" for i in range(5)]
     for name in names:
-        cluster.plane.add_pod(name, {"sobre.dev/required-certifications": "HDS", "sobre.dev/allowed-countries": "EU"}, limits=True)
+        cluster.plane.add_pod(name, {"sobre.dev/required-certifications": "HDS", "sobre.dev/allowed-countries": "EU"})
     assert set(cluster.plane.wait_placed(names).values()) == {"fr-par-0"}
 
 
@@ -86,8 +94,7 @@ def test_nobody_goes_round_enforced_limits(cluster):
 
 
 def test_a_budget_excludes_costly_nodes_and_says_the_reports_figure(cluster, tmp_path):
-    cluster.plane.add_pod("thrifty", {"sobre.dev/unit": "pod-hour", "sobre.dev/max-eur-per-unit": "0.1", "sobre.dev/objective": "carbon"},
-                          limits=True)
+    cluster.plane.add_pod("thrifty", {"sobre.dev/unit": "pod-hour", "sobre.dev/max-eur-per-unit": "0.1", "sobre.dev/objective": "carbon"})
     assert cluster.node_of("thrifty") in ("fr-par-0", "pl-waw-0"), "eu-north-1 costs a hundred times as much"
     decision = next(d for d in cluster.decisions("default/thrifty") if d["verb"] == "filter")
     assert decision["refused"] == 1
@@ -106,7 +113,7 @@ def test_a_budget_excludes_costly_nodes_and_says_the_reports_figure(cluster, tmp
 
 @pytest.mark.parametrize("number, bad", enumerate(["0,5", "NaN", "-1", "1e400", "🌍"]))
 def test_a_bad_limit_holds_its_pod_alone(cluster, number, bad):
-    cluster.plane.add_pod(f"bad-{number}", {"sobre.dev/max-eur-per-unit": bad}, limits=True)
+    cluster.plane.add_pod(f"bad-{number}", {"sobre.dev/max-eur-per-unit": bad})
     cluster.plane.add_pod(f"odd-{number}", {"sobre.dev/cost-tolerance": bad})
     cluster.plane.add_pod(f"neighbour-{number}")
     cluster.plane.wait_placed([f"neighbour-{number}", f"odd-{number}"])
@@ -118,10 +125,9 @@ def test_a_bad_limit_holds_its_pod_alone(cluster, number, bad):
 def test_a_namespace_opts_in_by_its_label_alone(cluster):
     cluster.plane.add_pod("plain", namespace="opted-in", schedulerName="default-scheduler")
     cluster.plane.add_pod("limited", {"sobre.dev/allowed-countries": "FR"}, namespace="opted-in", schedulerName="default-scheduler")
-    pods = {p["metadata"]["name"]: p["spec"] for p in cluster.plane.call("GET", "/api/v1/namespaces/opted-in/pods")["items"]}
-    assert pods["plain"]["schedulerName"] == pods["limited"]["schedulerName"] == "sobre"
-    marked = {name: "sobre.dev/limits" in spec["containers"][0]["resources"]["requests"] for name, spec in pods.items()}
-    assert marked == {"plain": False, "limited": True}
+    pods = {p["metadata"]["name"]: p for p in cluster.plane.call("GET", "/api/v1/namespaces/opted-in/pods")["items"]}
+    assert pods["plain"]["spec"]["schedulerName"] == pods["limited"]["spec"]["schedulerName"] == "sobre"
+    assert {name: cluster.marked(pod) for name, pod in pods.items()} == {"plain": False, "limited": True}
     assert cluster.node_of("plain", "opted-in") and cluster.node_of("limited", "opted-in") == "fr-par-0"
 
 
@@ -135,8 +141,8 @@ def test_shadow_mode_records_and_changes_nothing(cluster):
         cluster.plane.start_scheduler(extender)
         nodes = []
         for i in range(4):
-            cluster.plane.add_pod(f"{prefix}-{i}", {"sobre.dev/mode": "shadow", "sobre.dev/objective": "cost",
-                                                    "sobre.dev/allowed-countries": "SE"}, cpu="3", limits=extender is not None)
+            said = {"sobre.dev/mode": "shadow", "sobre.dev/objective": "cost", "sobre.dev/allowed-countries": "SE"}
+            cluster.plane.add_pod(f"{prefix}-{i}", said if extender else {}, cpu="3")
             nodes.append(cluster.node_of(f"{prefix}-{i}"))
         return nodes
     shadow = place(cluster.sobre.url, "shadow")
@@ -155,7 +161,7 @@ def test_shadow_mode_records_and_changes_nothing(cluster):
 def test_with_sobre_dead_limits_wait_and_the_rest_is_placed(cluster):
     cluster.sobre.stop()
     cluster.plane.add_pod("free")
-    cluster.plane.add_pod("bound-by-law", {"sobre.dev/allowed-countries": "FR"}, limits=True)
+    cluster.plane.add_pod("bound-by-law", {"sobre.dev/allowed-countries": "FR"})
     assert cluster.node_of("free")
     cluster.pending_because("bound-by-law", "connection refused")
     with pytest.raises(OSError, match="must not name its node"):

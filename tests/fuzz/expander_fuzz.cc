@@ -33,7 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const auto world = SmallWorld();
   grpcplugin::BestOptionsRequest request;
   if (!request.ParseFromArray(data, static_cast<int>(size))) return 0;
-  const GrowthRequest read = ReadGrowthRequest(request, *world, "scaleway");
+  const GrowthRequest read = ReadGrowthRequest(request, *world, {{}, "scaleway"});
   SOBRE_HOLDS(read.options.size() == static_cast<std::size_t>(request.options_size()));
   const Growth growth = JudgeGrowth(read.kinds, read.options, *read.snapshot);
   SOBRE_HOLDS(growth.verdicts.size() == read.options.size());

@@ -281,6 +281,55 @@ extenders:
   {{- include "sobre.extenders" . | nindent 2 }}
 {{- end -}}
 
+{{/* The schedulers that ask Sobre. */}}
+{{- define "sobre.profiles" -}}
+{{- $profiles := list .Values.scheduler.name -}}
+{{- range .Values.scheduler.extraProfiles }}{{ $profiles = append $profiles .schedulerName }}{{ end -}}
+{{- toJson $profiles -}}
+{{- end -}}
+
+{{/* What can be said by annotation and is no limit: every other key under sobre.dev/ is a limit, or was meant to be one. */}}
+{{- define "sobre.preferences" -}}
+'sobre.dev/objective', 'sobre.dev/cost-tolerance', 'sobre.dev/carbon-price', 'sobre.dev/unit',
+'sobre.dev/requests-per-second', 'sobre.dev/tokens-per-second', 'sobre.dev/request-source', 'sobre.dev/bound',
+'sobre.dev/data-region', 'sobre.dev/egress-gb-per-unit', 'sobre.dev/model', 'sobre.dev/expected-utilization',
+'sobre.dev/expected-duration', 'sobre.dev/defer-below-gco2e-per-kwh', 'sobre.dev/max-delay', 'sobre.dev/deadline',
+'sobre.dev/mode', 'sobre.dev/move', 'sobre.dev/move-gb', 'sobre.dev/config'
+{{- end -}}
+
+{{/* The keys of limits that config.policy states or enforces, as a list in CEL. */}}
+{{- define "sobre.clusterLimits" -}}
+{{- $policy := .Values.config.policy | default dict -}}
+{{- $stated := keys ($policy.annotations | default dict) -}}
+{{- range splitList "," (toString ($policy.enforced | default "")) }}{{ $stated = append $stated (trim .) }}{{ end -}}
+{{- $limits := list -}}
+{{- range $stated | uniq | sortAlpha -}}
+{{- if and . (not (contains (printf "'sobre.dev/%s'" .) (include "sobre.preferences" $))) }}{{ $limits = append $limits . }}{{ end -}}
+{{- end -}}
+{{- toJson $limits -}}
+{{- end -}}
+
+{{/* Variables of the policies that keep limits. */}}
+{{- define "sobre.limitVariables" -}}
+- name: preferences
+  expression: >-
+    [{{ include "sobre.preferences" . | nindent 4 | trim }}]
+# Limits, and keys that nobody knows: whoever misspells a limit wants one. Of over 1,000 keys none is read: the API server would take seconds.
+- name: namespaceLimits
+  expression: >-
+    has(namespaceObject.metadata.annotations) && (size(namespaceObject.metadata.annotations) > 1000 ||
+    namespaceObject.metadata.annotations.exists(k, k.lowerAscii().startsWith('sobre.dev/') && !(k in variables.preferences)))
+# The keys of limits that the program's configuration states or enforces, such as ['max-exposure'].
+- name: clusterLimits
+  expression: {{ include "sobre.clusterLimits" . | replace "\"" "'" | quote }}
+- name: optedIn
+  expression: >-
+    has(namespaceObject.metadata.labels) && namespaceObject.metadata.labels.exists(k,
+    k in ['sobre.dev/placement', 'sobre.dev/limits'] && namespaceObject.metadata.labels[k] == 'enabled')
+- name: schedulers
+  expression: {{ include "sobre.profiles" . | replace "\"" "'" | replace "," ", " | quote }}
+{{- end -}}
+
 {{/* The version of MutatingAdmissionPolicy that the API server has; empty: none. */}}
 {{- define "sobre.mutatingPolicies" -}}
 {{- range list "admissionregistration.k8s.io/v1" "admissionregistration.k8s.io/v1beta1" -}}
