@@ -115,6 +115,7 @@ TEST(ClusterWatch, KeepsOfBoundPodsWhatUsageIsCountedFrom) {
   k8s::wire::Pod pod = PodNamed("train-1");
   auto& meta = *pod.mutable_metadata();
   (*meta.mutable_labels())["team"] = "research";
+  (*meta.mutable_labels())["llm-d.ai/role"] = "decode";
   (*meta.mutable_annotations())["sobre.dev/model"] = "llama";
   (*meta.mutable_annotations())["other/x"] = "y";
   auto& owner = *meta.add_owner_references();
@@ -154,6 +155,7 @@ TEST(ClusterWatch, KeepsOfBoundPodsWhatUsageIsCountedFrom) {
   EXPECT_EQ(seen.requests.millicpu, 3010) << "the init container outweighs 2.75, plus overhead";
   EXPECT_EQ(seen.requests.memory_bytes, 2LL << 30);
   EXPECT_EQ(seen.team, "research");
+  EXPECT_EQ(seen.serving_role, "decode");
   EXPECT_EQ(seen.started, Timestamp(std::chrono::seconds(1005)));
   ASSERT_EQ(seen.annotations.size(), 1U);
   EXPECT_EQ(seen.annotations[0].key, "model");
