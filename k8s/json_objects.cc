@@ -202,7 +202,7 @@ Owner ReadController(od::value references) {
 
 void ReadAnnotations(od::value all, Annotations& annotations) {
   ForEachField(all, [&](std::string_view key, od::value text) {
-    if (!key.starts_with(kAnnotationPrefix)) return;
+    if (!IsOurAnnotation(key)) return;
     if (!IsNull(text) && text.type() != od::json_type::string)
       throw Malformed{"annotation " + Printable(key, 100) +
                       ": not a text: its value needs quotes, or the API server refuses it"};

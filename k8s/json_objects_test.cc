@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr const char* kPod = R"({"metadata":{"name":"web-1","namespace":"shop","uid":"u-1",
-  "annotations":{"sobre.dev/objective":"carbon","other/x":"y"}},
+  "annotations":{"sobre.dev/objective":"carbon","Sobre.Dev/mode":"off","other/x":"y"}},
   "spec":{"initContainers":[{"name":"i","resources":{"requests":{"cpu":"3"}}},
                             {"name":"s","restartPolicy":"Always","resources":{"requests":{"cpu":"250m"}}}],
           "containers":[{"name":"a","resources":{"requests":{"cpu":"1500m","memory":"1Gi","nvidia.com/gpu":"1"}}},
@@ -40,8 +40,9 @@ TEST(JsonObjects, ReadsAPodAsTheSchedulerCountsIt) {
   EXPECT_EQ(pod->requests.millicpu, 3010) << "the init container outweighs 2.75, plus the overhead";
   EXPECT_EQ(pod->requests.memory_bytes, 1LL << 30);
   EXPECT_EQ(pod->requests.gpus, 1);
-  ASSERT_EQ(pod->annotations.size(), 1U);
+  ASSERT_EQ(pod->annotations.size(), 2U);
   EXPECT_EQ(pod->annotations[0].key, "objective");
+  EXPECT_EQ(pod->annotations[1].key, "Sobre.Dev/mode") << "is told of, and means nothing";
 }
 
 TEST(JsonObjects, WhatIsRequestedForTheWholePodCountsInsteadOfItsContainers) {

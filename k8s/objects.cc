@@ -164,9 +164,14 @@ void ApplyResource(std::string_view name, std::string_view quantity, Resources& 
   }
 }
 
+bool IsOurAnnotation(std::string_view key) {
+  return EqualsIgnoreCase(key.substr(0, kAnnotationPrefix.size()), kAnnotationPrefix);
+}
+
 void ApplyAnnotation(std::string_view key, std::string_view value, Annotations& annotations) {
-  if (!key.starts_with(kAnnotationPrefix)) return;
-  annotations.push_back({std::string(key.substr(kAnnotationPrefix.size())), std::string(value)});
+  if (!IsOurAnnotation(key)) return;
+  if (key.starts_with(kAnnotationPrefix)) key.remove_prefix(kAnnotationPrefix.size());
+  annotations.push_back({std::string(key), std::string(value)});
 }
 
 }  // namespace sobre

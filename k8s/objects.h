@@ -60,7 +60,11 @@ inline constexpr std::string_view kServingRoleLabel = "llm-d.ai/role";
 inline constexpr std::array<std::string_view, 2> kOptInLabels = {"sobre.dev/placement",
                                                                  "sobre.dev/limits"};
 inline constexpr std::string_view kOptedIn = "enabled";
-// Keeps what is under our prefix.
+// Whether a key is under our prefix, in whatever case: the API server lowers a key before it judges
+// it, so that `Sobre.dev/x` can be written.
+bool IsOurAnnotation(std::string_view key);
+// Keeps what is, without the prefix; one that is spelt in another case stays whole, as no known
+// key.
 void ApplyAnnotation(std::string_view key, std::string_view value, Annotations& annotations);
 
 }  // namespace sobre

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "scoring/policy_keys.h"
 
 namespace sobre {
 namespace {
@@ -52,37 +53,53 @@ constexpr std::array<std::pair<std::string_view, Origin>, 4> kOrigins = {{
     {"pod", Origin::kPod},
 }};
 
-// In the order of PolicyKey.
-constexpr std::array<std::string_view, kPolicyKeyCount> kPolicyKeys = {
-    "objective",
-    "cost-tolerance",
-    "carbon-price",
-    "unit",
-    "requests-per-second",
-    "tokens-per-second",
-    "request-source",
-    "bound",
-    "data-region",
-    "egress-gb-per-unit",
-    "model",
-    "expected-utilization",
-    "expected-duration",
-    "max-gco2e-per-unit",
-    "max-eur-per-unit",
-    "allowed-countries",
-    "allowed-regions",
-    "denied-operators",
-    "required-certifications",
-    "max-exposure",
-    "defer-below-gco2e-per-kwh",
-    "max-delay",
-    "deadline",
-    "mode",
-};
 constexpr std::string_view kEnforced = "enforced";
 // These say nothing of a decision, so they are no keys of a policy that could be enforced.
 constexpr std::string_view kMove = "move";
 constexpr std::string_view kMoveGb = "move-gb";
+// Checksums of its configuration, by which a Deployment restarts.
+constexpr std::string_view kConfig = "config";
+
+// The keys of a policy in the order of PolicyKey, then the others.
+constexpr std::array<KnownKey, kPolicyKeyCount + 4> kKnownKeys = {{
+    {"objective", KeyKind::kPreference},
+    {"cost-tolerance", KeyKind::kPreference},
+    {"carbon-price", KeyKind::kPreference},
+    {"unit", KeyKind::kPreference},
+    {"requests-per-second", KeyKind::kPreference},
+    {"tokens-per-second", KeyKind::kPreference},
+    {"request-source", KeyKind::kPreference},
+    {"bound", KeyKind::kPreference},
+    {"data-region", KeyKind::kPreference},
+    {"egress-gb-per-unit", KeyKind::kPreference},
+    {"model", KeyKind::kPreference},
+    {"expected-utilization", KeyKind::kPreference},
+    {"expected-duration", KeyKind::kPreference},
+    {"max-gco2e-per-unit", KeyKind::kLimit},
+    {"max-eur-per-unit", KeyKind::kLimit},
+    {"allowed-countries", KeyKind::kLimit},
+    {"allowed-regions", KeyKind::kLimit},
+    {"denied-operators", KeyKind::kLimit},
+    {"required-certifications", KeyKind::kLimit},
+    {"max-exposure", KeyKind::kLimit},
+    {"defer-below-gco2e-per-kwh", KeyKind::kPreference},
+    {"max-delay", KeyKind::kPreference},
+    {"deadline", KeyKind::kPreference},
+    {"mode", KeyKind::kPreference},
+    {kEnforced, KeyKind::kEnforced},
+    {kMove, KeyKind::kPreference},
+    {kMoveGb, KeyKind::kPreference},
+    {kConfig, KeyKind::kOwn},
+}};
+constexpr std::array<std::string_view, kKnownKeys.size()> kKnownNames = [] {
+  std::array<std::string_view, kKnownKeys.size()> names;
+  for (std::size_t i = 0; i < names.size(); ++i) names[i] = kKnownKeys[i].name;
+  return names;
+}();
+constexpr std::span<const std::string_view> kPolicyNames =
+    std::span(kKnownNames).first(kPolicyKeyCount);
+// Labels of namespaces, which somebody may take for annotations.
+constexpr std::array<std::string_view, 2> kNamespaceLabels = {"placement", "limits"};
 
 constexpr std::array<std::string_view, 27> kEuropeanUnion = {
     "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU",
@@ -337,9 +354,9 @@ bool EnforcesLimits(const std::array<KeyOrigin, kPolicyKeyCount>& origins) {
 }
 
 std::optional<PolicyKey> FindKey(std::string_view name) {
-  const auto found = std::find(kPolicyKeys.begin(), kPolicyKeys.end(), name);
-  if (found == kPolicyKeys.end()) return std::nullopt;
-  return static_cast<PolicyKey>(found - kPolicyKeys.begin());
+  const auto found = std::find(kPolicyNames.begin(), kPolicyNames.end(), name);
+  if (found == kPolicyNames.end()) return std::nullopt;
+  return static_cast<PolicyKey>(found - kPolicyNames.begin());
 }
 
 std::string MarkEnforced(std::string_view value, Origin origin, Policy& policy) {
@@ -348,10 +365,30 @@ std::string MarkEnforced(std::string_view value, Origin origin, Policy& policy) 
   if (std::string wrong = ReadList(value, items); !wrong.empty()) return wrong;
   for (const std::string_view item : items) {
     const std::optional<PolicyKey> key = FindKey(item);
-    if (!key) return Quoted(item) + " is no key" + DidYouMean(item, kPolicyKeys);
+    if (!key) return Quoted(item) + " is no key" + DidYouMean(item, kPolicyNames);
     policy.origins[static_cast<std::size_t>(*key)].enforced = true;
   }
   return {};
+}
+
+// As it stands on the object.
+std::string NameOfAnnotation(std::string_view key) {
+  const bool has_prefix = key.find('/') != std::string_view::npos;
+  return (has_prefix ? "" : std::string(kAnnotationPrefix)) + Printable(key, 63);
+}
+
+// "; did you mean 'x'?", or nothing.
+std::string WhatWasMeant(std::string_view key) {
+  const std::size_t slash = key.find('/');
+  if (slash != std::string_view::npos) {
+    const std::string_view name = key.substr(slash + 1);
+    const bool known = std::find(kKnownNames.begin(), kKnownNames.end(), name) != kKnownNames.end();
+    return "; the prefix is " + std::string(kAnnotationPrefix) + ", in lower case" +
+           (known ? "" : DidYouMean(name, kKnownNames));
+  }
+  if (std::find(kNamespaceLabels.begin(), kNamespaceLabels.end(), key) != kNamespaceLabels.end())
+    return "; it is a label of namespaces";
+  return DidYouMean(key, kKnownNames);
 }
 
 // Applies one annotation of a known key; the sentence says why not.
@@ -382,7 +419,7 @@ std::string_view ToString(Exposure exposure) { return NameOf(kExposures, exposur
 std::string_view ToString(MoveWish wish) { return NameOf(kMoveWishes, wish); }
 std::string_view ToString(Mode mode) { return NameOf(kModes, mode); }
 std::string_view ToString(Origin origin) { return NameOf(kOrigins, origin); }
-std::string_view ToString(PolicyKey key) { return kPolicyKeys[static_cast<std::size_t>(key)]; }
+std::string_view ToString(PolicyKey key) { return kPolicyNames[static_cast<std::size_t>(key)]; }
 
 std::optional<Objective> ParseObjective(std::string_view text) {
   Objective objective{};
@@ -395,8 +432,10 @@ std::optional<Exposure> ParseExposure(std::string_view text) {
 }
 
 bool IsHardLimit(PolicyKey key) {
-  return key >= PolicyKey::kMaxGco2ePerUnit && key <= PolicyKey::kMaxExposure;
+  return kKnownKeys[static_cast<std::size_t>(key)].kind == KeyKind::kLimit;
 }
+
+std::span<const KnownKey> KnownKeys() { return kKnownKeys; }
 
 void ApplyAnnotations(const Annotations& annotations, Origin origin, std::string_view owner,
                       Policy& policy, std::vector<std::string>& problems) {
@@ -422,13 +461,10 @@ void ApplyAnnotations(const Annotations& annotations, Origin origin, std::string
       wrong = SetName(kMoveWishes, annotation.value, policy.move);
     } else if (annotation.key == kMoveGb) {
       wrong = SetNumber(annotation.value, 0, 1e6, 1, policy.move_data);
-    } else {
-      wrong = "unknown annotation";
-      if (const auto meant = NearestName(annotation.key, kPolicyKeys)) {
-        wrong += DidYouMean(annotation.key, {&*meant, 1});
-        // Whoever misspells a limit wants one.
-        hard = IsHardLimit(*FindKey(*meant));
-      }
+    } else if (annotation.key != kConfig) {
+      wrong = "unknown annotation" + WhatWasMeant(annotation.key);
+      // Whoever misspells a limit wants one, and how far a word may be from it nobody knows.
+      hard = true;
     }
     if (wrong.empty()) continue;
     if (told >= kMostProblems && !(hard && policy.limits.unreadable.empty())) {
@@ -436,8 +472,8 @@ void ApplyAnnotations(const Annotations& annotations, Origin origin, std::string
       continue;
     }
     ++told;
-    std::string problem = std::string(owner) + ": " + std::string(kAnnotationPrefix) +
-                          Printable(annotation.key, 63) + ": " + wrong;
+    std::string problem =
+        std::string(owner) + ": " + NameOfAnnotation(annotation.key) + ": " + wrong;
     if (hard) policy.limits.unreadable.push_back(problem);
     problems.push_back(std::move(problem));
   }

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "scoring/policy_keys.h"
+
 namespace sobre {
 namespace {
 
@@ -75,7 +77,7 @@ TEST(Policy, OfManyAnnotationsThatCannotBeFollowedAFewAreTold) {
   ApplyAnnotations(many, Origin::kPod, "pod", policy, problems);
   EXPECT_LE(problems.size(), 30U);
   EXPECT_THAT(problems.back(), HasSubstr("more annotations cannot be followed"));
-  EXPECT_EQ(policy.limits.unreadable.size(), 1U) << "a limit among them still fails closed";
+  EXPECT_FALSE(policy.limits.unreadable.empty()) << "a limit among them still fails closed";
 
   many.erase(many.begin() + 20, many.end() - 1);
   problems.clear();
@@ -134,7 +136,35 @@ TEST(Limits, ABadOneFailsClosedAndABadPreferenceDoesNot) {
   }
   EXPECT_EQ(ReadBoth({}, {{"allowed-countrys", "FR"}}).policy.limits.unreadable.size(), 1U)
       << "whoever misspells a limit wants one";
-  EXPECT_TRUE(ReadBoth({}, {{"objectiv", "cost"}}).policy.limits.unreadable.empty());
+}
+
+TEST(Limits, AKeyThatNobodyKnowsFailsClosedHoweverFarFromAWord) {
+  for (const char* const key :
+       {"countries", "country", "regions", "certifications", "exposure", "max-eur", "max-gco2e",
+        "forbidden-operators", "operators-denied", "objectiv", "Allowed-Countries", "x", "limits",
+        "Sobre.dev/allowed-countries", "SOBRE.DEV/x", ""}) {
+    for (const Read& read : {ReadBoth({}, {{key, "FR"}}), ReadBoth({{key, "FR"}}, {})}) {
+      EXPECT_EQ(read.policy.limits.unreadable.size(), 1U) << key;
+      EXPECT_EQ(read.problems.size(), 1U) << key;
+    }
+  }
+  EXPECT_THAT(ReadBoth({}, {{"Sobre.dev/allowed-countries", "FR"}}).problems,
+              ElementsAre("pod: Sobre.dev/allowed-countries: unknown annotation; the prefix is "
+                          "sobre.dev/, in lower case"));
+  EXPECT_THAT(
+      ReadBoth({}, {{"limits", "enabled"}}).problems,
+      ElementsAre("pod: sobre.dev/limits: unknown annotation; it is a label of namespaces"));
+}
+
+TEST(Limits, AllThatSobreWritesItselfIsKnown) {
+  for (const KnownKey& key : KnownKeys()) {
+    const Read read = ReadBoth({}, {{std::string(key.name), "no value of any key"}});
+    EXPECT_EQ(read.policy.limits.unreadable.size(), key.kind == KeyKind::kLimit ? 1U : 0U)
+        << key.name;
+    for (const std::string& problem : read.problems)
+      EXPECT_THAT(problem, ::testing::Not(HasSubstr("unknown annotation")));
+  }
+  EXPECT_THAT(ReadBoth({}, {{"config", "0123456789abcdef"}}).problems, IsEmpty());
 }
 
 TEST(Limits, APodMayTightenWhatIsEnforcedAndNotLoosenIt) {
