@@ -238,6 +238,19 @@ Status Catalog::LoadFile(std::string_view path, std::string_view bytes) {
       row.Source();
     });
   }
+  if (name == "operators.csv") {
+    return ForEachRow(path, bytes, [this](Row& row) {
+      const std::string_view relation = row.Text("relation");
+      if (relation == "alias") {
+        operators_.AddAlias(row.Text("name"), row.Text("of"));
+      } else if (relation == "owned by") {
+        operators_.AddOwner(row.Text("name"), row.Text("of"));
+      } else {
+        row.Fail("column 'relation': '" + Printable(relation) + "' is neither alias nor owned by");
+      }
+      row.Source();
+    });
+  }
   if (name == "regions.csv") {
     return load(regions_, {"provider", "region"},
                 [](Row& row) { return std::string(row.Text("zone")); });
@@ -396,7 +409,36 @@ Status Catalog::Complete() {
   coefficients_.value = {
       KwhPerGigabyteHour(coefficient("memory")), KwhPerTerabyteHour(coefficient("ssd")),
       KwhPerTerabyteHour(coefficient("hdd")), KwhPerGigabyte(coefficient("network"))};
-  return Status::Ok();
+  for (const auto& [code, zone] : countries_) country_codes_.push_back(zone);
+  std::sort(country_codes_.begin(), country_codes_.end());
+  const auto add_provider = [&](const std::string& pattern) {
+    if (pattern.find('*') == std::string::npos) operators_.Add(pattern);
+  };
+  for (const auto& offer : offers_) {
+    operators_.Add(offer.row.value.operator_name);
+    add_provider(offer.key[0]);
+  }
+  for (const auto& region : regions_) add_provider(region.key[0]);
+  for (const auto& certificate : certifications_) {
+    const std::string& scheme = certificate.row.value.scheme;
+    const bool known = std::any_of(schemes_.begin(), schemes_.end(), [&](const std::string& other) {
+      return ComparableName(other) == ComparableName(scheme);
+    });
+    if (!known) schemes_.push_back(scheme);
+  }
+  return operators_.Check();
+}
+
+bool Catalog::KnowsRegion(std::string_view provider, std::string_view region) const {
+  const std::string own_provider = ToLower(provider);
+  const std::string own_region = ToLower(region);
+  const auto is_about = [&](const auto& row) {
+    return Matches(ToLower(row.key[0]), own_provider) && Matches(ToLower(row.key[1]), own_region);
+  };
+  // A row about all regions of an operator names none.
+  return std::any_of(regions_.begin(), regions_.end(), is_about) ||
+         std::any_of(offers_.begin(), offers_.end(),
+                     [&](const auto& row) { return row.key[1] != "*" && is_about(row); });
 }
 
 std::optional<std::string_view> Catalog::ZoneOf(std::string_view provider,
@@ -552,7 +594,7 @@ std::vector<Published<CertificationRow>> Catalog::CertificationsOf(std::string_v
   std::vector<Published<CertificationRow>> rows;
   for (const auto& row : certifications_) {
     if (Matches(row.key[0], provider) && Matches(row.key[1], region) &&
-        (scheme.empty() || EqualsIgnoreCase(row.row.value.scheme, scheme)))
+        (scheme.empty() || ComparableName(row.row.value.scheme) == ComparableName(scheme)))
       rows.push_back(row.row);
   }
   return rows;

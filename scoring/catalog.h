@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "cmake/embedded_file.h"
 #include "scoring/machine_kind.h"
+#include "scoring/operator_names.h"
 #include "scoring/policy.h"
 #include "scoring/units.h"
 
@@ -214,6 +215,14 @@ class Catalog {
   // All rows of a region for the scheme; without one, for any.
   [[nodiscard]] std::vector<Published<CertificationRow>> CertificationsOf(
       std::string_view provider, std::string_view region, std::string_view scheme = {}) const;
+  // What limits may name. Operators and providers, with their aliases and owners.
+  [[nodiscard]] const OperatorNames& operators() const { return operators_; }
+  // Two-letter codes of ISO 3166-1, sorted.
+  [[nodiscard]] const std::vector<std::string>& country_codes() const { return country_codes_; }
+  // Schemes of certificates, as they are spelt first.
+  [[nodiscard]] const std::vector<std::string>& schemes() const { return schemes_; }
+  // Whether a row is about that region, whatever its case.
+  [[nodiscard]] bool KnowsRegion(std::string_view provider, std::string_view region) const;
   // A hash of all rows: recorded with each decision, so that it can be recomputed.
   [[nodiscard]] const std::string& version() const { return version_; }
 
@@ -233,6 +242,9 @@ class Catalog {
 
   std::unordered_map<std::string, GridRow> grid_;
   std::unordered_map<std::string, std::string> countries_;
+  std::vector<std::string> country_codes_;
+  OperatorNames operators_;
+  std::vector<std::string> schemes_;
   std::vector<Keyed<std::string>> regions_;
   std::vector<OriginRow> origins_;
   std::vector<Keyed<Pue>> pue_;

@@ -25,7 +25,9 @@ def main() -> None:
     write("grid.csv", ["zone", "name", "gco2e_per_kwh", "year", "method", "source", "licence"],
           [[zone, name, intensity, year, "average location-based", source, "MIT"] for zone, _, name, intensity, year in sorted(found)])
     write("countries.csv", ["code", "zone", "source", "year", "method", "licence"],
-          sorted([iso3, zone, "ISO 3166-1", 2020, "three-letter code", "published list"] for zone, iso3, _, _, _ in found))
+          # All of them: a limit may name a country of which no grid is known.
+          sorted([country.alpha_3, country.alpha_2, "ISO 3166-1", 2020, "three-letter code", "published list"]
+                 for country in pycountry.countries))
 
 
 def write(name: str, header: list, rows: list) -> None:
