@@ -124,7 +124,9 @@ TEST(ClusterWatch, KeepsOfBoundPodsWhatUsageIsCountedFrom) {
   owner.set_controller(true);
   pod.mutable_status()->mutable_start_time()->set_seconds(1005);
   auto& spec = *pod.mutable_spec();
-  Request(*spec.add_containers(), "1500m", "1Gi");
+  auto& first = *spec.add_containers();
+  Request(first, "1500m", "1Gi");
+  (*first.mutable_resources()->mutable_requests())["sobre.dev/limits"].set_string("1");
   Request(*spec.add_containers(), "1", "1Gi");
   auto& init = *spec.add_init_containers();
   Request(init, "3", "0");
@@ -152,6 +154,7 @@ TEST(ClusterWatch, KeepsOfBoundPodsWhatUsageIsCountedFrom) {
   EXPECT_EQ(seen.workload, "train");
   EXPECT_TRUE(seen.is_batch_job);
   EXPECT_TRUE(seen.has_resource_claims);
+  EXPECT_TRUE(seen.has_limits_marker);
   EXPECT_EQ(seen.requests.millicpu, 3010) << "the init container outweighs 2.75, plus overhead";
   EXPECT_EQ(seen.requests.memory_bytes, 2LL << 30);
   EXPECT_EQ(seen.team, "research");

@@ -96,22 +96,29 @@ void ReadResources(od::value value, Resources& resources) {
   });
 }
 
+struct Requirements {
+  Resources requests;
+  bool has_limits_marker = false;
+};
+
 // `resources` of a container: what is requested in it. As the API server sees to it when a pod is
-// created, a limit is the request where none is stated for the resource.
-Resources ReadRequirements(od::value value) {
+// created, a limit is the request where none is stated for the resource. kube-scheduler finds the
+// marker by its name among both.
+Requirements ReadRequirements(od::value value) {
   // Reused: most pods of a cluster have both.
   thread_local std::vector<std::string_view> requested;
   thread_local std::vector<std::pair<std::string_view, std::string>> limits;
   requested.clear();
   limits.clear();
-  Resources requests;
+  Requirements found;
   ForEachField(value, [&](std::string_view kind, od::value amounts) {
     const bool of_requests = kind == "requests";
     if (!of_requests && kind != "limits") return;
     ForEachField(amounts, [&](std::string_view name, od::value quantity) {
+      found.has_limits_marker |= name == kLimitsMarker;
       if (of_requests) {
         requested.push_back(name);
-        ApplyResource(name, QuantityOf(quantity), requests);
+        ApplyResource(name, QuantityOf(quantity), found.requests);
       } else {
         limits.emplace_back(name, QuantityOf(quantity));
       }
@@ -119,9 +126,9 @@ Resources ReadRequirements(od::value value) {
   });
   for (const auto& [name, quantity] : limits) {
     if (std::find(requested.begin(), requested.end(), name) == requested.end())
-      ApplyResource(name, quantity, requests);
+      ApplyResource(name, quantity, found.requests);
   }
-  return requests;
+  return found;
 }
 
 // `resources` of a pod as a whole.
@@ -137,6 +144,7 @@ void ReadWholePod(od::value value, PodRequests& requests) {
 
 struct Container {
   Resources requests;
+  bool has_limits_marker = false;
   bool sidecar = false;
 };
 
@@ -144,7 +152,9 @@ Container ReadContainer(od::value value) {
   Container container;
   ForEachField(value, [&](std::string_view key, od::value field) {
     if (key == "resources") {
-      container.requests = ReadRequirements(field);
+      const Requirements found = ReadRequirements(field);
+      container.requests = found.requests;
+      container.has_limits_marker = found.has_limits_marker;
     } else if (key == "restartPolicy") {
       container.sidecar = TextOf(field) == "Always";
     }
@@ -156,10 +166,15 @@ void ReadPodSpec(od::value spec, PodFacts& pod) {
   PodRequests requests;
   ForEachField(spec, [&](std::string_view key, od::value field) {
     if (key == "containers") {
-      ForEachElement(field, [&](od::value c) { requests.AddContainer(ReadContainer(c).requests); });
+      ForEachElement(field, [&](od::value c) {
+        const Container container = ReadContainer(c);
+        pod.has_limits_marker |= container.has_limits_marker;
+        requests.AddContainer(container.requests);
+      });
     } else if (key == "initContainers") {
       ForEachElement(field, [&](od::value c) {
         const Container init = ReadContainer(c);
+        pod.has_limits_marker |= init.has_limits_marker;
         requests.AddInitContainer(init.requests, init.sidecar);
       });
     } else if (key == "resourceClaims") {

@@ -45,6 +45,27 @@ TEST(JsonObjects, ReadsAPodAsTheSchedulerCountsIt) {
   EXPECT_EQ(pod->annotations[1].key, "Sobre.Dev/mode") << "is told of, and means nothing";
 }
 
+// As kube-scheduler's extenders find a resource that they manage: by its name, whatever the amount.
+TEST(JsonObjects, TheMarkerIsSeenInAnyContainer) {
+  const auto marked = [](const std::string& spec) {
+    const auto pod = ParsePod(Padded(R"({"metadata":{"name":"p"},"spec":)" + spec + "}"));
+    EXPECT_TRUE(pod.ok()) << spec;
+    return pod->has_limits_marker;
+  };
+  EXPECT_FALSE(marked(R"({"containers":[{"resources":{"requests":{"cpu":"1"}}}]})"));
+  EXPECT_FALSE(marked(R"({"containers":[{}],"resources":{"requests":{"sobre.dev/limits":"1"}}})"));
+  EXPECT_FALSE(marked(R"({"containers":[{"resources":{"requests":{"sobre.dev/limit":"1"}}}]})"));
+  for (const char* const in : {"containers", "initContainers"}) {
+    for (const char* const of : {"requests", "limits"}) {
+      for (const char* const amount : {"\"1\"", "\"0\"", "1"}) {
+        EXPECT_TRUE(marked(std::string(R"({")") + in + R"(":[{},{"resources":{")" + of +
+                           R"(":{"sobre.dev/limits":)" + amount + "}}}]}"))
+            << in << of << amount;
+      }
+    }
+  }
+}
+
 TEST(JsonObjects, WhatIsRequestedForTheWholePodCountsInsteadOfItsContainers) {
   const auto pod = ParsePod(Padded(R"({"metadata":{"name":"p"},"spec":{"overhead":{"cpu":"10m"},
       "resources":{"requests":{"cpu":"4"},"limits":{"cpu":"9"}},

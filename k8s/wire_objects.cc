@@ -96,7 +96,28 @@ bool ReadRequests(std::string_view raw, const Take& take) {
   });
 }
 
-bool ReadContainer(std::string_view raw, bool init, PodRequests& requests, RulesReader* rules) {
+// Whether the marker is named among its requests or limits.
+bool HasMarker(std::string_view raw) {
+  bool found = false;
+  EachField(raw, [&found](const WireField& field) {
+    return (field.tag != BytesTag(1) && field.tag != BytesTag(2)) ||
+           ReadQuantity(field.bytes, [&found](std::string_view name, std::string_view /*amount*/) {
+             found |= name == kLimitsMarker;
+           });
+  });
+  return found;
+}
+
+struct Spec {
+  PodRequests requests;
+  bool has_resource_claims = false;
+  bool has_limits_marker = false;
+  bool carbon_gated = false;
+  std::string_view node;
+  std::string_view scheduler;
+};
+
+bool ReadContainer(std::string_view raw, bool init, Spec& spec, RulesReader* rules) {
   Resources resources;
   bool sidecar = false;
   const bool read = EachField(raw, [&](const WireField& field) {
@@ -104,6 +125,7 @@ bool ReadContainer(std::string_view raw, bool init, PodRequests& requests, Rules
       case BytesTag(6):
         return rules == nullptr || init || rules->AddPort(field.bytes);
       case BytesTag(8):
+        spec.has_limits_marker |= HasMarker(field.bytes);
         return ReadRequests(field.bytes, [&](std::string_view name, std::string_view quantity) {
           ApplyResource(name, quantity, resources);
           if (rules != nullptr) rules->AddRequest(name, quantity);
@@ -116,20 +138,12 @@ bool ReadContainer(std::string_view raw, bool init, PodRequests& requests, Rules
     }
   });
   if (init) {
-    requests.AddInitContainer(resources, sidecar);
+    spec.requests.AddInitContainer(resources, sidecar);
   } else {
-    requests.AddContainer(resources);
+    spec.requests.AddContainer(resources);
   }
   return read;
 }
-
-struct Spec {
-  PodRequests requests;
-  bool has_resource_claims = false;
-  bool carbon_gated = false;
-  std::string_view node;
-  std::string_view scheduler;
-};
 
 bool ReadSpec(std::string_view raw, Spec& spec, RulesReader* rules) {
   Resources overhead;
@@ -139,7 +153,7 @@ bool ReadSpec(std::string_view raw, Spec& spec, RulesReader* rules) {
       case BytesTag(1):
         return rules == nullptr || rules->AddVolume(field.bytes);
       case BytesTag(2):
-        return ReadContainer(field.bytes, false, spec.requests, rules);
+        return ReadContainer(field.bytes, false, spec, rules);
       case BytesTag(7): {
         WireEntry entry;
         if (!ReadEntry(field.bytes, entry)) return false;
@@ -155,7 +169,7 @@ bool ReadSpec(std::string_view raw, Spec& spec, RulesReader* rules) {
         spec.scheduler = field.bytes;
         return true;
       case BytesTag(20):
-        return ReadContainer(field.bytes, true, spec.requests, rules);
+        return ReadContainer(field.bytes, true, spec, rules);
       case BytesTag(22):
         return rules == nullptr || rules->AddToleration(field.bytes);
       case BytesTag(32):
@@ -209,6 +223,7 @@ void Fill(const WireMeta& meta, const Owner& owner, const Spec& spec, PodFacts& 
   pod.workload = WorkloadOf(meta.name, owner.kind, owner.name, LabelOf(meta, kTemplateHashLabel));
   pod.is_batch_job = owner.kind == "Job";
   pod.has_resource_claims = spec.has_resource_claims;
+  pod.has_limits_marker = spec.has_limits_marker;
   pod.requests = spec.requests.Total();
   for (const auto& [key, value] : meta.annotations) ApplyAnnotation(key, value, pod.annotations);
   // A map's order is nobody's.

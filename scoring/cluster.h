@@ -14,6 +14,8 @@
 // What Kubernetes knows of a node and of a pod, reduced to what a decision needs. Plain values.
 namespace sobre {
 
+// The resource by which a pod says that kube-scheduler must ask about its limits.
+inline constexpr std::string_view kLimitsMarker = "sobre.dev/limits";
 // The scheduling gate of pods that wait for a cleaner hour.
 inline constexpr std::string_view kCarbonGate = "sobre.dev/carbon";
 
@@ -81,6 +83,8 @@ struct PodFacts {
   bool is_batch_job = false;
   // Asks for devices by resource claims, which are not read.
   bool has_resource_claims = false;
+  // A container names the resource kLimitsMarker, of whatever amount.
+  bool has_limits_marker = false;
   // Of all containers together, as the scheduler counts them.
   Resources requests;
   Annotations annotations;
