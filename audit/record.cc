@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <set>
 
 #include <google/protobuf/util/json_util.h>
 
@@ -60,10 +61,16 @@ PodFacts Read(const v1::RecordedPod& from) {
   return pod;
 }
 
-void Write(const Policy& from, v1::RecordedPolicy* to) {
-  to->set_objective(std::string(ToString(from.objective)));
-  to->set_cost_tolerance(from.cost_tolerance.value());
-  to->set_carbon_price_eur_per_tonne(from.carbon_price.value());
+constexpr std::array kVoices = {Origin::kDefault, Origin::kCluster, Origin::kNamespace,
+                                Origin::kPod};
+constexpr std::array kLimitKeys = {PolicyKey::kMaxGco2ePerUnit,  PolicyKey::kMaxEurPerUnit,
+                                   PolicyKey::kAllowedCountries, PolicyKey::kAllowedRegions,
+                                   PolicyKey::kDeniedOperators,  PolicyKey::kRequiredCertifications,
+                                   PolicyKey::kMaxExposure};
+
+// Of a policy, or of the work alone: both have the same fields.
+template <class Message>
+void WriteWork(const WorkTerms& from, Message* to) {
   to->set_expected_utilization(from.expected_utilization.value());
   to->set_unit(std::string(ToString(from.unit)));
   if (from.requests) to->set_requests_per_hour(from.requests->value());
@@ -77,19 +84,94 @@ void Write(const Policy& from, v1::RecordedPolicy* to) {
   }
   to->set_egress_gb_per_unit(from.egress.value());
   to->set_request_source(from.request_source);
-  to->set_mode(std::string(ToString(from.mode)));
-  const Limits& limits = from.limits;
-  if (limits.max_grams) to->set_max_gco2e_per_unit(limits.max_grams->value());
-  if (limits.max_euros) to->set_max_eur_per_unit(limits.max_euros->value());
+}
+template <class Message>
+void ReadWork(const Message& from, WorkTerms& to) {
+  to.expected_utilization = Fraction(from.expected_utilization());
+  to.unit = Parse(from.unit(), kUnits, "policy.unit");
+  if (from.has_requests_per_hour()) to.requests = UnitsPerHour(from.requests_per_hour());
+  if (from.has_tokens_per_hour()) to.tokens = UnitsPerHour(from.tokens_per_hour());
+  to.bound = Parse(from.bound(), kBounds, "policy.bound");
+  if (from.has_expected_duration_hours())
+    to.expected_duration = Hours(from.expected_duration_hours());
+  to.model = from.model();
+  if (!from.data_region().empty() || !from.data_provider().empty())
+    to.data_region = RegionName{from.data_provider(), from.data_region()};
+  to.egress = GigabytesPerUnit(from.egress_gb_per_unit());
+  to.request_source = from.request_source();
+}
+
+template <class PerUnit>
+v1::RecordedBudget* Write(const UnitBudget<PerUnit>& from, v1::RecordedBudget* to) {
+  to->set_unit(std::string(ToString(from.unit)));
+  to->set_origin(std::string(ToString(from.origin)));
+  to->set_enforced(from.enforced);
+  return to;
+}
+template <class PerUnit>
+UnitBudget<PerUnit> ReadBudget(double most, const v1::RecordedBudget& from) {
+  return {PerUnit(most), Parse(from.unit(), kUnits, "policy.budgets.unit"),
+          Parse(from.origin(), kVoices, "policy.budgets.origin"), from.enforced()};
+}
+
+// Of a policy, or of the enforced ones alone: both have the same fields.
+template <class Message>
+void WriteLimits(const Limits& from, Message* to) {
   const auto list = [](const auto& items, auto* out) {
     for (const std::string& item : items) out->Add(std::string(item));
   };
-  if (limits.countries) list(*limits.countries, to->mutable_countries()->mutable_items());
-  if (limits.regions) list(*limits.regions, to->mutable_regions()->mutable_items());
-  list(limits.denied_operators, to->mutable_denied_operators());
-  list(limits.certifications, to->mutable_certifications());
-  if (limits.max_exposure) to->set_max_exposure(std::string(ToString(*limits.max_exposure)));
-  list(limits.unreadable, to->mutable_unreadable());
+  if (from.countries) list(*from.countries, to->mutable_countries()->mutable_items());
+  if (from.regions) list(*from.regions, to->mutable_regions()->mutable_items());
+  list(from.denied_operators, to->mutable_denied_operators());
+  list(from.certifications, to->mutable_certifications());
+  if (from.max_exposure) to->set_max_exposure(std::string(ToString(*from.max_exposure)));
+  list(from.unreadable, to->mutable_unreadable());
+  for (const auto& budget : from.max_grams)
+    Write(budget, to->add_budgets())->set_gco2e(budget.most.value());
+  for (const auto& budget : from.max_euros)
+    Write(budget, to->add_budgets())->set_eur(budget.most.value());
+  for (const LimitSource& source : from.sources) {
+    v1::RecordedLimitSource* said = to->add_sources();
+    said->set_key(std::string(ToString(source.key)));
+    said->set_origin(std::string(ToString(source.origin)));
+    said->set_enforced(source.enforced);
+    said->set_text(source.text);
+    list(source.names, said->mutable_names());
+  }
+}
+template <class Message>
+void ReadLimits(const Message& from, Limits& limits) {
+  if (from.has_countries()) limits.countries = ReadAll(from.countries().items());
+  if (from.has_regions()) limits.regions = ReadAll(from.regions().items());
+  limits.denied_operators = ReadAll(from.denied_operators());
+  limits.certifications = ReadAll(from.certifications());
+  limits.max_exposure = ParseExposure(from.max_exposure());
+  if (!from.max_exposure().empty() && !limits.max_exposure)
+    throw Unreadable{"policy.max_exposure: '" + Printable(from.max_exposure(), 40) +
+                     "' is not known"};
+  limits.unreadable = ReadAll(from.unreadable());
+  for (const v1::RecordedBudget& budget : from.budgets()) {
+    if (budget.has_gco2e())
+      limits.max_grams.push_back(ReadBudget<GramsPerUnit>(budget.gco2e(), budget));
+    if (budget.has_eur())
+      limits.max_euros.push_back(ReadBudget<EurosPerUnit>(budget.eur(), budget));
+  }
+  for (const v1::RecordedLimitSource& said : from.sources()) {
+    limits.sources.push_back({Parse(said.key(), kLimitKeys, "policy.sources.key"),
+                              Parse(said.origin(), kVoices, "policy.sources.origin"),
+                              said.enforced(), said.text(), ReadAll(said.names())});
+  }
+}
+
+void Write(const Policy& from, v1::RecordedPolicy* to) {
+  to->set_objective(std::string(ToString(from.objective)));
+  to->set_cost_tolerance(from.cost_tolerance.value());
+  to->set_carbon_price_eur_per_tonne(from.carbon_price.value());
+  to->set_mode(std::string(ToString(from.mode)));
+  WriteWork(from, to);
+  WriteLimits(from.limits, to);
+  if (from.enforced.Any()) WriteLimits(from.enforced, to->mutable_enforced());
+  if (from.terms_before_pod) WriteWork(*from.terms_before_pod, to->mutable_work_before_pod());
   const Deferral& deferral = from.deferral;
   if (deferral.below) to->set_defer_below_gco2e_per_kwh(deferral.below->value());
   if (deferral.max_delay) to->set_max_delay_ms(deferral.max_delay->count());
@@ -100,31 +182,16 @@ Policy Read(const v1::RecordedPolicy& from) {
   policy.objective = Parse(from.objective(), kObjectives, "policy.objective");
   policy.cost_tolerance = Fraction(from.cost_tolerance());
   policy.carbon_price = EurosPerTonne(from.carbon_price_eur_per_tonne());
-  policy.expected_utilization = Fraction(from.expected_utilization());
-  policy.unit = Parse(from.unit(), kUnits, "policy.unit");
-  if (from.has_requests_per_hour()) policy.requests = UnitsPerHour(from.requests_per_hour());
-  if (from.has_tokens_per_hour()) policy.tokens = UnitsPerHour(from.tokens_per_hour());
-  policy.bound = Parse(from.bound(), kBounds, "policy.bound");
-  if (from.has_expected_duration_hours())
-    policy.expected_duration = Hours(from.expected_duration_hours());
-  policy.model = from.model();
-  if (!from.data_region().empty() || !from.data_provider().empty())
-    policy.data_region = RegionName{from.data_provider(), from.data_region()};
-  policy.egress = GigabytesPerUnit(from.egress_gb_per_unit());
-  policy.request_source = from.request_source();
   policy.mode = Parse(from.mode(), kModes, "policy.mode");
-  Limits& limits = policy.limits;
-  if (from.has_max_gco2e_per_unit()) limits.max_grams = GramsPerUnit(from.max_gco2e_per_unit());
-  if (from.has_max_eur_per_unit()) limits.max_euros = EurosPerUnit(from.max_eur_per_unit());
-  if (from.has_countries()) limits.countries = ReadAll(from.countries().items());
-  if (from.has_regions()) limits.regions = ReadAll(from.regions().items());
-  limits.denied_operators = ReadAll(from.denied_operators());
-  limits.certifications = ReadAll(from.certifications());
-  limits.max_exposure = ParseExposure(from.max_exposure());
-  if (!from.max_exposure().empty() && !limits.max_exposure)
-    throw Unreadable{"policy.max_exposure: '" + Printable(from.max_exposure(), 40) +
-                     "' is not known"};
-  limits.unreadable = ReadAll(from.unreadable());
+  ReadWork(from, policy);
+  ReadLimits(from, policy.limits);
+  if (from.has_max_gco2e_per_unit())
+    policy.limits.max_grams.push_back({GramsPerUnit(from.max_gco2e_per_unit()), policy.unit});
+  if (from.has_max_eur_per_unit())
+    policy.limits.max_euros.push_back({EurosPerUnit(from.max_eur_per_unit()), policy.unit});
+  if (from.has_enforced()) ReadLimits(from.enforced(), policy.enforced);
+  if (from.has_work_before_pod())
+    ReadWork(from.work_before_pod(), policy.terms_before_pod.emplace());
   if (from.has_defer_below_gco2e_per_kwh())
     policy.deferral.below = GramsPerKwh(from.defer_below_gco2e_per_kwh());
   if (from.has_max_delay_ms()) policy.deferral.max_delay = Duration(from.max_delay_ms());
@@ -132,11 +199,12 @@ Policy Read(const v1::RecordedPolicy& from) {
   return policy;
 }
 
-void Write(const Measurements& from, bool of_model, const std::string& asked_source,
+void Write(const Measurements& from, const std::string& model, const std::string& asked_source,
            v1::Record* record) {
   for (const Measurement& seen : from) {
     v1::RecordedMeasurement* to = record->add_measurements();
-    to->set_of_model(of_model);
+    to->set_of_model(!model.empty());
+    to->set_model(model);
     to->set_asked_source(asked_source);
     to->set_source(seen.source);
     to->set_time_ms(ToMs(seen.time));
@@ -146,6 +214,19 @@ void Write(const Measurements& from, bool of_model, const std::string& asked_sou
     if (seen.tokens) to->set_tokens_per_hour(seen.tokens->value());
     if (seen.joules_per_request) to->set_joules_per_request(seen.joules_per_request->value());
     if (seen.joules_per_token) to->set_joules_per_token(seen.joules_per_token->value());
+  }
+}
+// By any source, and by those that are named; of the workload, and of the models that are.
+void WriteMeasurements(const DecisionRequest& request, const Snapshot& snapshot,
+                       v1::Record* record) {
+  const Policy& policy = request.policy;
+  const WorkTerms& before = policy.terms_before_pod ? *policy.terms_before_pod : policy;
+  for (const std::string& source :
+       std::set<std::string>{"", policy.request_source, before.request_source}) {
+    Write(snapshot.OfWorkload(request.pod.namespace_name, request.pod.workload, source), "", source,
+          record);
+    for (const std::string& model : std::set<std::string>{policy.model, before.model})
+      if (!model.empty()) Write(snapshot.OfModel(model, source), model, source, record);
   }
 }
 Measurement Read(const v1::RecordedMeasurement& from, std::size_t classes) {
@@ -193,6 +274,8 @@ class Results {
         decision_(decision),
         unknown_(unknown),
         snapshot_(snapshot),
+        limits_(request.policy.limits, request, decision, snapshot),
+        enforced_(request.policy.enforced, request, decision, snapshot),
         alike_(alike),
         judges_limits_(judges_limits && request.policy.limits.Any()),
         order_(Order(decision, snapshot.nodes().size())) {
@@ -268,6 +351,7 @@ class Results {
     bool judged = false;
     std::int32_t number = -1;  // in the digest
     std::optional<Refusal> refusal;
+    std::optional<Refusal> in_force;  // where a mode lifts what is not enforced
     ReportFigures report;
     std::int64_t count = 0;
     UnitsPerHour units;
@@ -281,7 +365,10 @@ class Results {
     if (kind.judged) return kind;
     kind.judged = true;
     kind.units = candidate.units;
-    if (judges_limits_) kind.refusal = CheckLimits(request_, decision_, candidate, snapshot_);
+    if (judges_limits_) {
+      kind.refusal = limits_.Of(candidate);
+      if (request_.policy.mode != Mode::kEnforce) kind.in_force = enforced_.Of(candidate);
+    }
     kind.report = Attribute(request_, decision_, candidate, snapshot_);
     return kind;
   }
@@ -309,6 +396,7 @@ class Results {
     number(figures.grams_known, figures.grams.value());
     number(figures.euros_known, figures.euros.value());
     digest_.AddText(kind.refusal ? kind.refusal->reason : "");
+    if (kind.in_force) digest_.AddText(kind.in_force->reason);
   }
 
   [[nodiscard]] const std::string& NameOf(std::size_t i) const {
@@ -361,6 +449,8 @@ class Results {
   const Decision& decision_;
   const std::vector<std::string>& unknown_;
   const Snapshot& snapshot_;
+  LimitCheck limits_;
+  LimitCheck enforced_;
   const std::vector<std::int32_t>& alike_;
   const bool judges_limits_;
   const std::vector<std::size_t> order_;
@@ -407,11 +497,19 @@ std::vector<std::int32_t> ReadCandidates(const v1::Record& record, std::size_t n
 
 std::vector<std::string> PolicyOrigins(const Policy& policy) {
   std::vector<std::string> origins;
+  const auto add = [&](PolicyKey key, Origin origin, bool enforced) {
+    origins.push_back(std::string(ToString(key)) + ": " + std::string(ToString(origin)) +
+                      (enforced ? ", enforced" : ""));
+  };
   for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
+    const auto key = static_cast<PolicyKey>(i);
     const KeyOrigin& said = policy.origins[i];
-    if (said.origin == Origin::kDefault) continue;
-    origins.push_back(std::string(ToString(static_cast<PolicyKey>(i))) + ": " +
-                      std::string(ToString(said.origin)) + (said.enforced ? ", enforced" : ""));
+    if (IsHardLimit(key)) {
+      for (const LimitSource& source : policy.limits.sources)
+        if (source.key == key) add(key, source.origin, source.enforced);
+    } else if (said.origin != Origin::kDefault) {
+      add(key, said.origin, said.enforced);
+    }
   }
   return origins;
 }
@@ -446,17 +544,11 @@ v1::Record MakeRecord(const DecisionCase& made, const Known& known) {
   Write(made.request.pod, record.mutable_pod());
   Write(made.request.policy, record.mutable_policy());
   for (const std::int64_t time : known.times_ms) record.add_times_ms(time);
-  const std::string& asked = made.request.policy.request_source;
-  for (const std::string& source :
-       asked.empty() ? std::vector<std::string>{""} : std::vector<std::string>{"", asked}) {
-    const PodFacts& pod = made.request.pod;
-    Write(snapshot.OfWorkload(pod.namespace_name, pod.workload, source), false, source, &record);
-    if (!made.request.policy.model.empty())
-      Write(snapshot.OfModel(made.request.policy.model, source), true, source, &record);
-  }
+  WriteMeasurements(made.request, snapshot, &record);
   for (const std::string& problem : made.request.problems) record.add_problems(problem);
   for (const std::string& origin : PolicyOrigins(made.request.policy))
     record.add_policy_from(origin);
+  record.set_limits_in_scores(made.request.limits_in_scores);
   Results results(made.request, made.decision, made.unknown, snapshot, known.alike);
   WriteCandidates(results.order(), made, record);
   results.Write(record);
@@ -477,6 +569,7 @@ Result<Recalled> Recall(const v1::Record& record, const v1::RecordedSnapshot& kn
     recalled.request.pod = Read(record.pod());
     recalled.request.policy = Read(record.policy());
     recalled.request.problems = ReadAll(record.problems());
+    recalled.request.limits_in_scores = record.limits_in_scores();
     const auto& times = record.times_ms_size() > 0 ? record.times_ms() : known.times_ms();
     Result<Snapshot::Parts> parts = ToParts(known, {times.begin(), times.end()});
     if (!parts.ok()) return parts.status();
@@ -486,8 +579,10 @@ Result<Recalled> Recall(const v1::Record& record, const v1::RecordedSnapshot& kn
     recalled.unknown = ReadAll(record.unknown());
     const PodFacts& pod = recalled.request.pod;
     for (const v1::RecordedMeasurement& seen : record.measurements()) {
-      const std::string name =
-          seen.of_model() ? recalled.request.policy.model : pod.namespace_name + "/" + pod.workload;
+      // Older records tell of the pod's model alone.
+      const std::string& model =
+          seen.model().empty() ? recalled.request.policy.model : seen.model();
+      const std::string name = seen.of_model() ? model : pod.namespace_name + "/" + pod.workload;
       auto& held = seen.of_model() ? parts->models : parts->workloads;
       held[Snapshot::KeyOf(name, seen.asked_source())].push_back(
           Read(seen, parts->hardware_classes.size()));
@@ -495,6 +590,14 @@ Result<Recalled> Recall(const v1::Record& record, const v1::RecordedSnapshot& kn
     recalled.alike = AlikeOf(known);
     recalled.snapshot = Snapshot::Restore(*std::move(parts));
     Decide(recalled.request, *recalled.snapshot, recalled.nodes, recalled.decision);
+    if (recalled.request.limits_in_scores) {
+      LimitCheck check(recalled.request.policy.limits, recalled.request, recalled.decision,
+                       *recalled.snapshot);
+      std::vector<std::optional<Refusal>> refusals;
+      for (const Candidate& candidate : recalled.decision.candidates)
+        refusals.push_back(check.Of(candidate));
+      ScoreRefusedZero(refusals, recalled.decision);
+    }
     return recalled;
   } catch (const Unreadable& unreadable) {
     return Status::Invalid(unreadable.message);

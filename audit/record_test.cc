@@ -28,7 +28,21 @@ v1::Record RandomRecord(unsigned seed) {
     random.policy.egress = GigabytesPerUnit(0.0003);
   }
   if (seed % 7 == 0) random.policy.limits.countries = std::vector<std::string>{"DE", "FR"};
-  if (seed % 11 == 0) random.policy.limits.max_grams = GramsPerUnit(0.1 * seed);
+  if (seed % 11 == 0) random.policy.limits.max_grams = {{GramsPerUnit(0.1 * seed)}};
+  if (seed % 13 == 0) {
+    std::vector<std::string> problems;
+    const auto number = std::to_string(seed);
+    ApplyAnnotations({{"max-eur-per-unit", "0." + number},
+                      {"allowed-countries", seed % 2 == 0 ? "FR,DE" : "QQ"},
+                      {"denied-operators", "Hetzner"},
+                      {"enforced", "max-eur-per-unit,allowed-countries"}},
+                     Origin::kNamespace, "namespace shop", random.policy, problems);
+    ApplyAnnotations({{"allowed-countries", "FR"},
+                      {"mode", seed % 3 == 0 ? "shadow" : "enforce"},
+                      {"unit", "pod-hour"},
+                      {"max-gco2e-per-unit", number}},
+                     Origin::kPod, "pod", random.policy, problems);
+  }
   random.policy.model = seed % 2 == 0 ? "llama" : "";
   random.world.input().rates = {{"USD", 0.9123456789, "2026-11-01"}};
   NodeFacts gpu;
@@ -54,6 +68,37 @@ v1::Record RandomRecord(unsigned seed) {
 }
 
 std::shared_ptr<const Catalog> Embedded() { return SnapshotInput::EmbeddedCatalog(); }
+
+TEST(Record, SaysWhoSaidWhatOfEachLimit) {
+  const v1::Record record = RandomRecord(26);
+  EXPECT_THAT(record.policy_from(),
+              ::testing::IsSupersetOf({"allowed-countries: namespace, enforced",
+                                       "allowed-countries: pod", "denied-operators: namespace",
+                                       "max-eur-per-unit: namespace, enforced",
+                                       "max-gco2e-per-unit: pod", "unit: pod"}));
+  const auto recalled = Recall(record, record.known(), SnapshotInput::EmbeddedCatalog());
+  ASSERT_TRUE(recalled.ok()) << recalled.status().message();
+  const Policy& policy = recalled->request.policy;
+  EXPECT_EQ(policy.enforced.countries, (std::vector<std::string>{"DE", "FR"}));
+  EXPECT_EQ(policy.limits.countries, std::vector<std::string>{"FR"});
+  EXPECT_EQ(policy.limits.max_euros.at(0).unit, FunctionalUnit::kRequest);
+  EXPECT_TRUE(policy.limits.max_euros.at(0).enforced);
+  ASSERT_TRUE(policy.terms_before_pod);
+  EXPECT_EQ(policy.terms_before_pod->unit, FunctionalUnit::kRequest);
+  EXPECT_EQ(policy.limits.sources.size(), 5U);
+}
+
+// Budgets as records had them before their unit was theirs.
+TEST(Record, OfBudgetsWithoutAUnitIsRead) {
+  v1::Record record = RandomRecord(2);
+  record.mutable_policy()->set_max_eur_per_unit(0.25);
+  const auto recalled = Recall(record, record.known(), SnapshotInput::EmbeddedCatalog());
+  ASSERT_TRUE(recalled.ok()) << recalled.status().message();
+  const auto& budgets = recalled->request.policy.limits.max_euros;
+  ASSERT_EQ(budgets.size(), 1U);
+  EXPECT_EQ(budgets[0].most, EurosPerUnit(0.25));
+  EXPECT_EQ(budgets[0].unit, recalled->request.policy.unit);
+}
 
 TEST(Record, IsMadeAgainToTheBitFromItsText) {
   for (unsigned seed = 0; seed < 500; ++seed) {

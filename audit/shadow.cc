@@ -25,7 +25,7 @@ bool HasLimits(const v1::RecordedPolicy& policy) {
   return policy.has_max_gco2e_per_unit() || policy.has_max_eur_per_unit() ||
          policy.has_countries() || policy.has_regions() || policy.denied_operators_size() > 0 ||
          policy.certifications_size() > 0 || !policy.max_exposure().empty() ||
-         policy.unreadable_size() > 0;
+         policy.unreadable_size() > 0 || policy.budgets_size() > 0;
 }
 
 std::string PolicyName(const v1::RecordedPolicy& policy) {

@@ -93,9 +93,11 @@ class World {
     pod.is_batch_job = work.kind == WorkKind::kJob;
     pod.requests = work.requests;
     pod.annotations = work.annotations;
+    // What the scenario knows, and not what the pod says of itself.
+    Annotations measured;
     if (work.requests_per_second > 0)
-      pod.annotations.push_back({"requests-per-second", FormatNumber(work.requests_per_second)});
-    return MakeRequest(std::move(pod), MakeNamespacePolicy("backtest", {}, policy));
+      measured.push_back({"requests-per-second", FormatNumber(work.requests_per_second)});
+    return MakeRequest(std::move(pod), MakeNamespacePolicy("backtest", measured, policy));
   }
 
   [[nodiscard]] const Scenario& scenario() const { return scenario_; }
@@ -391,10 +393,9 @@ class Play {
     std::vector<std::int32_t> all(pools);
     std::iota(all.begin(), all.end(), 0);
     Decide(requests_[work], *snapshot_, all, decision_);
-    for (const Candidate& candidate : decision_.candidates) {
-      allowed[Index(candidate.node)] =
-          !CheckLimits(requests_[work], decision_, candidate, *snapshot_);
-    }
+    LimitCheck check(requests_[work].policy.limits, requests_[work], decision_, *snapshot_);
+    for (const Candidate& candidate : decision_.candidates)
+      allowed[Index(candidate.node)] = !check.Of(candidate);
     return allowed;
   }
 

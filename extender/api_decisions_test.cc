@@ -77,7 +77,7 @@ TEST_F(DecisionsTest, FromEachStepOnItsNodeWins) {
 
 TEST_F(DecisionsTest, WhatALimitRefusesStaysRefused) {
   Policy policy;
-  policy.limits.denied_operators = {"nobody"};
+  policy.limits.denied_operators = {"Hetzner"};
   NodeFacts attested;
   attested.name = "attested";
   attested.allocatable = TestWorld::Standard();

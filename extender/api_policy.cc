@@ -1,12 +1,14 @@
 #include "extender/api_policy.h"
 
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "base/json_writer.h"
 #include "base/text.h"
 #include "extender/api_answers.h"
 #include "scoring/deferral.h"
+#include "scoring/limits.h"
 
 namespace sobre {
 namespace {
@@ -15,6 +17,11 @@ std::string Joined(const std::vector<std::string>& items) {
   std::string text;
   for (const std::string& item : items) text += (text.empty() ? "" : ", ") + item;
   return text;
+}
+
+// Of what is allowed.
+std::string JoinedOrNone(const std::vector<std::string>& items) {
+  return items.empty() ? "none" : Joined(items);
 }
 
 // Without what the way through another unit added.
@@ -27,16 +34,32 @@ std::string NumberOrNothing(const std::optional<T>& value, double factor = 1) {
 
 std::string DurationText(Duration duration) { return Plain(InHours(duration)) + "h"; }
 
+// The tightest; of several units, each.
+template <class PerUnit>
+std::string BudgetValue(const std::vector<UnitBudget<PerUnit>>& budgets) {
+  std::map<FunctionalUnit, double> tightest;
+  for (const UnitBudget<PerUnit>& budget : budgets) {
+    const auto [held, first] = tightest.try_emplace(budget.unit, budget.most.value());
+    if (!first) held->second = std::min(held->second, budget.most.value());
+  }
+  std::string text;
+  for (const auto& [unit, most] : tightest) {
+    text += (text.empty() ? "" : ", ") + Plain(most);
+    if (tightest.size() > 1) text += " per " + std::string(ToString(unit));
+  }
+  return text;
+}
+
 std::string LimitValue(const Limits& limits, PolicyKey key) {
   switch (key) {
     case PolicyKey::kMaxGco2ePerUnit:
-      return NumberOrNothing(limits.max_grams);
+      return BudgetValue(limits.max_grams);
     case PolicyKey::kMaxEurPerUnit:
-      return NumberOrNothing(limits.max_euros);
+      return BudgetValue(limits.max_euros);
     case PolicyKey::kAllowedCountries:
-      return limits.countries ? Joined(*limits.countries) : "";
+      return limits.countries ? JoinedOrNone(*limits.countries) : "";
     case PolicyKey::kAllowedRegions:
-      return limits.regions ? Joined(*limits.regions) : "";
+      return limits.regions ? JoinedOrNone(*limits.regions) : "";
     case PolicyKey::kDeniedOperators:
       return Joined(limits.denied_operators);
     case PolicyKey::kRequiredCertifications:
@@ -70,7 +93,13 @@ void WriteEntries(const Policy& policy, Origin least, JsonWriter& json) {
     if (said.origin < least || (value.empty() && said.origin == Origin::kDefault)) continue;
     json.BeginObject().Key("key").Value(ToString(key)).Key("value").Value(value);
     json.Key("origin").Value(ToString(said.origin)).Key("enforced").Value(said.enforced);
-    json.Key("hard").Value(IsHardLimit(key)).EndObject();
+    json.Key("hard").Value(IsHardLimit(key)).Key("sources").BeginArray();
+    for (const LimitSource& source : policy.limits.sources) {
+      if (source.key != key) continue;
+      json.BeginObject().Key("origin").Value(ToString(source.origin));
+      json.Key("value").Value(source.text).Key("enforced").Value(source.enforced).EndObject();
+    }
+    json.EndArray().EndObject();
   }
   json.EndArray();
 }
@@ -86,6 +115,8 @@ void WriteNamespaces(const WorldState& state, const std::optional<std::string>& 
     WriteEntries(own.policy, Origin::kNamespace, json);
     json.Key("problems").BeginArray();
     for (const std::string& problem : own.problems) json.Value(problem);
+    for (const std::string& unknown : UnknownNames(own.policy.limits, *state.snapshot))
+      json.Value(unknown);
     json.EndArray().EndObject();
   }
   json.EndArray();

@@ -56,11 +56,29 @@ TEST(PolicyJson, TellsWhoSaidWhat) {
   const std::string json = PolicyJson(*state, kNow);
   EXPECT_THAT(json, HasSubstr(R"({"key":"objective","value":"balanced","origin":"default")"));
   EXPECT_THAT(json, HasSubstr(R"({"key":"objective","value":"carbon","origin":"namespace",)"
-                              R"("enforced":false,"hard":false})"));
+                              R"("enforced":false,"hard":false,"sources":[]})"));
   EXPECT_THAT(json, HasSubstr(R"({"key":"allowed-countries","value":"FR","origin":"namespace",)"
-                              R"("enforced":true,"hard":true})"));
+                              R"("enforced":true,"hard":true,"sources":[{"origin":"namespace",)"
+                              R"("value":"FR","enforced":true}]})"));
   EXPECT_THAT(json, HasSubstr(R"("problems":["namespace shop: )"));
   EXPECT_THAT(json, HasSubstr(R"("mode":"enforce")"));
+}
+
+TEST(PolicyJson, TellsWhatNobodyKnowsAndEachVoiceOfALimit) {
+  const auto state = StateWith({{"denied-operators", "Gogle"}});
+  Policy cluster;
+  std::vector<std::string> problems;
+  ApplyAnnotations({{"max-eur-per-unit", "2"}, {"unit", "pod-hour"}, {"allowed-countries", "EU"}},
+                   Origin::kCluster, "cluster", cluster, problems);
+  state->namespaces["bank"] = MakeNamespacePolicy(
+      "bank", {{"max-eur-per-unit", "0.1"}, {"unit", "request"}, {"allowed-countries", "US"}},
+      cluster);
+  const std::string json = PolicyJson(*state, kNow);
+  EXPECT_THAT(json, HasSubstr("nobody knows the operator 'Gogle'; did you mean 'Google'?"));
+  EXPECT_THAT(json, HasSubstr(R"("value":"2 per pod-hour, 0.1 per request")"));
+  EXPECT_THAT(json, HasSubstr(R"({"key":"allowed-countries","value":"none")"));
+  EXPECT_THAT(json, HasSubstr(R"("sources":[{"origin":"cluster","value":"EU","enforced":false},)"
+                              R"({"origin":"namespace","value":"US","enforced":false}])"));
 }
 
 TEST(PolicyJson, TellsWhatAGateWaitsFor) {

@@ -17,30 +17,58 @@ namespace {
 
 using Section = YamlSection;
 
-// As the annotation of that name reads it: one rule for both.
-void ReadPolicy(Section& section, const char* key, const char* annotation, Policy& policy) {
-  const YAML::Node value = section.Scalar(key);
-  if (!value) return;
-  std::vector<std::string> problems;
-  ApplyAnnotations({{annotation, value.Scalar()}}, Origin::kCluster, "", policy, problems);
-  if (problems.empty()) return;
-  const std::string& problem = problems.front();
-  Section::Fail(value, section.Path(key) + problem.substr(problem.find(": ", 2)));
-}
+// The cluster's voice: what the section says, key by key, as the annotations of those names say it.
+class ClusterVoice {
+ public:
+  explicit ClusterVoice(Section& section) : section_(section) {}
 
-// Any annotation of the table, as the cluster's default.
-void ReadAnnotations(Section& section, const char* key, Policy& policy) {
-  const YAML::Node map = section.Take(key);
-  if (!map || map.IsNull()) return;
-  if (!map.IsMap()) Section::Fail(map, section.Path(key) + ": expected a mapping of annotations");
-  for (const auto& entry : map) {
-    std::vector<std::string> problems;
-    const Annotation annotation{entry.first.IsScalar() ? entry.first.Scalar() : "",
-                                entry.second.IsScalar() ? entry.second.Scalar() : ""};
-    ApplyAnnotations({annotation}, Origin::kCluster, section.Path(key), policy, problems);
-    if (!problems.empty()) Section::Fail(entry.first, problems.front());
+  void Read(const char* key, const char* annotation) {
+    if (const YAML::Node value = section_.Scalar(key))
+      Add(value, section_.Path(key), {annotation, value.Scalar()}, "");
   }
-}
+  // Any annotation of the table.
+  void ReadAll(const char* key) {
+    const YAML::Node map = section_.Take(key);
+    if (!map || map.IsNull()) return;
+    const std::string path = section_.Path(key);
+    if (!map.IsMap()) Section::Fail(map, path + ": expected a mapping of annotations");
+    for (const auto& entry : map) {
+      const std::string name = entry.first.IsScalar() ? entry.first.Scalar() : "";
+      if (name.starts_with(kAnnotationPrefix))
+        Section::Fail(entry.first, path + ": '" + Printable(name, 63) +
+                                       "' stands here without the prefix " +
+                                       std::string(kAnnotationPrefix));
+      Add(entry.first, path, {name, entry.second.IsScalar() ? entry.second.Scalar() : ""}, path);
+    }
+  }
+  // All at once: what is enforced holds against who comes nearer, not against the next key here.
+  void Speak(Policy& policy) const {
+    std::vector<std::string> problems;
+    ApplyAnnotations(said_, Origin::kCluster, "cluster", policy, problems);
+    if (!problems.empty()) section_.FailHere(problems.front());
+  }
+
+ private:
+  // By itself first, so that a mistake is told with its line.
+  void Add(const YAML::Node& where, const std::string& path, Annotation annotation,
+           std::string_view owner) {
+    for (const Annotation& other : said_) {
+      if (other.key == annotation.key)
+        Section::Fail(where, path + ": '" + Printable(other.key, 63) + "' stands there twice");
+    }
+    Policy alone;
+    std::vector<std::string> problems;
+    ApplyAnnotations({annotation}, Origin::kCluster, owner, alone, problems);
+    if (!problems.empty()) {
+      const std::string& problem = problems.front();
+      Section::Fail(where, owner.empty() ? path + problem.substr(problem.find(": ", 2)) : problem);
+    }
+    said_.push_back(std::move(annotation));
+  }
+
+  Section& section_;
+  Annotations said_;
+};
 
 void AddPreset(const YAML::Node& where, std::string_view name, const PresetParameters& parameters,
                bool automatic, ServerPlan& plan) {
@@ -363,7 +391,9 @@ void ReadReferenceWorkload(Section& section, Config::Clusters& clusters) {
   quantity("cpu", ParseMilliQuantity, pod.requests.millicpu);
   quantity("memory", ParseQuantity, pod.requests.memory_bytes);
   section.Read("gpus", 0, 1024, pod.requests.gpus);
-  ReadAnnotations(section, "annotations", clusters.policy);
+  ClusterVoice voice(section);
+  voice.ReadAll("annotations");
+  voice.Speak(clusters.policy);
   section.Done();
 }
 
@@ -550,12 +580,14 @@ Result<Catalog> LoadCatalogRows(const std::filesystem::path& directory) {
 }  // namespace
 
 void ReadClusterPolicy(YamlSection& section, Policy& policy) {
-  ReadPolicy(section, "objective", "objective", policy);
-  ReadPolicy(section, "cost_tolerance_percent", "cost-tolerance", policy);
-  ReadPolicy(section, "carbon_price_eur_per_tonne", "carbon-price", policy);
-  ReadPolicy(section, "expected_utilization", "expected-utilization", policy);
-  ReadAnnotations(section, "annotations", policy);
-  ReadPolicy(section, "enforced", "enforced", policy);
+  ClusterVoice voice(section);
+  voice.Read("objective", "objective");
+  voice.Read("cost_tolerance_percent", "cost-tolerance");
+  voice.Read("carbon_price_eur_per_tonne", "carbon-price");
+  voice.Read("expected_utilization", "expected-utilization");
+  voice.ReadAll("annotations");
+  voice.Read("enforced", "enforced");
+  voice.Speak(policy);
 }
 
 Result<Config> ParseConfig(std::string_view yaml, std::string_view file_name) {

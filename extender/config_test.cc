@@ -403,6 +403,18 @@ TEST(Config, ErrorsNameFileLineAndKey) {
   EXPECT_EQ(error("\n\npolcy: {}\n"), "sobre.yaml:3: unknown key 'polcy'; did you mean 'policy'?");
   EXPECT_THAT(error("policy:\n  objective: green\n"),
               HasSubstr("sobre.yaml:2: policy.objective: 'green' is none of"));
+  EXPECT_EQ(error("policy:\n  annotations:\n    allowed-countries: FR\n"
+                  "    allowed-countries: US\n"),
+            "sobre.yaml:4: policy.annotations: 'allowed-countries' stands there twice");
+  EXPECT_EQ(error("policy:\n  objective: cost\n  annotations:\n    objective: carbon\n"),
+            "sobre.yaml:4: policy.annotations: 'objective' stands there twice");
+  EXPECT_EQ(error("policy:\n  annotations: {enforced: max-exposure}\n  enforced: objective\n"),
+            "sobre.yaml:3: policy.enforced: 'enforced' stands there twice");
+  EXPECT_THAT(error("policy:\n  annotations:\n    sobre.dev/objective: cost\n"),
+              HasSubstr("sobre.yaml:3: policy.annotations: 'sobre.dev/objective' stands here "
+                        "without the prefix"));
+  EXPECT_THAT(error("policy:\n  annotations:\n    countries: FR\n"),
+              HasSubstr("sobre.yaml:3: policy.annotations: sobre.dev/countries: unknown"));
   EXPECT_THAT(error("policy:\n  cost_tolerance_percent: 0,5\n"),
               HasSubstr("sobre.yaml:2: policy.cost_tolerance_percent: '0,5'"));
   EXPECT_THAT(error("prometheus:\n  timeout: 5\n"),
@@ -438,6 +450,21 @@ TEST(Config, ErrorsNameFileLineAndKey) {
   EXPECT_THAT(error("listen: [1]\n"), HasSubstr("sobre.yaml:1: listen: expected a mapping"));
   EXPECT_THAT(error("listen: {max_connections: 0}\n"), HasSubstr("whole number from 1 to 500"));
   EXPECT_THAT(error("a: [\n"), HasSubstr("sobre.yaml:"));
+}
+
+// What it enforces holds against who comes nearer, not against its own next key.
+TEST(Config, TheClusterSpeaksAtOnce) {
+  for (const char* const yaml :
+       {"policy: {enforced: 'objective,max-exposure', annotations: {mode: shadow, max-exposure: "
+        "contested, objective: carbon}}\n",
+        "policy: {annotations: {enforced: 'objective,max-exposure', max-exposure: contested, "
+        "mode: shadow}, objective: carbon}\n"}) {
+    const auto config = ParseConfig(yaml, "sobre.yaml");
+    ASSERT_TRUE(config.ok()) << config.status().message();
+    EXPECT_EQ(config->policy.objective, Objective::kCarbon);
+    EXPECT_EQ(config->policy.mode, Mode::kShadow);
+    EXPECT_EQ(config->policy.InForce().max_exposure, Exposure::kContested);
+  }
 }
 
 }  // namespace

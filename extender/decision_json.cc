@@ -220,6 +220,26 @@ void SetCandidates(const DecisionRequest& request, const Decision& all, const Af
   }
 }
 
+void SetPolicyFrom(const Policy& policy, v1::Decision* out) {
+  const auto add = [&](PolicyKey key, Origin origin, bool enforced) {
+    v1::PolicyOrigin* from = out->add_policy_from();
+    from->set_key(std::string(ToString(key)));
+    from->set_origin(std::string(ToString(origin)));
+    from->set_enforced(enforced);
+    return from;
+  };
+  for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
+    const auto key = static_cast<PolicyKey>(i);
+    const KeyOrigin& said = policy.origins[i];
+    if (IsHardLimit(key)) {
+      for (const LimitSource& source : policy.limits.sources)
+        if (source.key == key) add(key, source.origin, source.enforced)->set_value(source.text);
+    } else if (said.origin != Origin::kDefault) {
+      add(key, said.origin, said.enforced)->set_value(PolicyValue(policy, key));
+    }
+  }
+}
+
 }  // namespace
 
 void FillDecision(const DecisionRequest& request, const Decision& all, const Snapshot& snapshot,
@@ -256,15 +276,7 @@ void FillDecision(const DecisionRequest& request, const Decision& all, const Sna
   SetAlternatives(allowed, snapshot, &out);
   if (allowed.unit == FunctionalUnit::kRun && allowed.best)
     SetRun(request, allowed, snapshot, out.mutable_run());
-  for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
-    const KeyOrigin& said = decision.policy.origins[i];
-    if (said.origin == Origin::kDefault) continue;
-    v1::PolicyOrigin* origin = out.add_policy_from();
-    origin->set_key(std::string(ToString(static_cast<PolicyKey>(i))));
-    origin->set_origin(std::string(ToString(said.origin)));
-    origin->set_enforced(said.enforced);
-    origin->set_value(PolicyValue(decision.policy, static_cast<PolicyKey>(i)));
-  }
+  SetPolicyFrom(decision.policy, &out);
   out.set_mode(std::string(ToString(decision.policy.mode)));
   SetCandidates(request, all, after, snapshot, most_candidates, &out);
   for (std::string& note : Notes(request, all, after, snapshot)) out.add_notes(std::move(note));

@@ -8,6 +8,7 @@
 #include "base/json_writer.h"
 #include "base/text.h"
 #include "scoring/place_history.h"
+#include "scoring/policy_keys.h"
 
 namespace sobre {
 namespace {
@@ -151,6 +152,15 @@ void Meter(double hour, SnapshotInput& input) {
   }
 }
 
+// As the admission policy marks pods.
+bool HasLimits(const Annotations& annotations) {
+  return std::any_of(annotations.begin(), annotations.end(), [](const Annotation& annotation) {
+    return std::any_of(KnownKeys().begin(), KnownKeys().end(), [&](const KnownKey& key) {
+      return key.kind == KeyKind::kLimit && key.name == annotation.key;
+    });
+  });
+}
+
 }  // namespace
 
 DemoWorld::DemoWorld(std::vector<NodeFacts> nodes) {
@@ -199,6 +209,7 @@ std::string DemoWorld::ExtenderArgs(const DemoWorkload& workload, const std::str
   json.Key("name").Value("app").Key("resources").BeginObject().Key("requests").BeginObject();
   json.Key("cpu").Value(std::to_string(workload.vcpus));
   json.Key("memory").Value(std::to_string(workload.memory_gib) + "Gi");
+  if (HasLimits(AnnotationsOf(workload))) json.Key(kLimitsMarker).Value("1");
   json.EndObject().EndObject().EndObject().EndArray().EndObject().EndObject();
   json.Key("Nodes").Null().Key("NodeNames").BeginArray();
   for (const std::string& node : nodes) json.Value(node);
@@ -256,6 +267,7 @@ void DemoWorld::Run(const DemoWorkload& workload, const std::string& name, const
   pod->ready = true;
   pod->requests = RequestsOf(workload);
   pod->annotations = AnnotationsOf(workload);
+  pod->has_limits_marker = HasLimits(pod->annotations);
   pod->node = node;
   pod->started = started;
   Take(node, pod->requests, 1);

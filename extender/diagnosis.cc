@@ -694,6 +694,9 @@ std::vector<Finding> Diagnose(const WorldState& state, const Config& config) {
   DiagnoseCommitments(*state.snapshot, out);
   DiagnoseWeights(*state.snapshot, config, out);
   DiagnoseReach(state, config, out);
+  for (Finding& finding : DiagnosePolicy(state))
+    out.Add(finding.severity, std::move(finding.about), std::move(finding.text),
+            std::move(finding.repair));
   return out.Sorted();
 }
 

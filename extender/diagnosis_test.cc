@@ -408,5 +408,51 @@ TEST_F(DiagnoseTest, AWeightThatChangesNothingIsTold) {
               Finds(Severity::kNote, "a carbon price of 80 EUR/t changes no placement"));
 }
 
+TEST(DiagnosePolicy, FindsLimitsThatDoNotDoWhatTheySeemTo) {
+  const auto state_with = [](const Annotations& of_cluster, const Annotations& of_shop) {
+    TestWorld world;
+    world.Node("fr", "aws", "eu-west-3");
+    Policy cluster;
+    std::vector<std::string> problems;
+    ApplyAnnotations(of_cluster, Origin::kCluster, "cluster", cluster, problems);
+    auto state = std::make_shared<WorldState>(*MakeState(world.input(), cluster));
+    if (!of_shop.empty()) state->namespaces["shop"] = MakeNamespacePolicy("shop", of_shop, cluster);
+    return state;
+  };
+  EXPECT_TRUE(DiagnosePolicy(*state_with({{"mode", "shadow"}, {"max-exposure", "contested"}},
+                                         {{"objective", "cost"}}))
+                  .empty());
+  EXPECT_THAT(DiagnosePolicy(*state_with({{"denied-operators", "Gogle"}}, {{"objective", "cost"}})),
+              ::testing::ElementsAre(Field(
+                  &Finding::text, HasSubstr("refuses every node: cluster: "
+                                            "sobre.dev/denied-operators: nobody knows the operator "
+                                            "'Gogle'; did you mean 'Google'?"))));
+  EXPECT_THAT(DiagnosePolicy(*state_with({}, {{"countries", "FR"}})),
+              Finds(Severity::kError,
+                    "in 1 namespace (for example shop: namespace shop: "
+                    "sobre.dev/countries: unknown annotation"));
+  const Annotations enforced = {{"max-exposure", "contested"}, {"enforced", "max-exposure"}};
+  Annotations in_shadow = enforced;
+  in_shadow.push_back({"mode", "shadow"});
+  EXPECT_THAT(DiagnosePolicy(*state_with(in_shadow, {{"objective", "cost"}})),
+              ::testing::ElementsAre(Field(
+                  &Finding::text, "mode shadow does not lift what is enforced: max-exposure")));
+  EXPECT_THAT(
+      DiagnosePolicy(*state_with(enforced, {{"mode", "off"}})),
+      Finds(Severity::kWarning, "in 1 namespace (for example shop: mode off does not lift"));
+
+  const auto state = state_with({}, {{"allowed-countries", "FR"}});
+  for (const char* const name : {"marked", "unmarked", "elsewhere", "daemon"}) {
+    auto pod = std::make_shared<PodPlacement>();
+    pod->name = name;
+    pod->namespace_name = name == std::string("elsewhere") ? "other" : "shop";
+    pod->has_limits_marker = name == std::string("marked");
+    pod->owner = name == std::string("daemon") ? PodOwner::kDaemonSet : PodOwner::kController;
+    state->input.pods.push_back(pod);
+  }
+  EXPECT_THAT(DiagnosePolicy(*state),
+              Finds(Severity::kWarning, "for 1 running pod (for example shop/unmarked)"));
+}
+
 }  // namespace
 }  // namespace sobre

@@ -245,21 +245,29 @@ void WriteRefused(const Placement& placement, const Fetch& fetch,
   json.EndArray().Key("refusedLeftOff").Value(left_off);
 }
 
-// "allowed-countries: FR (namespace, enforced)": what holds, and who said it.
+// "allowed-countries: FR (namespace, enforced)": what holds, and who said it. Of a limit each voice
+// holds, as it was written.
 std::vector<PolicySaid> PolicyOf(const v1::Record& record) {
   std::vector<PolicySaid> all;
   const Result<Policy> policy = PolicyOnRecord(record);
+  const auto& sources = record.policy().sources();
   for (const std::string& origin : record.policy_from()) {
     PolicySaid said;
     const std::size_t end = origin.find(": ");
     said.key = origin.substr(0, end);
     said.origin = end == std::string::npos ? "" : origin.substr(end + 2);
+    const bool is_limit = std::any_of(sources.begin(), sources.end(),
+                                      [&](const auto& source) { return source.key() == said.key; });
+    if (is_limit) continue;
     for (std::size_t i = 0; i < kPolicyKeyCount && policy.ok(); ++i) {
       const auto key = static_cast<PolicyKey>(i);
       if (ToString(key) == said.key) said.value = PolicyValue(*policy, key);
     }
     all.push_back(std::move(said));
   }
+  for (const v1::RecordedLimitSource& source : sources)
+    all.push_back(
+        {source.key(), source.text(), source.origin() + (source.enforced() ? ", enforced" : "")});
   return all;
 }
 
@@ -276,8 +284,9 @@ Result<std::string> ExplainPlacement(const Placement& placement, const Fetch& fe
                      std::to_string(placement.attempts) + ": " + CallsText(placement) + "\n";
   if (record.policy().mode() == "shadow")
     text +=
-        "Shadow mode: kube-scheduler was told nothing of what follows; all nodes passed with the "
-        "same score.\n";
+        std::string("Shadow mode: kube-scheduler was told nothing of what follows; all nodes ") +
+        (record.policy().has_enforced() ? "that keep the enforced limits " : "") +
+        "passed with the same score.\n";
   text += "Outcome: " + Printable(OutcomeText(placement), 1000) + ".\n";
   if (const std::string mean = AgainstTheMean(placement, Taken(placement)); !mean.empty())
     text += "Attributed where it runs (report ledger): " + mean + ".\n";

@@ -51,6 +51,8 @@ void Metrics::CountRefusals(std::size_t nodes) {
   refusals_.fetch_add(nodes, std::memory_order_relaxed);
 }
 
+void Metrics::CountUnaskedLimits() { unasked_limits_.fetch_add(1, std::memory_order_relaxed); }
+
 void Metrics::CountDecision(std::size_t candidates, std::optional<Objective> ranked_by,
                             IntensityBasis intensity) {
   const std::size_t ranking = ranked_by ? static_cast<std::size_t>(*ranked_by) : kRankings - 1;
@@ -372,6 +374,11 @@ void Metrics::AddDecisions(MetricFamilies& out) const {
   out.Value(Load(candidates_));
   out.Begin("sobre_refused_nodes_total", "Nodes that a pod's limits refused.", MetricType::Counter);
   out.Value(Load(refusals_));
+  out.Begin("sobre_unasked_limits_total",
+            "Times that a pod with limits was scored without the marker by which kube-scheduler "
+            "asks about them.",
+            MetricType::Counter);
+  out.Value(Load(unasked_limits_));
   out.Begin(
       "sobre_annotation_problems_total",
       "Annotations that could not be followed, each time that a pod with them was asked about.",

@@ -39,6 +39,8 @@ class Metrics {
   void CountRequest(Verb verb, bool ok, std::chrono::nanoseconds took);
   void CountProblems(std::size_t annotations);
   void CountRefusals(std::size_t nodes);
+  // Of a pod whose limits nobody asks about.
+  void CountUnaskedLimits();
   void CountDecision(std::size_t candidates, std::optional<Objective> ranked_by,
                      IntensityBasis intensity);
   // Where the certificates in use are looked up at each Serialize(); call it before any of those.
@@ -83,6 +85,7 @@ class Metrics {
   std::array<std::array<std::atomic<std::uint64_t>, kIntensities>, kRankings> decisions_{};
   std::atomic<std::uint64_t> problems_ = 0;
   std::atomic<std::uint64_t> refusals_ = 0;
+  std::atomic<std::uint64_t> unasked_limits_ = 0;
   std::atomic<std::uint64_t> candidates_ = 0;
   std::function<std::vector<CertificateInUse>()> certificates_;
   const ServerTls* tls_ = nullptr;  // null: plain HTTP

@@ -160,8 +160,8 @@ char* PutRoughly(char* to, const char* from, std::size_t size) {
 }
 
 // For names that stand in the request as they are: between their quotes they go back.
-void WritePlainPriorities(const ExtenderArgs& args, const Decision& decision, bool neutral,
-                          std::string& out) {
+template <class ScoreOf>
+void WritePlainPriorities(const ExtenderArgs& args, const ScoreOf& score_of, std::string& out) {
   static_assert(kBodyPadding >= kBlock);
   static const std::array<Between, kMaxScore + 1> kBetween = MakeBetween();
   constexpr std::size_t kBeside = kHost.size() + 2 + kScore.size() + 3;
@@ -170,7 +170,7 @@ void WritePlainPriorities(const ExtenderArgs& args, const Decision& decision, bo
   out.resize(size);
   char* to = out.data() + kHost.copy(out.data(), kHost.size());
   for (std::size_t i = 0; i < args.names.size(); ++i) {
-    const Between& between = kBetween[neutral ? 0 : static_cast<std::size_t>(decision.ScoreOf(i))];
+    const Between& between = kBetween[static_cast<std::size_t>(score_of(i))];
     to = PutRoughly(to, args.names[i].data() - 1, args.names[i].size() + 2);
     std::memcpy(to, between.text.data(), kBlock);
     to += between.size;
@@ -182,19 +182,37 @@ void WritePlainPriorities(const ExtenderArgs& args, const Decision& decision, bo
   out.resize(static_cast<std::size_t>(to - out.data()));
 }
 
-// Neutral: all the same, so that only other scores count.
-void WriteHostPriorities(const ExtenderArgs& args, const Decision& decision, bool neutral,
-                         std::string& out) {
-  if (args.plain_names) return WritePlainPriorities(args, decision, neutral, out);
+template <class ScoreOf>
+void WritePriorities(const ExtenderArgs& args, const ScoreOf& score_of, std::string& out) {
+  if (args.plain_names) return WritePlainPriorities(args, score_of, out);
   for (std::size_t i = 0; i < args.names.size(); ++i) {
     out += kHost;
     AppendJsonString(out, args.names[i]);
     out += kScore;
-    out += std::to_string(neutral ? 0 : decision.ScoreOf(i));
+    out += std::to_string(score_of(i));
     out += '}';
   }
   out.front() = '[';
   out += ']';
+}
+
+// Neutral: all the same, so that only other scores count; but for those that are refused even then.
+void WriteHostPriorities(const ExtenderArgs& args, const Decision& decision, bool neutral,
+                         const std::vector<std::optional<Refusal>>& refused, std::string& out) {
+  if (!neutral)
+    return WritePriorities(
+        args, [&](std::size_t i) { return decision.ScoreOf(i); }, out);
+  if (refused.empty())
+    return WritePriorities(
+        args, [](std::size_t /*i*/) { return 0; }, out);
+  WritePriorities(
+      args, [&](std::size_t i) { return refused[i] ? 0 : kMaxScore; }, out);
+}
+
+// Whether the pod has limits in force that kube-scheduler does not ask about.
+bool IsUnasked(Verb verb, const DecisionRequest& request) {
+  return verb == Verb::kPrioritize && !request.pod.has_limits_marker &&
+         request.policy.InForce().Any();
 }
 
 // Where every node is refused, one that kube-scheduler saw before Sobre did: it may be the one that
@@ -251,6 +269,7 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   made->verb = ToString(verb);
   made->snapshot = state->snapshot;
   const DecisionRequest& request = made->request;
+  const Policy& policy = request.policy;
   metrics_.CountProblems(request.problems.size());
   const bool asks_limits = verb != Verb::kPrioritize;
   if (asks_limits) {
@@ -265,7 +284,7 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
       return Status::Unavailable("namespace " + Printable(request.pod.namespace_name, 63) +
                                  " is not known to Sobre yet, nor the limits that it may state");
     }
-    if (!request.policy.limits.Any() || request.policy.mode == Mode::kOff) {
+    if (!policy.limits.Any() || (policy.mode == Mode::kOff && !policy.enforced.Any())) {
       out.reserve(body.size());
       WriteLimitsResult(verb, args, {}, out);
       return Status::Ok();
@@ -284,17 +303,24 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
     }
   }
   snapshot = made->snapshot.get();
+  TellOfLimits(verb, *snapshot, made->request);
   JudgeKinds(request, *snapshot, scratch.nodes, made->decision);
-  const bool neutral = request.policy.mode != Mode::kEnforce;
-  if (asks_limits) {
-    std::vector<std::optional<Refusal>>& refusals = made->refusals;
+  const bool neutral = policy.mode != Mode::kEnforce;
+  // By all limits, whatever the mode; and by those that it does not lift.
+  const auto judge = [&](const Limits& limits, std::vector<std::optional<Refusal>>& refusals) {
     // Not into the case: the recorder has a buffer of its own.
     WriteOut(made->decision, scratch.candidates);
-    for (const Candidate& candidate : scratch.candidates)
-      refusals.push_back(CheckLimits(request, made->decision, candidate, *snapshot));
-    const auto stranger = verb == Verb::kFilter ? NewcomerThatDecides(made->decision, refusals)
+    LimitCheck check(limits, request, made->decision, *snapshot);
+    for (const Candidate& candidate : scratch.candidates) refusals.push_back(check.Of(candidate));
+  };
+  std::vector<std::optional<Refusal>> not_lifted;
+  const std::vector<std::optional<Refusal>>& answered = neutral ? not_lifted : made->refusals;
+  if (asks_limits) {
+    judge(policy.limits, made->refusals);
+    if (neutral && policy.enforced.Any()) judge(policy.enforced, not_lifted);
+    const auto stranger = verb == Verb::kFilter ? NewcomerThatDecides(made->decision, answered)
                                                 : std::optional<std::size_t>();
-    if (stranger && !neutral) {
+    if (stranger) {
       WriteFilterError("node " + Printable(args.names[*stranger], 63) +
                            " is not known to Sobre yet, and no other keeps the limits",
                        out);
@@ -302,20 +328,41 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
       return Status::Ok();
     }
     out.reserve(body.size());
-    WriteLimitsResult(verb, args, neutral ? std::vector<std::optional<Refusal>>() : refusals, out);
+    WriteLimitsResult(verb, args, answered, out);
     metrics_.CountRefusals(static_cast<std::size_t>(std::count_if(
-        refusals.begin(), refusals.end(), [](const auto& r) { return r.has_value(); })));
+        answered.begin(), answered.end(), [](const auto& r) { return r.has_value(); })));
   } else {
-    WriteHostPriorities(args, made->decision, neutral, out);
+    if (IsUnasked(verb, request)) {
+      judge(policy.InForce(), neutral ? not_lifted : made->refusals);
+      if (!neutral) ScoreRefusedZero(made->refusals, made->decision);
+    }
+    WriteHostPriorities(args, made->decision, neutral, not_lifted, out);
     metrics_.CountDecision(args.names.size(), made->decision.ranked_by,
                            made->decision.intensity_basis);
   }
-  if (request.policy.mode == Mode::kOff) return Status::Ok();
+  // Who has switched everything off hears of what is left, and no decision is kept of the rest.
+  if (policy.mode == Mode::kOff && !policy.enforced.Any()) return Status::Ok();
   if (!request.problems.empty()) TellOwner(request);
   // An eviction places nothing: the pod comes again, and that filter call is on the record.
   if (verb == Verb::kPreempt) return Status::Ok();
+  if (policy.mode == Mode::kOff && verb == Verb::kPrioritize) return Status::Ok();
   Record(std::move(made), args, scratch.nodes);
   return Status::Ok();
+}
+
+// What is wrong with the pod's limits, beside what cannot be read.
+void ExtenderService::TellOfLimits(Verb verb, const Snapshot& snapshot, DecisionRequest& request) {
+  const std::size_t before = request.problems.size();
+  for (std::string& unknown : UnknownNames(request.policy.limits, snapshot))
+    request.problems.push_back(std::move(unknown));
+  if (IsUnasked(verb, request)) {
+    request.problems.emplace_back(
+        "pod: its limits are not enforced: no container requests " + std::string(kLimitsMarker) +
+        ", so that kube-scheduler does not ask about them; nodes that they refuse score 0");
+    request.limits_in_scores = request.policy.mode == Mode::kEnforce;
+    metrics_.CountUnaskedLimits();
+  }
+  metrics_.CountProblems(request.problems.size() - before);
 }
 
 void ExtenderService::Record(Recorder::Case made, const ExtenderArgs& args,

@@ -18,7 +18,7 @@ class ExtenderService {
       : world_(world), metrics_(metrics), recorder_(recorder), origins_(std::move(origins)) {}
 
   // ExtenderFilterResult: nodes that break one of the pod's limits are refused, each with its
-  // reason. A pod without limits, or in shadow mode, keeps all.
+  // reason. A pod without limits, or in shadow mode without enforced ones, keeps all.
   void Filter(const HttpRequest& request, HttpResponse& response) {
     Answer(Verb::kFilter, request, response);
   }
@@ -27,7 +27,8 @@ class ExtenderService {
   void Preempt(const HttpRequest& request, HttpResponse& response) {
     Answer(Verb::kPreempt, request, response);
   }
-  // HostPriorityList: [{"Host": name, "Score": 0..10}, …]
+  // HostPriorityList: [{"Host": name, "Score": 0..10}, …]. Where nobody asks about a pod's limits,
+  // nodes that they refuse score 0.
   void Prioritize(const HttpRequest& request, HttpResponse& response) {
     Answer(Verb::kPrioritize, request, response);
   }
@@ -38,6 +39,7 @@ class ExtenderService {
   void Record(Recorder::Case made, const ExtenderArgs& args,
               const std::vector<std::int32_t>& nodes);
   void TellOwner(const DecisionRequest& request);
+  void TellOfLimits(Verb verb, const Snapshot& snapshot, DecisionRequest& request);
 
   World& world_;
   Metrics& metrics_;

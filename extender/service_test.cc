@@ -20,6 +20,7 @@ class ServiceTest : public ::testing::Test {
         .Node("de", "aws", "eu-central-1")
         .Price("fr", 0.40)
         .Price("de", 0.40);
+    small.input().trust_node_labels = true;
     auto state = std::make_shared<WorldState>(*MakeState(small.input()));
     state->namespaces["thrifty"] = MakeNamespacePolicy("thrifty", {{"objective", "cost"}}, {});
     world_.Publish(state);
@@ -53,7 +54,27 @@ class ServiceTest : public ::testing::Test {
            R"(","uid":"u"},"spec":{"containers":[{"resources":{"requests":{"cpu":"2"}}}]}},"Nodes":null,"NodeNames":[)" +
            names + "]}";
   }
-  World world_;
+  // Of a pod with annotations, in a namespace of its own.
+  static std::string Both(const std::string& annotations, bool marked,
+                          const std::string& pod_namespace = "law") {
+    return R"({"Pod":{"metadata":{"name":"p","namespace":")" + pod_namespace +
+           R"(","uid":"u","annotations":{)" + annotations +
+           R"(}},"spec":{"containers":[{"resources":{"requests":{"cpu":"2")" +
+           (marked ? R"(,"sobre.dev/limits":"1")" : "") +
+           R"(}}}]}},"Nodes":null,"NodeNames":["de","fr"]})";
+  }
+  void Say(const Annotations& of_law) {
+    auto state = std::make_shared<WorldState>(*MakeState(world_.Read()->input));
+    state->namespaces["law"] = MakeNamespacePolicy("law", of_law, {});
+    world_.Publish(state);
+  }
+  // What its owner was told.
+  class Heard final : public World {
+   public:
+    void Tell(const PodEvent& event) override { told.push_back(event.message); }
+    std::vector<std::string> told;
+  };
+  Heard world_;
   Metrics metrics_;
   std::vector<DecisionSummary> Summaries() {
     EXPECT_TRUE(records_->recorder().WaitUntilWritten(std::chrono::seconds(30)));
@@ -239,6 +260,69 @@ TEST_F(ServiceTest, DecisionsAreCountedByWhatTheyWereRankedBy) {
   EXPECT_THAT(text, HasSubstr(R"(sobre_decisions_total{ranked_by="none",intensity="none"} 1)"));
   EXPECT_THAT(text, HasSubstr(R"(,intensity="catalogue"} 1)"));
   EXPECT_THAT(text, HasSubstr("sobre_candidates_total 3"));
+}
+
+constexpr const char* kBothPass =
+    R"({"Nodes":null,"NodeNames":["de","fr"],"FailedNodes":{},"FailedAndUnresolvableNodes":{},"Error":""})";
+
+TEST_F(ServiceTest, WhatAMarkedPodSaysAndNobodyKnowsRefusesEveryNode) {
+  Say({});
+  for (const char* const annotation :
+       {R"("sobre.dev/countries":"FR")", R"("Sobre.dev/allowed-countries":"FR")",
+        R"("sobre.dev/denied-operators":"Gogle")", R"("sobre.dev/allowed-regions":"aws/nowhere")",
+        R"("sobre.dev/x":"")"}) {
+    const std::string body = Post(Verb::kFilter, Both(annotation, true)).body;
+    EXPECT_THAT(body, HasSubstr(R"("NodeNames":[])")) << annotation;
+    EXPECT_THAT(body, HasSubstr("a limit cannot be read")) << annotation;
+    EXPECT_FALSE(world_.told.empty()) << annotation;
+    world_.told.clear();
+  }
+  EXPECT_EQ(Post(Verb::kFilter, Both(R"("sobre.dev/objective":"cost")", true)).body, kBothPass);
+}
+
+TEST_F(ServiceTest, NoModeLiftsAnEnforcedLimitOfTheFilter) {
+  for (const char* const mode : {"shadow", "off"}) {
+    Say({{"mode", mode}, {"allowed-countries", "FR"}, {"enforced", "allowed-countries"}});
+    const std::string body = Post(Verb::kFilter, Both("", true)).body;
+    EXPECT_THAT(body, HasSubstr(R"("NodeNames":["fr"])")) << mode;
+    EXPECT_THAT(body, HasSubstr("country DE is not allowed")) << mode;
+    Say({{"mode", mode}, {"allowed-countries", "FR"}});
+    EXPECT_EQ(Post(Verb::kFilter, Both("", true)).body, kBothPass) << mode;
+    Say({{"allowed-countries", "EU"}, {"enforced", "allowed-countries"}});
+    const std::string own =
+        std::string(R"("sobre.dev/mode":")") + mode + R"(","sobre.dev/allowed-countries":"FR")";
+    EXPECT_EQ(Post(Verb::kFilter, Both(own, true)).body, kBothPass)
+        << mode << ": what is not enforced is lifted";
+  }
+}
+
+TEST_F(ServiceTest, LimitsThatNobodyAsksAboutAreInTheScoresAndTold) {
+  const auto scores = [&](const std::string& annotations, bool marked) {
+    return Post(Verb::kPrioritize, Both(annotations, marked)).body;
+  };
+  const std::string usual = R"([{"Host":"de","Score":5},{"Host":"fr","Score":10}])";
+  const std::string german = R"([{"Host":"de","Score":5},{"Host":"fr","Score":0}])";
+  const std::string none = R"([{"Host":"de","Score":0},{"Host":"fr","Score":0}])";
+  Say({});
+  EXPECT_EQ(scores("", false), usual);
+  EXPECT_THAT(world_.told, ::testing::IsEmpty());
+  EXPECT_EQ(scores(R"("sobre.dev/allowed-countries":"DE")", false), german);
+  ASSERT_EQ(world_.told.size(), 1U);
+  EXPECT_THAT(world_.told[0], HasSubstr("no container requests sobre.dev/limits"));
+  EXPECT_EQ(scores(R"("sobre.dev/allowed-countries":"DE")", true), usual)
+      << "filter has taken the others out";
+  EXPECT_EQ(scores(R"("sobre.dev/allowed-countries":"US")", false), none);
+  EXPECT_EQ(scores(R"("sobre.dev/countries":"DE")", false), none);
+  Say({{"allowed-countries", "DE"}});
+  EXPECT_EQ(scores("", false), german) << "inherited";
+  EXPECT_EQ(scores(R"("sobre.dev/mode":"shadow")", false), none) << "nothing is in force";
+  Say({{"allowed-countries", "DE"}, {"enforced", "allowed-countries"}});
+  const std::string not_french = R"([{"Host":"de","Score":10},{"Host":"fr","Score":0}])";
+  EXPECT_EQ(scores(R"("sobre.dev/mode":"shadow")", false), not_french);
+  EXPECT_EQ(scores(R"("sobre.dev/mode":"off")", false), not_french);
+  EXPECT_EQ(scores(R"("sobre.dev/mode":"off")", true), none);
+  const std::string text = metrics_.Serialize(*world_.Read(), Now(), {});
+  EXPECT_THAT(text, HasSubstr("sobre_unasked_limits_total 6\n"));
 }
 
 }  // namespace

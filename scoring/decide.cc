@@ -433,7 +433,8 @@ NamespacePolicy MakeNamespacePolicy(std::string_view name, const Annotations& an
 }
 
 DecisionRequest MakeRequest(PodFacts pod, const NamespacePolicy& base) {
-  DecisionRequest request{std::move(pod), {}, {}};
+  DecisionRequest request;
+  request.pod = std::move(pod);
   SetPolicy(base, request);
   return request;
 }
@@ -441,6 +442,7 @@ DecisionRequest MakeRequest(PodFacts pod, const NamespacePolicy& base) {
 void SetPolicy(const NamespacePolicy& base, DecisionRequest& request) {
   request.policy = base.policy;
   request.problems = base.problems;
+  request.limits_in_scores = false;
   ApplyAnnotations(request.pod.annotations, Origin::kPod, "pod", request.policy, request.problems);
 }
 

@@ -30,6 +30,9 @@ struct DecisionRequest {
   Policy policy;
   // Annotations that could not be followed, in sentences.
   std::vector<std::string> problems;
+  // Nobody asks about its limits, so that candidates which these refuse are to score 0
+  // (ScoreRefusedZero()).
+  bool limits_in_scores = false;
 };
 
 // What holds for all pods of a namespace: its annotations over the cluster's policy, read once.

@@ -21,10 +21,11 @@ struct Place {
 // Regions that have a node which keeps the limits on places, with what is known live.
 std::map<std::string, Place> PlacesOf(const Limits& limits, const Snapshot& snapshot) {
   std::map<std::string, Place> places;
+  PlaceCheck check(limits, snapshot);
   for (const NodeRecord& node : snapshot.nodes()) {
     // The pod is sent there by the region's label.
     if (!node.live_intensity || node.facts->region.empty() || node.facts->region_derived) continue;
-    if (CheckPlaceLimits(limits, node, snapshot)) continue;
+    if (check.Of(node)) continue;
     Place& place = places[node.facts->region];
     place.now = std::min(place.now, node.live_intensity->value);
     if (!node.forecast.empty()) place.forecast = &node.forecast;

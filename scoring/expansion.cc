@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "scoring/limits.h"
 #include "scoring/new_capacity.h"
 
 namespace sobre {
@@ -40,14 +41,13 @@ std::vector<Side> SidesOf(std::span<const DecisionRequest> kinds,
     for (const std::size_t o : side.options) nodes.push_back(options[o].node);
     const DecisionRequest& request = kinds[kind];
     Decide(request, snapshot, nodes, side.decision);
+    const Limits& limits = request.policy.InForce();
+    LimitCheck check(limits, request, side.decision, snapshot);
     for (std::size_t i = 0; i < side.options.size(); ++i) {
       // Machines of which nothing is known may be as the pod wants them.
-      const bool may_know = options[side.options[i]].node != Snapshot::kUnknownNode ||
-                            !request.policy.limits.unreadable.empty();
-      const auto refusal =
-          request.policy.mode == Mode::kEnforce && may_know
-              ? CheckLimits(request, side.decision, side.decision.candidates[i], snapshot)
-              : std::nullopt;
+      const bool may_know =
+          options[side.options[i]].node != Snapshot::kUnknownNode || !limits.unreadable.empty();
+      const auto refusal = may_know ? check.Of(side.decision.candidates[i]) : std::nullopt;
       side.refused.push_back(refusal.has_value());
       GrowthVerdict& verdict = verdicts[side.options[i]];
       (refusal ? verdict.refused : verdict.allowed) += side.counts[i];

@@ -393,6 +393,11 @@ std::vector<std::string> Notes(const DecisionRequest& request, const Decision& a
 std::vector<std::string> Notes(const DecisionRequest& request, const Decision& decision,
                                const Snapshot& snapshot) {
   std::vector<std::string> notes = request.problems;
+  for (std::string& unknown : UnknownNames(request.policy.limits, snapshot)) {
+    // The service tells them to the pod's owner too.
+    if (std::find(notes.begin(), notes.end(), unknown) == notes.end())
+      notes.push_back(std::move(unknown));
+  }
   NoteRanking(request, decision, snapshot, notes);
   const std::string& source = decision.policy.request_source;
   if (!source.empty() && decision.rate_basis == RateBasis::kNone) {

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "scoring/decide.h"
@@ -16,16 +18,76 @@ struct Refusal {
   bool lasting = false;
 };
 
-// The same for what depends on the node's place alone: countries, regions, operators, exposure,
-// certifications.
+// Names that the limits use and that no row of the catalogue, no alias and no label of a node
+// knows, as sentences with the nearest that are known: what they were to mean cannot be said, so
+// that the limits refuse every node.
+std::vector<std::string> UnknownNames(const Limits& limits, const Snapshot& snapshot);
+
+// What depends on a node's place alone: countries, regions, operators, exposure, certifications.
+// Prepared once for many nodes; refers to the limits and the snapshot. Of one thread.
+class PlaceCheck {
+ public:
+  PlaceCheck(const Limits& limits, const Snapshot& snapshot);
+  // The first limit that the node does not keep, at the time of the snapshot. What is not attested
+  // does not keep a limit, nor does any node keep one that cannot be read.
+  [[nodiscard]] std::optional<Refusal> Of(const NodeRecord& node);
+
+ private:
+  [[nodiscard]] std::optional<Refusal> Judge(const Sovereignty& place) const;
+  [[nodiscard]] std::optional<Refusal> CheckOperator(const Sovereignty& place) const;
+
+  const Limits& limits_;
+  const Snapshot& snapshot_;
+  std::optional<Refusal> of_all_;
+  // Who is meant, and how it was written.
+  std::vector<std::pair<std::string, std::string>> denied_;
+  // Nodes of a place are alike.
+  std::vector<std::pair<const Sovereignty*, std::optional<Refusal>>> judged_;
+};
+
+// The first limit that a candidate does not keep. Unknown figures do not keep a budget. Budgets are
+// compared with the report ledger, embodied emissions included, each in its own unit; an enforced
+// one also by what the pod did not say of itself. Prepared once for many candidates; refers to all
+// that it is made of. Of one thread.
+class LimitCheck {
+ public:
+  LimitCheck(const Limits& limits, const DecisionRequest& request, const Decision& decision,
+             const Snapshot& snapshot);
+  [[nodiscard]] std::optional<Refusal> Of(const Candidate& candidate);
+
+ private:
+  // The work as it is counted in another unit, or without the pod's word.
+  struct View {
+    FunctionalUnit unit{};
+    bool before_pod = false;
+    DecisionRequest request;
+    Decision decision;
+  };
+  View& ViewOf(FunctionalUnit unit, bool before_pod);
+  template <class PerUnit>
+  std::optional<Refusal> CheckBudget(const UnitBudget<PerUnit>& budget, const Candidate& candidate);
+  template <class PerUnit>
+  std::optional<Refusal> CheckBudget(const UnitBudget<PerUnit>& budget, bool before_pod,
+                                     const DecisionRequest& request, const Decision& decision,
+                                     const Candidate& candidate) const;
+
+  const Limits& limits_;
+  const DecisionRequest& request_;
+  const Decision& decision_;
+  const Snapshot& snapshot_;
+  PlaceCheck place_;
+  std::vector<std::unique_ptr<View>> views_;
+};
+
+// The same for one node, or one candidate and all limits of its request, whatever its mode.
 std::optional<Refusal> CheckPlaceLimits(const Limits& limits, const NodeRecord& node,
                                         const Snapshot& snapshot);
-
-// The first limit that the node does not keep, at the time of the snapshot. An unknown operator,
-// region, certificate or figure does not keep a limit. Budgets are compared with the report ledger,
-// embodied emissions included.
 std::optional<Refusal> CheckLimits(const DecisionRequest& request, const Decision& decision,
                                    const Candidate& candidate, const Snapshot& snapshot);
+
+// Candidates that are refused score 0, for a scheduler that does not ask about limits: a decision
+// that JudgeKinds() or Decide() left. `refusals` stand in the order of the candidates.
+void ScoreRefusedZero(const std::vector<std::optional<Refusal>>& refusals, Decision& decision);
 
 // What limits leave of a decision, as filter and prioritize together answer: those that are
 // refused, and the others scored among themselves.

@@ -161,10 +161,9 @@ void Adviser::Look() {
   Decide(request_, snapshot_, nodes, decision_);
   if (request_.policy.limits.Any()) {
     std::vector<std::int32_t> allowed;
-    for (const Candidate& candidate : decision_.candidates) {
-      if (!CheckLimits(request_, decision_, candidate, snapshot_))
-        allowed.push_back(candidate.node);
-    }
+    LimitCheck check(request_.policy.limits, request_, decision_, snapshot_);
+    for (const Candidate& candidate : decision_.candidates)
+      if (!check.Of(candidate)) allowed.push_back(candidate.node);
     Decide(request_, snapshot_, allowed, decision_);
   }
   if (!decision_.best) return;

@@ -223,12 +223,7 @@ std::shared_ptr<const Snapshot> SnapshotOf(const std::vector<Offer>& offers,
 
 std::optional<Refusal> RefusalOf(const Offer& offer, const DecisionRequest& request,
                                  const NodeRecord& node, const Snapshot& snapshot) {
-  const Limits& limits = request.policy.limits;
-  if (!limits.unreadable.empty())
-    return Refusal{"a limit cannot be read: " + limits.unreadable.front(), true};
-  if (limits.Any()) {
-    if (auto refusal = CheckPlaceLimits(limits, node, snapshot)) return refusal;
-  }
+  if (auto refusal = CheckPlaceLimits(request.policy.limits, node, snapshot)) return refusal;
   const Resources& size = offer.facts.allocatable;
   if (Holds(size, request.pod.requests)) return std::nullopt;
   if (request.pod.requests.UsesGpu() && !size.UsesGpu())

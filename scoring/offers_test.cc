@@ -187,7 +187,7 @@ TEST(Offers, CertificatesAreThoseOfRows) {
 TEST(Offers, BudgetsRefuseByTheFiguresThatAreShown) {
   Policy policy;
   policy.unit = FunctionalUnit::kPodHour;
-  policy.limits.max_grams = GramsPerUnit(1.5);
+  policy.limits.max_grams = {{GramsPerUnit(1.5), policy.unit}};
   const OfferRanking ranking = RankIn(SomeNodes(), policy);
   bool kept = false;
   bool refused = false;

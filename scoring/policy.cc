@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "base/text.h"
 #include "scoring/policy_keys.h"
@@ -189,13 +190,20 @@ void SortUnique(std::vector<std::string>& list) {
   list.erase(std::unique(list.begin(), list.end()), list.end());
 }
 
-std::string SetCountries(std::string_view value, std::optional<std::vector<std::string>>& out) {
+std::string ToUpper(std::string_view text) {
+  std::string upper(text);
+  for (char& c : upper)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return upper;
+}
+
+// `names` gets those that were written, without what sets stand for.
+std::string SetCountries(std::string_view value, std::vector<std::string>& countries,
+                         std::vector<std::string>& names) {
   std::vector<std::string_view> items;
   if (std::string wrong = ReadList(value, items); !wrong.empty()) return wrong;
-  std::vector<std::string> countries;
   for (const std::string_view item : items) {
-    std::string code;
-    for (const char c : item) code += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    std::string code = ToUpper(item);
     const bool union_only = code == "EU";
     if (union_only || code == "EEA") {
       countries.insert(countries.end(), kEuropeanUnion.begin(), kEuropeanUnion.end());
@@ -208,17 +216,17 @@ std::string SetCountries(std::string_view value, std::optional<std::vector<std::
         std::all_of(code.begin(), code.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
     if (code.size() != 2 || !letters)
       return Quoted(item) + " is no country of two letters, nor EU or EEA";
+    names.push_back(code);
     countries.push_back(std::move(code));
   }
   SortUnique(countries);
-  out = std::move(countries);
   return {};
 }
 
-std::string SetRegions(std::string_view value, std::optional<std::vector<std::string>>& out) {
+// In lower case: providers do not tell two regions apart by it, and people mix it up.
+std::string SetRegions(std::string_view value, std::vector<std::string>& regions) {
   std::vector<std::string_view> items;
   if (std::string wrong = ReadList(value, items); !wrong.empty()) return wrong;
-  std::vector<std::string> regions;
   for (const std::string_view item : items) {
     const std::size_t slash = item.find('/');
     if (slash == 0 || slash == std::string_view::npos || slash + 1 == item.size() ||
@@ -227,19 +235,14 @@ std::string SetRegions(std::string_view value, std::optional<std::vector<std::st
     regions.push_back(ToLower(item));
   }
   SortUnique(regions);
-  out = std::move(regions);
   return {};
 }
 
-std::string SetNames(std::string_view value, bool lower, std::vector<std::string>& out) {
+std::string SetNames(std::string_view value, std::vector<std::string>& names) {
   std::vector<std::string_view> items;
   if (std::string wrong = ReadList(value, items); !wrong.empty()) return wrong;
-  std::vector<std::string> names;
-  names.reserve(items.size());
-  for (const std::string_view item : items)
-    names.push_back(lower ? ToLower(item) : std::string(item));
+  for (const std::string_view item : items) names.emplace_back(item);
   SortUnique(names);
-  out = std::move(names);
   return {};
 }
 
@@ -252,7 +255,7 @@ std::string SetDataRegion(std::string_view value, std::optional<RegionName>& out
   return {};
 }
 
-// The sentence that says why the value cannot be followed; empty where it was.
+// The sentence that says why the preference cannot be followed; empty where it was.
 std::string Apply(PolicyKey key, std::string_view value, Policy& policy) {
   switch (key) {
     case PolicyKey::kObjective:
@@ -285,24 +288,6 @@ std::string Apply(PolicyKey key, std::string_view value, Policy& policy) {
       policy.expected_duration = Hours(static_cast<double>(duration->count()) / 3'600'000.0);
       return {};
     }
-    case PolicyKey::kMaxGco2ePerUnit:
-      return SetNumber(value, 0, 1e12, 1, policy.limits.max_grams);
-    case PolicyKey::kMaxEurPerUnit:
-      return SetNumber(value, 0, 1e12, 1, policy.limits.max_euros);
-    case PolicyKey::kAllowedCountries:
-      return SetCountries(value, policy.limits.countries);
-    case PolicyKey::kAllowedRegions:
-      return SetRegions(value, policy.limits.regions);
-    case PolicyKey::kDeniedOperators:
-      return SetNames(value, true, policy.limits.denied_operators);
-    case PolicyKey::kRequiredCertifications:
-      return SetNames(value, false, policy.limits.certifications);
-    case PolicyKey::kMaxExposure: {
-      Exposure exposure{};
-      std::string wrong = SetName(kExposures, value, exposure);
-      if (wrong.empty()) policy.limits.max_exposure = exposure;
-      return wrong;
-    }
     case PolicyKey::kDeferBelowGco2ePerKwh:
       return SetNumber(value, 0, 2000, 1, policy.deferral.below);
     case PolicyKey::kMaxDelay:
@@ -315,60 +300,196 @@ std::string Apply(PolicyKey key, std::string_view value, Policy& policy) {
     }
     case PolicyKey::kMode:
       return SetName(kModes, value, policy.mode);
+    default:  // limits
+      return {};
   }
-  return {};
 }
 
-template <class T>
-bool Includes(const std::vector<T>& whole, const std::vector<T>& part) {
-  return std::includes(whole.begin(), whole.end(), part.begin(), part.end());
-}
-
-// True where `next` allows nothing that `held` refuses. Of preferences, nothing is tighter.
-bool Tightens(PolicyKey key, const Limits& next, const Limits& held) {
+// Whether both say the same of a preference.
+bool Agree(PolicyKey key, const Policy& a, const Policy& b) {
   switch (key) {
-    case PolicyKey::kMaxGco2ePerUnit:
-      return !held.max_grams || *next.max_grams <= *held.max_grams;
-    case PolicyKey::kMaxEurPerUnit:
-      return !held.max_euros || *next.max_euros <= *held.max_euros;
-    case PolicyKey::kAllowedCountries:
-      return !held.countries || Includes(*held.countries, *next.countries);
-    case PolicyKey::kAllowedRegions:
-      return !held.regions || Includes(*held.regions, *next.regions);
-    case PolicyKey::kDeniedOperators:
-      return Includes(next.denied_operators, held.denied_operators);
-    case PolicyKey::kRequiredCertifications:
-      return Includes(next.certifications, held.certifications);
-    case PolicyKey::kMaxExposure:
-      return !held.max_exposure || *next.max_exposure <= *held.max_exposure;
-    default:
+    case PolicyKey::kObjective:
+      return a.objective == b.objective;
+    case PolicyKey::kCostTolerance:
+      return a.cost_tolerance == b.cost_tolerance;
+    case PolicyKey::kCarbonPrice:
+      return a.carbon_price == b.carbon_price;
+    case PolicyKey::kUnit:
+      return a.unit == b.unit;
+    case PolicyKey::kRequestsPerSecond:
+      return a.requests == b.requests;
+    case PolicyKey::kTokensPerSecond:
+      return a.tokens == b.tokens;
+    case PolicyKey::kRequestSource:
+      return a.request_source == b.request_source;
+    case PolicyKey::kBound:
+      return a.bound == b.bound;
+    case PolicyKey::kDataRegion:
+      return a.data_region == b.data_region;
+    case PolicyKey::kEgressGbPerUnit:
+      return a.egress == b.egress;
+    case PolicyKey::kModel:
+      return a.model == b.model;
+    case PolicyKey::kExpectedUtilization:
+      return a.expected_utilization == b.expected_utilization;
+    case PolicyKey::kExpectedDuration:
+      return a.expected_duration == b.expected_duration;
+    case PolicyKey::kDeferBelowGco2ePerKwh:
+      return a.deferral.below == b.deferral.below;
+    case PolicyKey::kMaxDelay:
+      return a.deferral.max_delay == b.deferral.max_delay;
+    case PolicyKey::kDeadline:
+      return a.deferral.deadline == b.deferral.deadline;
+    case PolicyKey::kMode:
+      return a.mode == b.mode;
+    default:  // limits
       return false;
   }
 }
 
-bool EnforcesLimits(const std::array<KeyOrigin, kPolicyKeyCount>& origins) {
-  for (std::size_t i = 0; i < origins.size(); ++i) {
-    if (origins[i].enforced && IsHardLimit(static_cast<PolicyKey>(i))) return true;
+// The limit alone, as one voice says it; the sentence says why it cannot be read. The unit of a
+// budget is not known yet.
+std::string ReadLimit(PolicyKey key, std::string_view value, Limits& said, LimitSource& source) {
+  switch (key) {
+    case PolicyKey::kMaxGco2ePerUnit:
+      return SetNumber(value, 0, 1e12, 1, said.max_grams.emplace_back().most);
+    case PolicyKey::kMaxEurPerUnit:
+      return SetNumber(value, 0, 1e12, 1, said.max_euros.emplace_back().most);
+    case PolicyKey::kAllowedCountries:
+      return SetCountries(value, said.countries.emplace(), source.names);
+    case PolicyKey::kAllowedRegions: {
+      std::string wrong = SetRegions(value, said.regions.emplace());
+      source.names = *said.regions;
+      return wrong;
+    }
+    case PolicyKey::kDeniedOperators: {
+      std::string wrong = SetNames(value, said.denied_operators);
+      source.names = said.denied_operators;
+      return wrong;
+    }
+    case PolicyKey::kRequiredCertifications: {
+      std::string wrong = SetNames(value, said.certifications);
+      source.names = said.certifications;
+      return wrong;
+    }
+    case PolicyKey::kMaxExposure:
+      return SetName(kExposures, value, said.max_exposure.emplace());
+    default:
+      return {};
   }
-  return false;
+}
+
+// What a limit leaves of what another says.
+enum class Narrowed {
+  kNo,        // all of it
+  kPartly,    // the tighter holds
+  kToNothing  // no node can keep both
+};
+
+using NameList = std::vector<std::string>;
+
+Narrowed Intersect(const NameList& said, std::optional<NameList>& held) {
+  if (!held) {
+    held = said;
+    return Narrowed::kNo;
+  }
+  NameList both;
+  std::set_intersection(said.begin(), said.end(), held->begin(), held->end(),
+                        std::back_inserter(both));
+  held = std::move(both);
+  if (held->empty()) return Narrowed::kToNothing;
+  return *held == said ? Narrowed::kNo : Narrowed::kPartly;
+}
+
+void Unite(const NameList& said, NameList& held) {
+  held.insert(held.end(), said.begin(), said.end());
+  SortUnique(held);
+}
+
+// Budgets of other units are judged beside it.
+template <class PerUnit>
+Narrowed Add(const std::vector<UnitBudget<PerUnit>>& said, std::vector<UnitBudget<PerUnit>>& held) {
+  Narrowed narrowed = Narrowed::kNo;
+  for (const UnitBudget<PerUnit>& budget : said) {
+    for (const UnitBudget<PerUnit>& other : held)
+      if (other.unit == budget.unit && other.most < budget.most) narrowed = Narrowed::kPartly;
+    held.push_back(budget);
+  }
+  return narrowed;
+}
+
+Narrowed Tighten(PolicyKey key, const Limits& said, Limits& held) {
+  switch (key) {
+    case PolicyKey::kMaxGco2ePerUnit:
+      return Add(said.max_grams, held.max_grams);
+    case PolicyKey::kMaxEurPerUnit:
+      return Add(said.max_euros, held.max_euros);
+    case PolicyKey::kAllowedCountries:
+      return Intersect(*said.countries, held.countries);
+    case PolicyKey::kAllowedRegions:
+      return Intersect(*said.regions, held.regions);
+    case PolicyKey::kDeniedOperators:
+      Unite(said.denied_operators, held.denied_operators);
+      return Narrowed::kNo;
+    case PolicyKey::kRequiredCertifications:
+      Unite(said.certifications, held.certifications);
+      return Narrowed::kNo;
+    case PolicyKey::kMaxExposure: {
+      const bool looser = held.max_exposure && *held.max_exposure < *said.max_exposure;
+      if (!looser) held.max_exposure = said.max_exposure;
+      return looser ? Narrowed::kPartly : Narrowed::kNo;
+    }
+    default:
+      return Narrowed::kNo;
+  }
+}
+
+// All that was said of the key so far is enforced from now on.
+template <class PerUnit>
+void Enforce(std::vector<UnitBudget<PerUnit>>& all, std::vector<UnitBudget<PerUnit>>& enforced) {
+  for (UnitBudget<PerUnit>& budget : all) budget.enforced = true;
+  enforced = all;
+}
+void Enforce(PolicyKey key, Policy& policy) {
+  Limits& all = policy.limits;
+  Limits& enforced = policy.enforced;
+  switch (key) {
+    case PolicyKey::kMaxGco2ePerUnit:
+      Enforce(all.max_grams, enforced.max_grams);
+      break;
+    case PolicyKey::kMaxEurPerUnit:
+      Enforce(all.max_euros, enforced.max_euros);
+      break;
+    case PolicyKey::kAllowedCountries:
+      enforced.countries = all.countries;
+      break;
+    case PolicyKey::kAllowedRegions:
+      enforced.regions = all.regions;
+      break;
+    case PolicyKey::kDeniedOperators:
+      enforced.denied_operators = all.denied_operators;
+      break;
+    case PolicyKey::kRequiredCertifications:
+      enforced.certifications = all.certifications;
+      break;
+    case PolicyKey::kMaxExposure:
+      enforced.max_exposure = all.max_exposure;
+      break;
+    default:
+      return;
+  }
+  std::erase_if(enforced.sources, [key](const LimitSource& source) { return source.key == key; });
+  for (LimitSource& source : all.sources) {
+    if (source.key != key) continue;
+    source.enforced = true;
+    enforced.sources.push_back(source);
+  }
 }
 
 std::optional<PolicyKey> FindKey(std::string_view name) {
   const auto found = std::find(kPolicyNames.begin(), kPolicyNames.end(), name);
   if (found == kPolicyNames.end()) return std::nullopt;
   return static_cast<PolicyKey>(found - kPolicyNames.begin());
-}
-
-std::string MarkEnforced(std::string_view value, Origin origin, Policy& policy) {
-  if (origin == Origin::kPod) return "only a namespace or the cluster can enforce";
-  std::vector<std::string_view> items;
-  if (std::string wrong = ReadList(value, items); !wrong.empty()) return wrong;
-  for (const std::string_view item : items) {
-    const std::optional<PolicyKey> key = FindKey(item);
-    if (!key) return Quoted(item) + " is no key" + DidYouMean(item, kPolicyNames);
-    policy.origins[static_cast<std::size_t>(*key)].enforced = true;
-  }
-  return {};
 }
 
 // As it stands on the object.
@@ -391,24 +512,164 @@ std::string WhatWasMeant(std::string_view key) {
   return DidYouMean(key, kKnownNames);
 }
 
-// Applies one annotation of a known key; the sentence says why not.
-std::string Follow(PolicyKey key, std::string_view value, Origin origin, bool enforced,
-                   Policy& policy) {
-  KeyOrigin& said = policy.origins[static_cast<std::size_t>(key)];
-  if (!enforced) {
-    std::string wrong = Apply(key, value, policy);
-    if (wrong.empty()) said.origin = origin;
-    return wrong;
+// One voice as it is laid over the farther ones.
+class Voice {
+ public:
+  Voice(Origin origin, std::string_view owner, Policy& policy, std::vector<std::string>& problems)
+      : origin_(origin),
+        owner_(owner),
+        policy_(policy),
+        problems_(problems),
+        // This one's own marks bind only those that come nearer.
+        before_(policy.origins) {
+    if (origin == Origin::kPod && policy.enforced.HasBudget())
+      policy.terms_before_pod = static_cast<const WorkTerms&>(policy);
   }
-  Policy next;
-  if (std::string wrong = Apply(key, value, next); !wrong.empty()) return wrong;
-  if (!Tightens(key, next.limits, policy.limits)) {
-    return Quoted(value) + " is looser than what the " + std::string(ToString(said.origin)) +
+
+  void Speak(const Annotations& annotations) {
+    for (const Annotation& annotation : annotations)
+      if (annotation.key == kEnforced) ReadEnforced(annotation);
+    // Budgets are counted in the unit that the voice says somewhere, so limits come last.
+    for (const Annotation& annotation : annotations)
+      if (!IsLimit(annotation)) Follow(annotation);
+    for (const Annotation& annotation : annotations)
+      if (IsLimit(annotation)) FollowLimit(*FindKey(annotation.key), annotation);
+    for (std::size_t i = 0; i < kPolicyKeyCount; ++i) {
+      KeyOrigin& key = policy_.origins[i];
+      if (!enforces_[i]) continue;
+      if (!key.enforced) key.enforced_by = origin_;
+      key.enforced = true;
+      Enforce(static_cast<PolicyKey>(i), policy_);
+    }
+    if (untold_ > 0) {
+      problems_.push_back(std::string(owner_) + ": " + std::to_string(untold_) +
+                          " more annotations cannot be followed");
+    }
+  }
+
+ private:
+  static bool IsLimit(const Annotation& annotation) {
+    const std::optional<PolicyKey> key = FindKey(annotation.key);
+    return key && IsHardLimit(*key);
+  }
+
+  // As `enforced` lists it; a word there that nobody knows is a limit that was to hold.
+  void ReadEnforced(const Annotation& annotation) {
+    if (origin_ == Origin::kPod)
+      return Tell(annotation, "only a namespace or the cluster can enforce");
+    std::vector<std::string_view> items;
+    if (std::string wrong = ReadList(annotation.value, items); !wrong.empty())
+      return CannotRead(annotation, wrong, true);
+    for (const std::string_view item : items) {
+      const std::optional<PolicyKey> key = FindKey(item);
+      if (key) {
+        enforces_[static_cast<std::size_t>(*key)] = true;
+      } else {
+        CannotRead(annotation, Quoted(item) + " is no key" + DidYouMean(item, kPolicyNames), true);
+      }
+    }
+  }
+
+  void Follow(const Annotation& annotation) {
+    const std::string& name = annotation.key;
+    if (name == kEnforced || name == kConfig) return;
+    std::string wrong;
+    if (const std::optional<PolicyKey> key = FindKey(name)) {
+      wrong = Prefer(*key, annotation.value);
+    } else if (name == kMove) {
+      wrong = SetName(kMoveWishes, annotation.value, policy_.move);
+    } else if (name == kMoveGb) {
+      wrong = SetNumber(annotation.value, 0, 1e6, 1, policy_.move_data);
+    } else {
+      if (told_ >= kMostProblems && !policy_.limits.unreadable.empty()) {
+        ++untold_;
+        return;
+      }
+      // Whoever misspells a limit wants one, and how far a word may be from it nobody knows.
+      return CannotRead(annotation, "unknown annotation" + WhatWasMeant(name), false);
+    }
+    if (!wrong.empty()) Tell(annotation, wrong);
+  }
+
+  std::string Prefer(PolicyKey key, std::string_view value) {
+    const KeyOrigin& held = before_[static_cast<std::size_t>(key)];
+    if (!held.enforced) {
+      std::string wrong = Apply(key, value, policy_);
+      if (wrong.empty()) policy_.origins[static_cast<std::size_t>(key)].origin = origin_;
+      return wrong;
+    }
+    Policy next;
+    std::string wrong = Apply(key, value, next);
+    if (!wrong.empty() || Agree(key, next, policy_)) return wrong;
+    return Quoted(value) + " is not what the " + std::string(ToString(held.enforced_by)) +
            " enforces, and is not followed";
   }
-  said.origin = origin;
-  return Apply(key, value, policy);
-}
+
+  void FollowLimit(PolicyKey key, const Annotation& annotation) {
+    Limits said;
+    LimitSource source{key, origin_, false, Printable(Trim(annotation.value), kLongestShown), {}};
+    const bool enforced = enforces_[static_cast<std::size_t>(key)];
+    if (const std::string wrong = ReadLimit(key, annotation.value, said, source); !wrong.empty())
+      return CannotRead(annotation, wrong, enforced);
+    for (auto& budget : said.max_grams) budget = {budget.most, policy_.unit, origin_, false};
+    for (auto& budget : said.max_euros) budget = {budget.most, policy_.unit, origin_, false};
+    const Narrowed narrowed = Tighten(key, said, policy_.limits);
+    if (narrowed != Narrowed::kNo) Tell(annotation, WhyNarrower(key, annotation.value, narrowed));
+    policy_.limits.sources.push_back(std::move(source));
+    policy_.origins[static_cast<std::size_t>(key)].origin = origin_;
+  }
+
+  // Who else said something of the limit, and what.
+  [[nodiscard]] std::string WhyNarrower(PolicyKey key, std::string_view value,
+                                        Narrowed narrowed) const {
+    std::string others;
+    for (const LimitSource& source : policy_.limits.sources) {
+      if (source.key != key) continue;
+      others += (others.empty() ? "what the " : ", and what the ") +
+                std::string(ToString(source.origin)) +
+                (before_[static_cast<std::size_t>(key)].enforced ? " enforces" : " says") + " ('" +
+                source.text + "')";
+    }
+    if (narrowed == Narrowed::kToNothing)
+      return Quoted(value) + " and " + others + " have nothing in common: no node can keep both";
+    return Quoted(value) + " is looser than " + others + ": the tighter holds";
+  }
+
+  // Of many problems a few are told, but a limit always refuses.
+  void CannotRead(const Annotation& annotation, const std::string& wrong, bool enforced) {
+    std::string sentence = Sentence(annotation, wrong);
+    if (enforced && policy_.enforced.unreadable.size() < kMostProblems)
+      policy_.enforced.unreadable.push_back(sentence);
+    if (told_ < kMostProblems || policy_.limits.unreadable.empty())
+      policy_.limits.unreadable.push_back(sentence);
+    Tell(std::move(sentence));
+  }
+  void Tell(const Annotation& annotation, const std::string& wrong) {
+    Tell(Sentence(annotation, wrong));
+  }
+  void Tell(std::string sentence) {
+    if (told_ >= kMostProblems) {
+      ++untold_;
+      return;
+    }
+    ++told_;
+    problems_.push_back(std::move(sentence));
+  }
+  [[nodiscard]] std::string Sentence(const Annotation& annotation, const std::string& wrong) const {
+    return std::string(owner_) + ": " + NameOfAnnotation(annotation.key) + ": " + wrong;
+  }
+
+  static constexpr std::size_t kLongestShown = 200;
+
+  const Origin origin_;
+  const std::string_view owner_;
+  Policy& policy_;
+  std::vector<std::string>& problems_;
+  const std::array<KeyOrigin, kPolicyKeyCount> before_;
+  std::array<bool, kPolicyKeyCount> enforces_{};
+  std::size_t told_ = 0;
+  std::size_t untold_ = 0;
+};
 
 }  // namespace
 
@@ -439,48 +700,7 @@ std::span<const KnownKey> KnownKeys() { return kKnownKeys; }
 
 void ApplyAnnotations(const Annotations& annotations, Origin origin, std::string_view owner,
                       Policy& policy, std::vector<std::string>& problems) {
-  // What a farther voice enforced; this one's own marks bind only those that come nearer.
-  const std::array<KeyOrigin, kPolicyKeyCount> before = policy.origins;
-  std::size_t told = 0;
-  std::size_t untold = 0;
-  for (const Annotation& annotation : annotations) {
-    const std::optional<PolicyKey> key = FindKey(annotation.key);
-    std::string wrong;
-    bool hard = false;
-    if (key) {
-      hard = IsHardLimit(*key);
-      // Shadow mode would lift every limit, so enforced limits enforce it too.
-      const bool enforced = before[static_cast<std::size_t>(*key)].enforced ||
-                            (*key == PolicyKey::kMode && EnforcesLimits(before));
-      wrong = Follow(*key, annotation.value, origin, enforced, policy);
-      // An enforced limit stands whatever comes nearer.
-      if (enforced) hard = false;
-    } else if (annotation.key == kEnforced) {
-      wrong = MarkEnforced(annotation.value, origin, policy);
-    } else if (annotation.key == kMove) {
-      wrong = SetName(kMoveWishes, annotation.value, policy.move);
-    } else if (annotation.key == kMoveGb) {
-      wrong = SetNumber(annotation.value, 0, 1e6, 1, policy.move_data);
-    } else if (annotation.key != kConfig) {
-      wrong = "unknown annotation" + WhatWasMeant(annotation.key);
-      // Whoever misspells a limit wants one, and how far a word may be from it nobody knows.
-      hard = true;
-    }
-    if (wrong.empty()) continue;
-    if (told >= kMostProblems && !(hard && policy.limits.unreadable.empty())) {
-      ++untold;
-      continue;
-    }
-    ++told;
-    std::string problem =
-        std::string(owner) + ": " + NameOfAnnotation(annotation.key) + ": " + wrong;
-    if (hard) policy.limits.unreadable.push_back(problem);
-    problems.push_back(std::move(problem));
-  }
-  if (untold > 0) {
-    problems.push_back(std::string(owner) + ": " + std::to_string(untold) +
-                       " more annotations cannot be followed");
-  }
+  Voice(origin, owner, policy, problems).Speak(annotations);
 }
 
 }  // namespace sobre

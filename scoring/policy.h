@@ -48,6 +48,7 @@ std::string_view ToString(MoveWish wish);
 struct RegionName {
   std::string provider;
   std::string region;
+  friend bool operator==(const RegionName&, const RegionName&) = default;
 };
 
 // All that can be said by annotation, in the order of kPolicyKeys.
@@ -87,28 +88,54 @@ enum class Origin { kDefault, kCluster, kNamespace, kPod };
 std::string_view ToString(Origin origin);
 struct KeyOrigin {
   Origin origin = Origin::kDefault;
-  // Who comes nearer may tighten the value, not loosen it.
+  // Who comes nearer cannot change a preference; no mode lifts a limit.
   bool enforced = false;
+  Origin enforced_by = Origin::kDefault;
 };
 
 using GramsPerUnit = Unit<struct GramsPerUnitTag>;
 using EurosPerUnit = Unit<struct EurosPerUnitTag>;
 
-// What refuses a node. Lists are sorted; an absent one allows all.
+// The most that one unit may take, counted as whoever said it counts.
+template <class PerUnit>
+struct UnitBudget {
+  PerUnit most;
+  FunctionalUnit unit = FunctionalUnit::kRequest;
+  Origin origin = Origin::kPod;
+  // What the pod says of itself cannot loosen it.
+  bool enforced = false;
+};
+
+// What one voice said of one limit.
+struct LimitSource {
+  PolicyKey key{};
+  Origin origin = Origin::kDefault;
+  bool enforced = false;
+  std::string text;  // as it was written
+  std::vector<std::string>
+      names;  // in it, which somebody has to know; without the sets of countries
+};
+
+// What refuses a node: what all voices said, together. Lists are sorted; an absent one allows all,
+// an empty one nothing.
 struct Limits {
-  std::optional<GramsPerUnit> max_grams;
-  std::optional<EurosPerUnit> max_euros;
+  // Each of them holds.
+  std::vector<UnitBudget<GramsPerUnit>> max_grams;
+  std::vector<UnitBudget<EurosPerUnit>> max_euros;
   std::optional<std::vector<std::string>> countries;  // ISO 3166-1 alpha-2
-  std::optional<std::vector<std::string>> regions;    // "provider/region"
-  std::vector<std::string> denied_operators;          // in lower case
+  std::optional<std::vector<std::string>> regions;    // "provider/region", in lower case
+  std::vector<std::string> denied_operators;
   std::vector<std::string> certifications;
   std::optional<Exposure> max_exposure;
   // Limits that were written and cannot be read, as sentences: they refuse every node.
   std::vector<std::string> unreadable;
+  // Who said what, from the weakest voice to the nearest.
+  std::vector<LimitSource> sources;
 
+  [[nodiscard]] bool HasBudget() const { return !max_grams.empty() || !max_euros.empty(); }
   [[nodiscard]] bool Any() const {
-    return max_grams || max_euros || countries || regions || max_exposure ||
-           !denied_operators.empty() || !certifications.empty() || !unreadable.empty();
+    return HasBudget() || countries || regions || max_exposure || !denied_operators.empty() ||
+           !certifications.empty() || !unreadable.empty();
   }
 };
 
@@ -119,12 +146,8 @@ struct Deferral {
   std::optional<Timestamp> deadline;
 };
 
-// What the owner of a pod wants. The defaults are the cluster's, where its configuration is silent.
-struct Policy {
-  Objective objective = Objective::kBalanced;
-  Fraction cost_tolerance{0.10};
-  // The French value of climate action for 2030 (Quinet, 2019).
-  EurosPerTonne carbon_price{300};
+// What a pod's work is, as far as its owner says: what figures per unit are made of.
+struct WorkTerms {
   // Of the pod's CPU request, on average.
   Fraction expected_utilization{0.5};
   // What was asked for; without a rate, requests cannot be counted and the pod-hour serves.
@@ -142,7 +165,22 @@ struct Policy {
   GigabytesPerUnit egress;
   // Source whose measurement tells the rate; empty: the newest of any.
   std::string request_source;
+  friend bool operator==(const WorkTerms&, const WorkTerms&) = default;
+};
+
+// What the owner of a pod wants. The defaults are the cluster's, where its configuration is silent.
+struct Policy : WorkTerms {
+  Objective objective = Objective::kBalanced;
+  Fraction cost_tolerance{0.10};
+  // The French value of climate action for 2030 (Quinet, 2019).
+  EurosPerTonne carbon_price{300};
+  // All that were said: pod, namespace and cluster tighten each other.
   Limits limits;
+  // Those of them that no mode lifts.
+  Limits enforced;
+  // What namespace and cluster say of the work, before the pod speaks: by it an enforced budget is
+  // judged. Nothing where no budget is enforced.
+  std::optional<WorkTerms> terms_before_pod;
   Deferral deferral;
   Mode mode = Mode::kEnforce;
   // No part of a decision, nor of its record.
@@ -153,9 +191,12 @@ struct Policy {
   [[nodiscard]] const KeyOrigin& OriginOf(PolicyKey key) const {
     return origins[static_cast<std::size_t>(key)];
   }
+  // The limits that hold in this mode.
+  [[nodiscard]] const Limits& InForce() const { return mode == Mode::kEnforce ? limits : enforced; }
 };
 
-// One annotation under `sobre.dev/`, the prefix taken off.
+// One annotation under `sobre.dev/`, the prefix taken off. Where it was spelt in another case,
+// which the API server allows, the key has it still, and so is none that is known.
 struct Annotation {
   std::string key;
   std::string value;
@@ -164,10 +205,12 @@ using Annotations = std::vector<Annotation>;
 
 inline constexpr std::string_view kAnnotationPrefix = "sobre.dev/";
 
-// Lays the annotations of one voice over `policy`. A bad one changes nothing, and is appended to
-// `problems` as a sentence that begins with `owner` ("pod", "namespace shop"); a bad hard limit
-// also refuses every node. The annotation `enforced` of a namespace lists keys that its pods may
-// tighten only. Lists hold commas; in lists of countries, EU and EEA are sets.
+// Lays all annotations of one voice over `policy`, which holds what the farther voices said. A bad
+// one changes nothing, and is appended to `problems` as a sentence that begins with `owner` ("pod",
+// "namespace shop"); a bad limit, or a key that nobody knows, also refuses every node. Of
+// preferences the nearer voice counts; limits of all voices hold. The annotation `enforced` of a
+// namespace or the cluster lists preferences that those nearer cannot change, and limits that no
+// mode lifts. Lists hold commas; in lists of countries, EU and EEA are sets.
 void ApplyAnnotations(const Annotations& annotations, Origin origin, std::string_view owner,
                       Policy& policy, std::vector<std::string>& problems);
 

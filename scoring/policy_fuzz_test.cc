@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <random>
 #include <string>
@@ -104,6 +105,71 @@ class RandomAnnotations {
   std::mt19937 random_;
 };
 
+// Whatever `held` refuses, `now` refuses too.
+void ExpectNoLooser(const Limits& held, const Limits& now) {
+  if (!now.unreadable.empty()) return;
+  ASSERT_TRUE(held.unreadable.empty());
+  const auto within = [](const auto& whole, const auto& part) {
+    return std::includes(whole.begin(), whole.end(), part.begin(), part.end());
+  };
+  ASSERT_TRUE(!held.countries || (now.countries && within(*held.countries, *now.countries)));
+  ASSERT_TRUE(!held.regions || (now.regions && within(*held.regions, *now.regions)));
+  ASSERT_TRUE(within(now.denied_operators, held.denied_operators));
+  ASSERT_TRUE(within(now.certifications, held.certifications));
+  ASSERT_TRUE(!held.max_exposure || (now.max_exposure && *now.max_exposure <= *held.max_exposure));
+  const auto has_all = [](const auto& all, const auto& budgets) {
+    return std::all_of(budgets.begin(), budgets.end(), [&](const auto& budget) {
+      return std::any_of(all.begin(), all.end(), [&](const auto& other) {
+        return other.most == budget.most && other.unit == budget.unit && other.enforced;
+      });
+    });
+  };
+  ASSERT_TRUE(has_all(now.max_grams, held.max_grams));
+  ASSERT_TRUE(has_all(now.max_euros, held.max_euros));
+}
+
+// Every voice says some keys, enforces some, and asks for some mode.
+TEST(PolicyFuzz, NoVoiceLoosensWhatAFartherOneEnforces) {
+  std::mt19937 random(20261130);
+  const auto below = [&](std::size_t n) { return random() % n; };
+  constexpr std::array<std::pair<PolicyKey, std::array<const char*, 4>>, 7> kValues = {{
+      {PolicyKey::kMaxGco2ePerUnit, {"1", "5", "0.5", "0"}},
+      {PolicyKey::kMaxEurPerUnit, {"1", "5", "0.5", "x"}},
+      {PolicyKey::kAllowedCountries, {"EU", "FR,US", "US", "DE"}},
+      {PolicyKey::kAllowedRegions, {"aws/eu-west-3", "aws/eu-west-3,gcp/a", "AWS/x", "nowhere"}},
+      {PolicyKey::kDeniedOperators, {"aws", "Gogle", "[aws]", "Microsoft Azure"}},
+      {PolicyKey::kRequiredCertifications, {"HDS", "SecNumCloud", "HDS,X", ""}},
+      {PolicyKey::kMaxExposure, {"exposed", "contested", "none-attested", "none"}},
+  }};
+  constexpr std::array<const char*, 4> kModes = {"enforce", "shadow", "off", "of"};
+  constexpr std::array<const char*, 5> kUnits = {"request", "pod-hour", "1k-tokens", "run", "y"};
+  for (int i = 0; i < kPairs / 5; ++i) {
+    Policy policy;
+    std::vector<std::string> problems;
+    for (const Origin origin : {Origin::kCluster, Origin::kNamespace, Origin::kPod}) {
+      const Limits held = policy.enforced;
+      Annotations said;
+      std::string enforced;
+      for (const auto& [key, values] : kValues) {
+        if (below(3) == 0)
+          said.push_back({std::string(ToString(key)), values[below(values.size())]});
+        if (below(3) == 0) enforced += (enforced.empty() ? "" : ",") + std::string(ToString(key));
+      }
+      if (!enforced.empty()) said.push_back({"enforced", enforced});
+      if (below(2) == 0) said.push_back({"mode", kModes[below(kModes.size())]});
+      if (below(3) == 0) said.push_back({"unit", kUnits[below(kUnits.size())]});
+      if (below(3) == 0) said.push_back({"requests-per-second", "1e9"});
+      if (below(10) == 0) said.push_back({"allowed-country", "FR"});
+      std::shuffle(said.begin(), said.end(), random);
+      ApplyAnnotations(said, origin, "voice", policy, problems);
+      ASSERT_NO_FATAL_FAILURE(ExpectNoLooser(held, policy.InForce()));
+      ASSERT_NO_FATAL_FAILURE(ExpectNoLooser(policy.enforced, policy.limits));
+      ASSERT_EQ(policy.terms_before_pod.has_value(),
+                origin == Origin::kPod && policy.enforced.HasBudget());
+    }
+  }
+}
+
 TEST(PolicyFuzz, RandomSetsAreReadOrRefused) {
   RandomAnnotations random(20261124);
   for (int i = 0; i < kPairs; ++i) {
@@ -119,7 +185,7 @@ TEST(PolicyFuzz, RandomSetsAreReadOrRefused) {
     ASSERT_GE(policy.expected_utilization.value(), 0);
     ASSERT_LE(policy.expected_utilization.value(), 1);
     ASSERT_TRUE(!policy.requests || policy.requests->value() > 0);
-    ASSERT_TRUE(!policy.limits.max_euros || policy.limits.max_euros->value() >= 0);
+    for (const auto& budget : policy.limits.max_euros) ASSERT_GE(budget.most.value(), 0);
     for (const std::string& problem : request.problems) {
       for (std::size_t at = 0; at < problem.size();) {
         const std::size_t length = Utf8SequenceLength(std::string_view(problem).substr(at));
@@ -127,12 +193,9 @@ TEST(PolicyFuzz, RandomSetsAreReadOrRefused) {
         at += length;
       }
     }
-    // What the namespace enforces, its pods never lift.
-    const KeyOrigin& countries = base.policy.OriginOf(PolicyKey::kAllowedCountries);
-    if (countries.enforced && base.policy.limits.countries) {
-      ASSERT_TRUE(policy.limits.countries);
-      ASSERT_LE(policy.limits.countries->size(), base.policy.limits.countries->size());
-    }
+    // What the namespace enforces, its pods never loosen.
+    ASSERT_NO_FATAL_FAILURE(ExpectNoLooser(base.policy.enforced, policy.InForce()));
+    ASSERT_EQ(policy.enforced.sources.size(), base.policy.enforced.sources.size());
   }
 }
 

@@ -88,6 +88,7 @@ class SnapshotBuilder {
     for (std::size_t i = 0; i < classes.size(); ++i)
       snapshot_->nodes_[i].hardware_class = ClassIndex(classes[i]);
     snapshot_->IndexNames();
+    snapshot_->IndexAttested();
   }
 
   [[nodiscard]] std::int32_t ClassIndex(const std::string& name) const {
@@ -600,6 +601,7 @@ std::shared_ptr<const Snapshot> Snapshot::Restore(Parts parts) {
   snapshot->catalog_ = std::move(parts.catalog);
   snapshot->catalog_version_ = snapshot->catalog_->version();
   snapshot->IndexNames();
+  snapshot->IndexAttested();
   snapshot->profiles_ = NodeProfiles(snapshot->nodes_);
   return snapshot;
 }
@@ -607,6 +609,28 @@ std::shared_ptr<const Snapshot> Snapshot::Restore(Parts parts) {
 void Snapshot::IndexNames() {
   names_.Reset(nodes_.size());
   for (const NodeRecord& node : nodes_) names_.Add(node.facts->name);
+}
+
+void Snapshot::IndexAttested() {
+  // Neighbours in the order of names are mostly alike.
+  const Sovereignty* before = nullptr;
+  for (const NodeRecord& node : nodes_) {
+    const Sovereignty& place = node.sovereignty;
+    if (before != nullptr && *before == place) continue;
+    before = &place;
+    for (const std::string* name : {&place.operator_name, &place.provider})
+      if (!name->empty()) attested_.operators.push_back(ComparableName(*name));
+    for (const std::string& scheme : place.certifications)
+      attested_.certifications.push_back(ComparableName(scheme));
+    if (!place.country.empty()) attested_.countries.push_back(place.country);
+    if (!place.region.empty())
+      attested_.regions.push_back(ToLower(place.provider + "/" + place.region));
+  }
+  for (std::vector<std::string>* names : {&attested_.operators, &attested_.certifications,
+                                          &attested_.countries, &attested_.regions}) {
+    std::sort(names->begin(), names->end());
+    names->erase(std::unique(names->begin(), names->end()), names->end());
+  }
 }
 
 }  // namespace sobre

@@ -99,6 +99,16 @@ struct Sovereignty {
   std::string operator_name;
   std::optional<Exposure> exposure;
   std::vector<std::string> certifications;
+  friend bool operator==(const Sovereignty&, const Sovereignty&) = default;
+};
+
+// What is attested of the nodes of a snapshot, each name once: a limit may use it, as if a row of
+// the catalogue knew it. Sorted, as names are compared.
+struct AttestedNames {
+  std::vector<std::string> operators;  // and providers
+  std::vector<std::string> certifications;
+  std::vector<std::string> countries;
+  std::vector<std::string> regions;  // "provider/region", in lower case
 };
 
 struct ForecastPoint {
@@ -245,11 +255,13 @@ class Snapshot {
   // What became of the observations, by signal.
   [[nodiscard]] const std::array<SignalTally, kSignalCount>& tallies() const { return tallies_; }
   [[nodiscard]] const std::vector<CommitmentUse>& commitments() const { return commitments_; }
+  [[nodiscard]] const AttestedNames& attested() const { return attested_; }
 
  private:
   friend class SnapshotBuilder;
   Snapshot() = default;
   void IndexNames();
+  void IndexAttested();
 
   Timestamp time_;
   std::vector<NodeRecord> nodes_;
@@ -265,6 +277,7 @@ class Snapshot {
   std::vector<std::string> notes_;
   std::array<SignalTally, kSignalCount> tallies_;
   std::vector<CommitmentUse> commitments_;
+  AttestedNames attested_;
 };
 
 // Nodes keep their order; each hardware class is an index into `hardware_classes`.

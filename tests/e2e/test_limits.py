@@ -79,10 +79,12 @@ def test_a_pod_waits_for_a_node_that_keeps_its_limits(cluster):
 
 
 def test_an_enforced_namespace_holds_its_pods(cluster):
-    cluster.plane.add_pod("emigrant", {"sobre.dev/allowed-countries": "US"}, namespace="french")
+    cluster.plane.add_pod("emigrant", {"sobre.dev/allowed-countries": "EU", "sobre.dev/mode": "shadow"}, namespace="french")
     assert cluster.node_of("emigrant", "french") == "fr-par-0"
-    eventually(lambda: any("'US' is looser than what the namespace enforces" in e for e in cluster.plane.events("emigrant", "french")),
+    eventually(lambda: any("'EU' is looser than what the namespace enforces ('FR')" in e for e in cluster.plane.events("emigrant", "french")),
                "the owner is told")
+    cluster.plane.add_pod("exile", {"sobre.dev/allowed-countries": "US"}, namespace="french")
+    cluster.pending_because("exile", "nothing is allowed by all of the namespace ('FR', enforced) and the pod ('US')", "french")
     decision = eventually(lambda: cluster.decisions("french/emigrant"), "the decision is on record")[0]
     assert "allowed-countries: namespace, enforced" in decision["policyFrom"]
 

@@ -67,8 +67,8 @@ void CheckBounds(const Policy& policy) {
   SOBRE_HOLDS(std::isfinite(policy.carbon_price.value()));
   SOBRE_HOLDS(!policy.requests || policy.requests->value() > 0);
   SOBRE_HOLDS(!policy.tokens || policy.tokens->value() > 0);
-  SOBRE_HOLDS(!policy.limits.max_euros || policy.limits.max_euros->value() >= 0);
-  SOBRE_HOLDS(!policy.limits.max_grams || policy.limits.max_grams->value() >= 0);
+  for (const auto& budget : policy.limits.max_euros) SOBRE_HOLDS(budget.most.value() >= 0);
+  for (const auto& budget : policy.limits.max_grams) SOBRE_HOLDS(budget.most.value() >= 0);
   SOBRE_HOLDS(!policy.deferral.max_delay || *policy.deferral.max_delay > Duration(0));
 }
 
@@ -77,26 +77,27 @@ bool Includes(const T& whole, const T& part) {
   return std::includes(whole.begin(), whole.end(), part.begin(), part.end());
 }
 
-// What a namespace enforces its pods may tighten only.
+template <class T>
+bool HasAll(const std::vector<UnitBudget<T>>& all, const std::vector<UnitBudget<T>>& budgets) {
+  return std::all_of(budgets.begin(), budgets.end(), [&](const UnitBudget<T>& budget) {
+    return std::any_of(all.begin(), all.end(), [&](const UnitBudget<T>& other) {
+      return other.most == budget.most && other.unit == budget.unit && other.enforced;
+    });
+  });
+}
+
+// What a namespace enforces its pods may tighten only, and no mode lifts.
 void CheckEnforced(const Policy& base, const Policy& policy) {
-  const auto enforced = [&base](PolicyKey key) { return base.OriginOf(key).enforced; };
-  const Limits& held = base.limits;
-  const Limits& now = policy.limits;
-  if (enforced(PolicyKey::kAllowedCountries) && held.countries)
-    SOBRE_HOLDS(now.countries && Includes(*held.countries, *now.countries));
-  if (enforced(PolicyKey::kAllowedRegions) && held.regions)
-    SOBRE_HOLDS(now.regions && Includes(*held.regions, *now.regions));
-  if (enforced(PolicyKey::kDeniedOperators))
-    SOBRE_HOLDS(Includes(now.denied_operators, held.denied_operators));
-  if (enforced(PolicyKey::kRequiredCertifications))
-    SOBRE_HOLDS(Includes(now.certifications, held.certifications));
-  if (enforced(PolicyKey::kMaxExposure) && held.max_exposure)
-    SOBRE_HOLDS(now.max_exposure && *now.max_exposure <= *held.max_exposure);
-  if (enforced(PolicyKey::kMaxEurPerUnit) && held.max_euros)
-    SOBRE_HOLDS(now.max_euros && *now.max_euros <= *held.max_euros);
-  if (enforced(PolicyKey::kMaxGco2ePerUnit) && held.max_grams)
-    SOBRE_HOLDS(now.max_grams && *now.max_grams <= *held.max_grams);
+  const Limits& held = base.enforced;
+  const Limits& now = policy.InForce();
   SOBRE_HOLDS(now.unreadable.size() >= held.unreadable.size());
+  if (held.countries) SOBRE_HOLDS(now.countries && Includes(*held.countries, *now.countries));
+  if (held.regions) SOBRE_HOLDS(now.regions && Includes(*held.regions, *now.regions));
+  SOBRE_HOLDS(Includes(now.denied_operators, held.denied_operators));
+  SOBRE_HOLDS(Includes(now.certifications, held.certifications));
+  if (held.max_exposure) SOBRE_HOLDS(now.max_exposure && *now.max_exposure <= *held.max_exposure);
+  SOBRE_HOLDS(HasAll(now.max_euros, held.max_euros) && HasAll(now.max_grams, held.max_grams));
+  SOBRE_HOLDS(policy.terms_before_pod.has_value() == held.HasBudget());
 }
 
 }  // namespace
@@ -112,19 +113,27 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   PodFacts pod = RequestFor({}).pod;
   pod.annotations = std::move(said.of_pod);
   const DecisionRequest request = MakeRequest(std::move(pod), base);
-  SOBRE_HOLDS(base.problems.size() <= said.of_namespace.size());
-  SOBRE_HOLDS(request.problems.size() <= base.problems.size() + count);
+  // Of a list of what is enforced, each word may be wrong; of very many problems, the last says how
+  // many more there are.
+  constexpr std::size_t kMostTold = 21;
+  SOBRE_HOLDS(base.problems.size() <= kMostTold);
+  SOBRE_HOLDS(request.problems.size() <= base.problems.size() + std::min(count, kMostTold));
   for (const std::string& problem : request.problems) CheckText(problem);
   CheckBounds(request.policy);
   CheckEnforced(base.policy, request.policy);
   const Decision decision = DecideFor(*snapshot, {"fr", "de", "gpu", "x", "stranger"}, request);
+  const bool unknown_names = !UnknownNames(request.policy.limits, *snapshot).empty();
+  LimitCheck not_lifted(request.policy.enforced, request, decision, *snapshot);
   for (const Candidate& candidate : decision.candidates) {
     SOBRE_HOLDS(candidate.score >= 0 && candidate.score <= kMaxScore);
     SOBRE_HOLDS(std::isfinite(candidate.units.value()) && candidate.units.value() > 0);
     SOBRE_HOLDS(std::isfinite(candidate.placement.grams.value()));
     SOBRE_HOLDS(std::isfinite(candidate.placement.euros.value()));
     const auto refusal = CheckLimits(request, decision, candidate, *snapshot);
-    if (!request.policy.limits.unreadable.empty()) SOBRE_HOLDS(refusal.has_value());
+    if (!request.policy.limits.unreadable.empty() || unknown_names)
+      SOBRE_HOLDS(refusal.has_value());
+    // All limits hold what the enforced ones hold.
+    if (not_lifted.Of(candidate)) SOBRE_HOLDS(refusal.has_value());
     if (refusal) SOBRE_HOLDS(request.policy.limits.Any() && !refusal->reason.empty());
   }
   const Timestamp created = TestWorld::kTime - std::chrono::hours(1);

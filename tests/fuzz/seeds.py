@@ -63,6 +63,7 @@ def annotations() -> list[str]:
         for first, second in zip(pairs, pairs[1:] + pairs[:1]):
             texts.append("\0".join([*first, *second]))
             texts.append("\0".join([*first, "enforced", first[0], "", *second, *first]))
+            texts.append("\0".join(["mode", "shadow", *first, "enforced", first[0], "", "mode", "off", *second]))
     return texts
 
 
