@@ -184,7 +184,7 @@ TEST(ExplainCauses, ABudgetSaysWhatOfTheFigureIsUnknown) {
   const auto snapshot = world.Snapshot();
   Policy policy;
   policy.unit = FunctionalUnit::kPodHour;
-  policy.limits.max_grams = GramsPerUnit(500);
+  policy.limits.max_grams = {{GramsPerUnit(500), policy.unit}};
   const DecisionRequest request = RequestFor(policy, kOneAccelerator);
   const Decision decision = DecideFor(*snapshot, {"a"}, request);
   ASSERT_TRUE(decision.candidates[0].placement.grams_known);
