@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <httplib.h>
 #include <poll.h>
@@ -24,6 +25,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/text.h"
+#include "net/peer_places.h"
 #include "net/transport.h"
 
 namespace sobre {
@@ -34,7 +36,13 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMaxHeaderBytes = 64U << 10;
 constexpr std::size_t kReadBufferBytes = 64U << 10;
 constexpr std::size_t kCoalesceBytes = 16U << 10;
-constexpr Duration kHandshakeTimeout = std::chrono::seconds(10);
+// Unfinished TLS handshakes, and requests for reserved paths, beside the connections. An address
+// has half of them at most.
+constexpr int kHandshakes = 32;
+constexpr int kReserved = 16;
+constexpr Duration kReservedTimeout = std::chrono::seconds(2);
+// A client whose first message was answered needs so long at most for the rest of its handshake.
+constexpr Duration kHandshakeRest = std::chrono::milliseconds(250);
 
 std::string BusyAnswer(const HttpHeaders& headers) {
   std::string answer =
@@ -43,6 +51,9 @@ std::string BusyAnswer(const HttpHeaders& headers) {
     answer.append(name).append(": ").append(value).append("\r\n");
   return answer + "Content-Length: 0\r\n\r\n";
 }
+constexpr std::string_view kNoPlace = "all connections are taken: try again";
+constexpr std::string_view kTooMuch =
+    "too much is being sent to and fro at the moment: try again, with a smaller request perhaps";
 constexpr std::string_view kNotTls =
     "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 constexpr int kAcceptPause = 10;      // ms
@@ -51,8 +62,8 @@ constexpr char kTlsHandshake = 0x16;  // the first byte of a TLS client
 // One client's connection as cpp-httplib's stream: buffered both ways, with a deadline by request.
 class Connection final : public httplib::Stream {
  public:
-  Connection(Transport& transport, Duration timeout)
-      : transport_(transport), timeout_(timeout), in_(kReadBufferBytes) {}
+  Connection(Transport& transport, const PeerAddress& peer, Duration timeout)
+      : transport_(transport), peer_(peer), timeout_(timeout), in_(kReadBufferBytes) {}
 
   void BeginRequest() {
     deadline_ = Clock::now() + timeout_;
@@ -63,6 +74,17 @@ class Connection final : public httplib::Stream {
   }
   // Of the request, as it came: the library decodes and leaves out what it likes.
   [[nodiscard]] std::string_view header() const { return header_; }
+  [[nodiscard]] const PeerAddress& peer() const { return peer_; }
+  // A connection over the bound: it has a place for one request of a reserved path.
+  void SetReserved(PeerPlaces::Place place) { reserved_ = std::move(place); }
+  [[nodiscard]] const PeerPlaces::Place& reserved() const { return reserved_; }
+  // Whether this is the first time that it is called.
+  [[nodiscard]] bool BeginTurningAway() { return !std::exchange(turned_away_, true); }
+  // An answer was made, whatever it says.
+  void SetAnswered() { answered_ = true; }
+  [[nodiscard]] bool answered() const { return answered_; }
+  // What it takes of HttpServer::Options::max_large_bytes.
+  std::size_t large_bytes = 0;
   // Another part of the answer: it has the whole time again.
   void BeginPart() { deadline_ = Clock::now() + timeout_; }
   [[nodiscard]] bool IsPeerGone() const { return transport_.IsPeerGone(); }
@@ -146,7 +168,11 @@ class Connection final : public httplib::Stream {
   }
 
   Transport& transport_;
+  const PeerAddress peer_;
   Duration timeout_;
+  PeerPlaces::Place reserved_;  // null: it is no such connection
+  bool turned_away_ = false;
+  bool answered_ = false;
   std::vector<char> in_;
   std::size_t in_begin_ = 0;
   std::size_t in_end_ = 0;
@@ -162,23 +188,30 @@ class Connection final : public httplib::Stream {
 
 // The connection that this thread serves; set around each request, for the handlers below.
 thread_local Connection* current_connection = nullptr;
-// Set while a connection over the bound is turned away.
-thread_local bool turning_away = false;
 
 // A thread a connection, made as they are needed, never more than the bound.
 class ConnectionThreads {
  public:
-  explicit ConnectionThreads(const HttpServer::Options& options)
-      : limit_(static_cast<std::size_t>(options.max_connections)),
-        name_(options.name),
-        background_(options.background) {}
+  ConnectionThreads(std::string name, int most, bool background)
+      : limit_(static_cast<std::size_t>(most)), name_(std::move(name)), background_(background) {}
 
-  // Serves it on a thread; or here, to turn it away, where there is none.
-  void Serve(const std::function<void()>& connection) {
-    if (TryToServe(connection)) return;
-    turning_away = true;
-    connection();
-    turning_away = false;
+  // False: there is none, and none can be made. A connection whose place was another's waits for
+  // the thread of that one, which is about to end.
+  bool TryToServe(const std::function<void()>& connection) {
+    const MutexLock lock(mutex_);
+    if (idle_ <= tasks_.size() && threads_.size() < limit_) {
+      try {
+        threads_.emplace_back([this] { Work(); });
+      } catch (const std::system_error& error) {
+        // Of the system, or of the container: it passes.
+        Log(LogLevel::kWarning, "a thread cannot be made: a connection is turned away",
+            {{"server", name_}, {"error", error.what()}});
+        return false;
+      }
+    }
+    tasks_.push_back(connection);
+    wake_.NotifyOne();
+    return true;
   }
 
   // Waits until each has been served.
@@ -194,24 +227,6 @@ class ConnectionThreads {
   }
 
  private:
-  bool TryToServe(const std::function<void()>& connection) {
-    const MutexLock lock(mutex_);
-    if (idle_ <= tasks_.size()) {
-      if (threads_.size() >= limit_) return false;
-      try {
-        threads_.emplace_back([this] { Work(); });
-      } catch (const std::system_error& error) {
-        // Of the system, or of the container: it passes.
-        Log(LogLevel::kWarning, "a thread cannot be made: a connection is turned away",
-            {{"server", name_}, {"error", error.what()}});
-        return false;
-      }
-    }
-    tasks_.push_back(connection);
-    wake_.NotifyOne();
-    return true;
-  }
-
   void Work() {
     NameThread(name_.c_str());
     if (background_) {
@@ -225,10 +240,11 @@ class ConnectionThreads {
       wake_.Wait(lock, [this]() SOBRE_REQUIRES(mutex_) { return stopping_ || !tasks_.empty(); });
       --idle_;
       if (tasks_.empty()) return;
-      const std::function<void()> task = std::move(tasks_.front());
+      std::function<void()> task = std::move(tasks_.front());
       tasks_.pop_front();
       lock.Unlock();
       task();
+      task = nullptr;  // which closes the connection
       lock.Lock();
     }
   }
@@ -248,6 +264,100 @@ bool IsToken(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  });
+}
+
+// Calls `take(name, value)` for each field of a header that is not ambiguous.
+template <class Take>
+void ForEachField(std::string_view header, const Take& take) {
+  header.remove_prefix(std::min(header.find('\n'), header.size() - 1) + 1);
+  for (std::size_t end = 0; (end = header.find('\n')) != std::string_view::npos;
+       header.remove_prefix(end + 1)) {
+    const std::string_view line = header.substr(0, end);
+    const std::size_t colon = line.find(':');
+    if (colon != std::string_view::npos) take(line.substr(0, colon), Trim(line.substr(colon + 1)));
+  }
+}
+
+// The first field of that name.
+std::optional<std::string_view> FieldOf(std::string_view header, std::string_view name) {
+  std::optional<std::string_view> found;
+  ForEachField(header, [&](std::string_view field, std::string_view value) {
+    if (!found && EqualsIgnoreCase(field, name)) found = value;
+  });
+  return found;
+}
+
+// A field that one may state once, and somebody states again; empty: none.
+std::string_view StatedTwice(std::string_view header) {
+  static constexpr std::array<std::string_view, 3> kOnce = {"Host", "Authorization",
+                                                            "Content-Type"};
+  std::array<int, kOnce.size()> counts{};
+  ForEachField(header, [&](std::string_view field, std::string_view) {
+    for (std::size_t i = 0; i < kOnce.size(); ++i) counts[i] += EqualsIgnoreCase(field, kOnce[i]);
+  });
+  for (std::size_t i = 0; i < kOnce.size(); ++i)
+    if (counts[i] > 1) return kOnce[i];
+  return {};
+}
+
+// "METHOD TARGET HTTP/1.1", with one space each, and no character in it that could be read as one.
+bool IsRequestLine(std::string_view line) {
+  const std::size_t first = line.find(' ');
+  const std::size_t last = line.rfind(' ');
+  if (first == std::string_view::npos || first == last || !IsToken(line.substr(0, first)))
+    return false;
+  const std::string_view target = line.substr(first + 1, last - first - 1);
+  const std::string_view version = line.substr(last + 1);
+  return !target.empty() && (version == "HTTP/1.1" || version == "HTTP/1.0") &&
+         std::all_of(target.begin(), target.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+bool IsAddress(std::string_view host) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const bool v6 = host.starts_with('[');
+  if (v6 && !host.ends_with(']')) return false;
+  if (v6) host = host.substr(1, host.size() - 2);
+  if (host.empty() || host.size() >= text.size()) return false;
+  host.copy(text.data(), host.size());
+  in6_addr address{};
+  return ::inet_pton(v6 ? AF_INET6 : AF_INET, text.data(), &address) == 1;
+}
+
+// Of "name:port"; nothing where it is none.
+std::optional<std::string_view> NameOf(std::string_view host) {
+  const std::size_t colon = host.find(':', host.starts_with('[') ? host.find(']') : 0);
+  std::string_view name = host.substr(0, colon);
+  if (colon != std::string_view::npos &&
+      host.find_first_not_of("0123456789", colon + 1) != std::string_view::npos)
+    return std::nullopt;
+  if (name.size() > 1 && name.ends_with('.')) name.remove_suffix(1);
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '-' || c == '_';
+  });
+  return !name.empty() && (plain || IsAddress(name)) ? std::optional(name) : std::nullopt;
+}
+
+std::string NameOfMachine() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+// "application/json; charset=utf-8" is of the type "application/json".
+bool IsOfType(std::string_view stated, std::string_view type) {
+  if (EqualsIgnoreCase(stated, type)) return true;
+  const std::vector<std::string_view> parts = Split(stated, ';');
+  if (!EqualsIgnoreCase(Trim(parts.front()), type)) return false;
+  return std::all_of(parts.begin() + 1, parts.end(), [](std::string_view part) {
+    part = Trim(part);
+    const std::size_t equals = part.find('=');
+    if (!EqualsIgnoreCase(Trim(part.substr(0, equals)), "charset")) return true;
+    std::string_view charset =
+        equals == std::string_view::npos ? std::string_view() : Trim(part.substr(equals + 1));
+    if (charset.size() > 1 && charset.starts_with('"') && charset.ends_with('"'))
+      charset = charset.substr(1, charset.size() - 2);
+    return EqualsIgnoreCase(charset, "utf-8");
   });
 }
 
@@ -330,9 +440,8 @@ std::vector<std::string> HttpRequest::ParameterNames() const {
 }
 
 std::optional<std::string> HttpRequest::Header(std::string_view name) const {
-  const std::string key(name);
-  if (parsed == nullptr || !parsed->has_header(key)) return std::nullopt;
-  return parsed->get_header_value(key);
+  const std::optional<std::string_view> value = FieldOf(head, name);
+  return value ? std::optional(std::string(*value)) : std::nullopt;
 }
 
 void HttpResponse::Fail(int error_status, std::string_view message) {
@@ -352,7 +461,13 @@ class HttpServer::Impl final : public httplib::Server {
   explicit Impl(HttpServer::Options options)
       : options_(std::move(options)),
         busy_(BusyAnswer(options_.headers)),
-        stop_event_(::eventfd(0, EFD_CLOEXEC)) {
+        machine_(NameOfMachine()),
+        stop_event_(::eventfd(0, EFD_CLOEXEC)),
+        connections_({options_.max_connections,
+                      options_.max_by_peer > 0 ? options_.max_by_peer : options_.max_connections}),
+        reserved_({kReserved, kReserved / 2, PeerPlaces::WhenFull::kReplace}),
+        handshakes_({kHandshakes, kHandshakes / 2, PeerPlaces::WhenFull::kReplace, kHandshakeRest}),
+        streams_({options_.max_streams, options_.max_streams, PeerPlaces::WhenFull::kShare}) {
     set_payload_max_length(options_.max_body_bytes);
     set_tcp_nodelay(true);
     set_keep_alive_timeout(options_.idle_timeout.count() / 1000);
@@ -389,9 +504,16 @@ class HttpServer::Impl final : public httplib::Server {
     set_error_handler([this](const httplib::Request&, httplib::Response& response) {
       // The library's own refusals, such as a request line that cannot be read; ours have a body.
       if (!response.body.empty()) return;
-      if (current_connection != nullptr) current_connection->CloseAfterAnswer();
+      current_connection->SetAnswered();
+      current_connection->CloseAfterAnswer();
       response.set_header("Connection", "close");
-      Refuse(response.status, "bad request", response);
+      const PeerPlaces::Place& place = current_connection->reserved();
+      if (place != nullptr) NoteTurnedAway(*current_connection);
+      if (place != nullptr && reserved_.IsCut(place)) {
+        RefuseBusy(kNoPlace, response);
+      } else {
+        Refuse(response.status, "bad request", response);
+      }
     });
   }
 
@@ -437,7 +559,8 @@ class HttpServer::Impl final : public httplib::Server {
   [[nodiscard]] int bound_port() const { return port_; }
   [[nodiscard]] const std::string& name() const { return options_.name; }
   [[nodiscard]] HttpServer::Load load() const {
-    return {connections_, streams_, options_.max_connections, accepted_, turned_away_};
+    return {connections_.taken(), streams_.taken(), options_.max_connections, accepted_,
+            turned_away_};
   }
   void BeginDrain() { draining_ = true; }
 
@@ -453,10 +576,55 @@ class HttpServer::Impl final : public httplib::Server {
  private:
   using Methods = std::map<std::string, HttpServer::Handler, std::less<>>;
 
+  // Who is connected, and by what; closes the connection.
+  class Client {
+   public:
+    Client(int fd, const PeerAddress& peer, const ServerTls* tls) : fd_(fd), peer_(peer) {
+      if (tls == nullptr) {
+        transport_ = std::make_unique<PlainTransport>(fd);
+      } else {
+        auto encrypted = std::make_unique<TlsTransport>(fd, tls->context());
+        tls_ = encrypted.get();
+        transport_ = std::move(encrypted);
+      }
+    }
+    ~Client() { Close(); }
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+
+    [[nodiscard]] int fd() const { return fd_; }
+    [[nodiscard]] const PeerAddress& peer() const { return peer_; }
+    [[nodiscard]] Transport& transport() const { return *transport_; }
+    [[nodiscard]] TlsTransport* tls() const { return tls_; }  // null: plain HTTP
+    void Close() {
+      if (fd_ < 0) return;
+      ::shutdown(fd_, SHUT_RDWR);
+      ::close(std::exchange(fd_, -1));
+    }
+
+   private:
+    int fd_;
+    const PeerAddress peer_;
+    std::unique_ptr<Transport> transport_;
+    TlsTransport* tls_ = nullptr;
+  };
+  using ClientPointer = std::shared_ptr<Client>;
+
+  struct Threads {
+    ConnectionThreads connections;
+    ConnectionThreads reserved;
+    ConnectionThreads handshakes;
+  };
+
   // The library's own loop ends for good where accept() fails for lack of memory or of files in the
   // system, and with it the port.
   void Accept() {
-    ConnectionThreads threads(options_);
+    Threads threads{
+        {options_.name, options_.max_connections, options_.background},
+        // Few, short and waited for.
+        {options_.name + "-probes", kReserved, false},
+        {options_.name + "-tls", kHandshakes, options_.background},
+    };
     while (true) {
       std::array<pollfd, 2> waiting = {pollfd{svr_sock_, POLLIN, 0},
                                        pollfd{stop_event_, POLLIN, 0}};
@@ -472,14 +640,19 @@ class HttpServer::Impl final : public httplib::Server {
     const int listening = svr_sock_.exchange(INVALID_SOCKET);
     ::shutdown(listening, SHUT_RDWR);
     ::close(listening);
-    threads.Shutdown();
+    threads.handshakes.Shutdown();
+    threads.reserved.Shutdown();
+    threads.connections.Shutdown();
   }
 
   // False where nobody waits, or none can be taken now.
-  bool TakeOne(ConnectionThreads& threads) {
-    const int fd = ::accept4(svr_sock_, nullptr, nullptr, SOCK_CLOEXEC);
+  bool TakeOne(Threads& threads) {
+    sockaddr_storage from{};
+    socklen_t length = sizeof from;
+    const int fd = ::accept4(svr_sock_, reinterpret_cast<sockaddr*>(&from), &length, SOCK_CLOEXEC);
     if (fd >= 0) {
-      threads.Serve([this, fd] { process_and_close_socket(fd); });
+      ++accepted_;
+      Take(threads, std::make_shared<Client>(fd, PeerAddressOf(from), options_.tls.get()));
       return true;
     }
     // The one that waited has left.
@@ -490,10 +663,121 @@ class HttpServer::Impl final : public httplib::Server {
     return false;
   }
 
+  void Take(Threads& threads, const ClientPointer& client) {
+    if (client->tls() != nullptr) {
+      const bool begun =
+          OnThread(handshakes_, threads.handshakes, client,
+                   [this, &threads, client](const PeerPlaces::Place& place) {
+                     if (Handshake(*client->tls(), place) && !TryToServe(threads, client)) {
+                       TurnAway(*client);
+                       client->transport().Linger();
+                     }
+                   });
+      // Within TLS there is nobody yet to tell it.
+      if (!begun) NoteTurnedAway(*client);
+    } else if (!TryToServe(threads, client) && !TryToServeReserved(threads, client)) {
+      TurnAway(*client);
+    }
+  }
+
+  // False: there is no place, or no thread.
+  bool OnThread(PeerPlaces& places, ConnectionThreads& threads, const ClientPointer& client,
+                const std::function<void(const PeerPlaces::Place&)>& serve) {
+    const PeerPlaces::Place place = places.Take(client->peer(), client->fd());
+    if (place == nullptr) return false;
+    const bool begun = threads.TryToServe([&places, place, serve] {
+      serve(place);
+      places.Give(place);
+    });
+    if (!begun) places.Give(place);
+    return begun;
+  }
+
+  bool TryToServe(Threads& threads, const ClientPointer& client) {
+    return OnThread(
+        connections_, threads.connections, client, [this, client](const PeerPlaces::Place&) {
+          Connection connection(client->transport(), client->peer(), options_.request_timeout);
+          ServeRequests(connection, client->transport());
+          if (client->tls() != nullptr) client->transport().EndWriting();
+        });
+  }
+
+  bool TryToServeReserved(Threads& threads, const ClientPointer& client) {
+    if (options_.reserved.empty()) return false;
+    return OnThread(reserved_, threads.reserved, client,
+                    [this, client](const PeerPlaces::Place& place) {
+                      Connection connection(client->transport(), client->peer(), kReservedTimeout);
+                      connection.SetReserved(place);
+                      ServeRequests(connection, client->transport());
+                    });
+  }
+
+  void TurnAway(const Client& client) {
+    NoteTurnedAway(client);
+    client.transport().Send(busy_, {}, Clock::now());
+  }
+  void NoteTurnedAway(const Client& client) { CountTurnedAway(client.peer()); }
+  void NoteTurnedAway(Connection& connection) {
+    if (connection.BeginTurningAway()) CountTurnedAway(connection.peer());
+  }
+  void CountTurnedAway(const PeerAddress& peer) {
+    ++turned_away_;
+    std::string limit = std::to_string(options_.max_connections);
+    if (options_.max_by_peer > 0)
+      limit += ", " + std::to_string(options_.max_by_peer) + " of one address";
+    Log(LogLevel::kWarning, "a connection was turned away",
+        {{"server", options_.name}, {"limit", limit}, {"peer", ToString(peer)}});
+  }
+
   void Refuse(int status, std::string_view message, httplib::Response& response) const {
     HttpResponse refusal;
     refusal.Fail(status, message);
     SetResponse(std::move(refusal), response);
+  }
+  // It may pass: the same again, in a moment.
+  void RefuseBusy(std::string_view message, httplib::Response& response) const {
+    response.set_header("Retry-After", "1");
+    Refuse(503, message, response);
+  }
+
+  // Whether this server goes by that name (Host).
+  [[nodiscard]] bool IsOurs(std::string_view name) const {
+    return IsAddress(name) || EqualsIgnoreCase(name, "localhost") ||
+           EqualsIgnoreCase(name, machine_) ||
+           std::any_of(options_.hosts.begin(), options_.hosts.end(),
+                       [name](const std::string& host) { return EqualsIgnoreCase(host, name); });
+  }
+
+  // Why the request line or the header is refused whatever is asked for: a status and a sentence.
+  // What a client says more than once, or what two readers read differently, is not guessed at; a
+  // name that is none of ours was led here by somebody else's DNS (rebinding).
+  [[nodiscard]] std::optional<std::pair<int, std::string>> Malformed(
+      std::string_view header) const {
+    if (IsAmbiguous(header)) {
+      return std::pair(400,
+                       "a line of the header is folded, ends without a carriage return, has a name "
+                       "that is none, or is a Content-Length that is no number");
+    }
+    const std::string_view line = header.substr(0, header.find('\r'));
+    if (!IsRequestLine(line)) {
+      return std::pair(400,
+                       "the request line is malformed: a method, an address and HTTP/1.1 are "
+                       "expected, with one space between each");
+    }
+    if (const std::string_view twice = StatedTwice(header); !twice.empty())
+      return std::pair(400, "the header states " + std::string(twice) + " twice");
+    const std::optional<std::string_view> host = FieldOf(header, "Host");
+    if (!host) {
+      if (line.ends_with("HTTP/1.0")) return std::nullopt;
+      return std::pair(400, "the header states no Host");
+    }
+    const std::optional<std::string_view> name = NameOf(*host);
+    if (!name) return std::pair(400, "Host is no host name: " + Printable(*host, 80));
+    if (IsOurs(*name)) return std::nullopt;
+    return std::pair(421, Printable(*name, 80) +
+                              " is not a name of this server: ask by its address, or add the name "
+                              "to " +
+                              options_.hosts_setting);
   }
 
   // The path itself, else all below its folder, or the nearest one above.
@@ -515,25 +799,32 @@ class HttpServer::Impl final : public httplib::Server {
   }
 
   // False: the answer is a refusal. A body that will not be read costs the connection.
-  bool Admit(const httplib::Request& request, httplib::Response& response) const {
-    current_connection->EndHeader();
+  bool Admit(const httplib::Request& request, httplib::Response& response) {
+    Connection& connection = *current_connection;
+    connection.EndHeader();
+    connection.SetAnswered();
+    const std::string_view header = connection.header();
     const std::size_t lengths = request.get_header_value_count("Content-Length");
-    const bool ambiguous = IsAmbiguous(current_connection->header());
-    const bool has_body = ambiguous || request.has_header("Transfer-Encoding") || lengths > 1 ||
+    const auto malformed = Malformed(header);
+    const bool has_body = malformed || request.has_header("Transfer-Encoding") || lengths > 1 ||
                           (lengths == 1 && request.get_header_value("Content-Length") != "0");
     const auto refuse = [&](int status, const std::string& message) {
       Refuse(status, message, response);
       if (has_body || request.method != "GET") {
-        current_connection->CloseAfterAnswer();
+        connection.CloseAfterAnswer();
         response.set_header("Connection", "close");
       }
       return false;
     };
-    if (ambiguous) {
-      return refuse(400,
-                    "a line of the header is folded, ends without a carriage return, has a name "
-                    "that is none, or is a Content-Length that is no number");
+    if (connection.reserved() != nullptr) {
+      reserved_.Begin(connection.reserved());
+      if (malformed || has_body || !IsReserved(request.path)) {
+        NoteTurnedAway(connection);
+        response.set_header("Retry-After", "1");
+        return refuse(503, std::string(kNoPlace));
+      }
     }
+    if (malformed) return refuse(malformed->first, malformed->second);
     const auto route = RouteOf(request.path);
     if (route == routes_.end()) return refuse(404, "no such path: " + Printable(request.path));
     if (Find(request.method, request.path) == nullptr) {
@@ -560,41 +851,81 @@ class HttpServer::Impl final : public httplib::Server {
       return refuse(413, "the body has " + std::to_string(*length) + " bytes; the limit is " +
                              std::to_string(options_.max_body_bytes));
     }
-    const std::string type = ToLower(request.get_header_value("Content-Type"));
-    if (Trim(std::string_view(type).substr(0, type.find(';'))) != options_.body_type) {
-      return refuse(415, "Content-Type must be " + options_.body_type);
+    if (!IsOfType(FieldOf(header, "Content-Type").value_or(""), options_.body_type)) {
+      return refuse(415, "Content-Type must be " + options_.body_type + ", in UTF-8");
     }
     if (request.has_header("Content-Encoding"))
       return refuse(415, "Content-Encoding is not accepted");
     return true;
   }
 
+  [[nodiscard]] bool IsReserved(const std::string& path) const {
+    return std::find(options_.reserved.begin(), options_.reserved.end(), path) !=
+           options_.reserved.end();
+  }
+
+  // What a connection holds beyond the small buffers that each may have, until its answer has been
+  // sent. False: all of them together would hold too much.
+  bool TakeLarge(Connection& connection, std::size_t bytes) const {
+    if (bytes == 0) return true;
+    if (large_bytes_.fetch_add(bytes) + bytes > options_.max_large_bytes) {
+      large_bytes_ -= bytes;
+      return false;
+    }
+    connection.large_bytes += bytes;
+    return true;
+  }
+  void GiveLarge(Connection& connection) const {
+    if (connection.large_bytes > 0) large_bytes_ -= std::exchange(connection.large_bytes, 0);
+  }
+
   void ReadAndServe(const httplib::Request& request, httplib::Response& response,
                     const httplib::ContentReader& reader) const {
-    // Kept between the requests of a thread: a large body is allocated once.
+    // Kept between the requests of a thread.
     thread_local std::string body;
+    const struct Kept {
+      ~Kept() { GiveBack(); }
+      static void GiveBack() {
+        if (body.capacity() > kKeptBodyBytes + kBodyPadding) std::string().swap(body);
+      }
+    } kept;
     const auto length =
         static_cast<std::size_t>(*ParseInteger(request.get_header_value("Content-Length")));
     body.clear();
     body.reserve(length + kBodyPadding);
+    Connection& connection = *current_connection;
+    bool fits = true;
     const bool whole = length == 0 || reader([&](const char* data, std::size_t size) {
                          if (body.size() + size > length) return false;
-                         body.append(data, size);
-                         return true;
+                         const std::size_t before = std::max(body.size(), kKeptBodyBytes);
+                         const std::size_t after = std::max(body.size() + size, kKeptBodyBytes);
+                         // As it comes: who announces much and sends nothing holds nothing.
+                         fits = TakeLarge(connection, after - before);
+                         if (fits) body.append(data, size);
+                         return fits;
                        });
     if (!whole || body.size() != length) {
-      current_connection->CloseAfterAnswer();
+      connection.CloseAfterAnswer();
+      response.set_header("Connection", "close");
+      if (!fits) return RefuseBusy(kTooMuch, response);
       Refuse(400, "the body ended or stalled before its Content-Length", response);
       return;
     }
     body.append(kBodyPadding, '\0');
     Serve(*Find("POST", request.path), request, std::string_view(body).substr(0, length), response);
+    // The answer holds nothing of it.
+    Kept::GiveBack();
+    GiveLarge(connection);
+    const std::size_t answer = std::max(response.body.size(), kKeptBodyBytes) - kKeptBodyBytes;
+    if (TakeLarge(connection, answer)) return;
+    std::string().swap(response.body);
+    RefuseBusy(kTooMuch, response);
   }
 
   void Serve(const HttpServer::Handler& handler, const httplib::Request& request,
              std::string_view body, httplib::Response& to) const {
     HttpResponse response;
-    const HttpRequest asked{request.path, body, &request};
+    const HttpRequest asked{request.path, body, &request, current_connection->header()};
     if (!options_.admit || options_.admit(asked, response)) handler(asked, response);
     if (response.next_part != nullptr) return ServeParts(std::move(response), request, to);
     if (response.close) {
@@ -627,8 +958,9 @@ class HttpServer::Impl final : public httplib::Server {
 
   void ServeParts(HttpResponse&& response, const httplib::Request& request,
                   httplib::Response& to) const {
-    if (streams_.fetch_add(1) >= options_.max_streams) {
-      --streams_;
+    const PeerPlaces::Place place =
+        streams_.Take(current_connection->peer(), current_connection->socket());
+    if (place == nullptr) {
       to.set_header("Retry-After", "60");
       return Refuse(503,
                     std::to_string(options_.max_streams) +
@@ -639,10 +971,7 @@ class HttpServer::Impl final : public httplib::Server {
     to.set_header("Connection", "close");
     current_connection->CloseAfterAnswer();
     // HEAD asks for nothing that could be followed.
-    if (request.method == "HEAD") {
-      --streams_;
-      return;
-    }
+    if (request.method == "HEAD") return streams_.Give(place);
     current_connection->SetPartsOpen(true);
     to.set_chunked_content_provider(
         std::string(response.content_type),
@@ -658,50 +987,22 @@ class HttpServer::Impl final : public httplib::Server {
           }
           return true;
         },
-        [this](bool) { --streams_; });
+        [this, place](bool) { streams_.Give(place); });
   }
 
-  // On a thread of ConnectionThreads, or turning away.
-  bool process_and_close_socket(socket_t fd) override {
-    ++accepted_;
-    if (turning_away) {
-      ++turned_away_;
-      Log(LogLevel::kWarning, "a connection was turned away",
-          {{"server", options_.name}, {"limit", std::to_string(options_.max_connections)}});
-    } else {
-      ++connections_;
-    }
-    Process(fd);
-    ::shutdown(fd, SHUT_RDWR);
-    ::close(fd);
-    if (!turning_away) --connections_;
-    return true;
-  }
-
-  void Process(socket_t fd) {
-    if (options_.tls == nullptr) {
-      PlainTransport transport(fd);
-      if (turning_away) {
-        transport.Send(busy_, {}, Clock::now());
-      } else {
-        ServeRequests(transport);
-      }
-    } else if (!turning_away) {
-      TlsTransport transport(fd, options_.tls->context());
-      if (Handshake(transport)) {
-        ServeRequests(transport);
-        transport.EndWriting();
-      }
-    }
-  }
-
-  bool Handshake(TlsTransport& transport) {
-    const Deadline deadline = Clock::now() + kHandshakeTimeout;
+  bool Handshake(TlsTransport& transport, const PeerPlaces::Place& place) {
+    const Deadline deadline = Clock::now() + options_.handshake_timeout;
     while (true) {
       const Transport::Attempt attempt = transport.Handshake();
       if (attempt.bytes > 0) return true;
+      if (handshakes_.IsCut(place) || Clock::now() >= deadline) {
+        transport.GiveUp();
+        return false;
+      }
       if (attempt.wait_for == 0) break;
-      if (!WaitWhileRunning(transport.fd(), attempt.wait_for, deadline, options_.last_call))
+      if (transport.HasAnswered()) handshakes_.Begin(place);
+      if (!WaitWhileRunning(transport.fd(), attempt.wait_for, deadline, options_.last_call) &&
+          Clock::now() < deadline)
         return false;
     }
     transport.Refuse(deadline);
@@ -728,10 +1029,11 @@ class HttpServer::Impl final : public httplib::Server {
     }
   }
 
-  void ServeRequests(Transport& transport) {
-    Connection connection(transport, options_.request_timeout);
+  void ServeRequests(Connection& connection, Transport& transport) {
+    const bool reserved = connection.reserved() != nullptr;
+    const Duration idle = reserved ? kReservedTimeout : options_.idle_timeout;
     current_connection = &connection;
-    for (Duration last_call = options_.last_call; WaitForRequest(connection, last_call);
+    for (Duration last_call = options_.last_call; WaitForRequest(connection, idle, last_call);
          last_call = Duration(0)) {
       // The library would wait for the end of a line.
       if (connection.asks_for_tls()) {
@@ -743,7 +1045,7 @@ class HttpServer::Impl final : public httplib::Server {
       bool closed_by_client = false;
       // A connection is closed only after an answer that said so: the client may have the next
       // request on its way.
-      const bool closing = draining_;
+      const bool closing = draining_ || reserved;
       // The library would compress as it likes: whether to is for the handler's side to say.
       const bool served = ProcessRequest(
           *this, connection, closing, closed_by_client, [&connection](httplib::Request& request) {
@@ -755,19 +1057,26 @@ class HttpServer::Impl final : public httplib::Server {
           });
       connection.EndParts();
       const bool flushed = connection.Flush();
+      GiveLarge(connection);
       if (connection.close_after()) {
         transport.Linger();
         break;
       }
       if (!served || !flushed || closed_by_client || closing) break;
     }
+    // Nothing was asked, or not to its end.
+    if (reserved && !connection.answered()) {
+      NoteTurnedAway(connection);
+      transport.Send(busy_, {}, Clock::now());
+    }
     current_connection = nullptr;
   }
 
   // False when the client has left or been idle for too long, or the server stops and nothing has
   // come.
-  [[nodiscard]] bool WaitForRequest(Connection& connection, Duration last_call) const {
-    const Deadline deadline = Clock::now() + options_.idle_timeout;
+  [[nodiscard]] bool WaitForRequest(Connection& connection, Duration idle,
+                                    Duration last_call) const {
+    const Deadline deadline = Clock::now() + idle;
     short events = POLLIN;
     while (!connection.has_buffered()) {
       if (!connection.has_pending() &&
@@ -794,13 +1103,17 @@ class HttpServer::Impl final : public httplib::Server {
 
   const HttpServer::Options options_;
   const std::string busy_;
+  const std::string machine_;
   const int stop_event_;
   std::map<std::string, Methods, std::less<>> routes_;  // fixed before Begin()
   std::thread listener_;
   int port_ = -1;
   std::atomic<bool> draining_ = false;
-  mutable std::atomic<int> streams_ = 0;
-  std::atomic<int> connections_ = 0;
+  PeerPlaces connections_;
+  PeerPlaces reserved_;
+  PeerPlaces handshakes_;
+  mutable PeerPlaces streams_;
+  mutable std::atomic<std::size_t> large_bytes_ = 0;
   std::atomic<std::uint64_t> accepted_ = 0;
   std::atomic<std::uint64_t> turned_away_ = 0;
 };

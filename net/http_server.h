@@ -22,6 +22,9 @@ namespace sobre {
 
 // How many readable bytes stand behind a request's body, for parsers that read ahead.
 inline constexpr std::size_t kBodyPadding = 64;
+// Buffers for a body of so many bytes, and what its parsing takes, are kept from request to request
+// of a thread; larger ones are given back.
+inline constexpr std::size_t kKeptBodyBytes = 256U << 10;
 
 // Valid during the handler alone.
 struct HttpRequest {
@@ -29,11 +32,14 @@ struct HttpRequest {
   // Followed by kBodyPadding readable bytes.
   std::string_view body;
   const httplib::Request* parsed = nullptr;
+  // The request line and the fields of the header, as they came.
+  std::string_view head = {};
 
   // The value that the query states first, decoded; nothing where it does not.
   [[nodiscard]] std::optional<std::string> Parameter(std::string_view name) const;
   // All that the query states, in the order of their names.
   [[nodiscard]] std::vector<std::string> ParameterNames() const;
+  // The value of the first field of that name, as it came, without white space around it.
   [[nodiscard]] std::optional<std::string> Header(std::string_view name) const;
 };
 
@@ -55,9 +61,10 @@ struct HttpResponse {
 };
 
 // An HTTP/1.1 server: a thread a connection, up to a bound; beyond it connections are answered 503
-// and closed. What is not to be served is refused before its body is read: an unknown path (404),
-// another method (405), no or an implausible Content-Length (411, 400), a body over the limit
-// (413), another type than the one expected (415).
+// and closed. What is not to be served is refused before its body is read: a malformed request line
+// or header (400), a host name that is none of ours (421), an unknown path (404), another method
+// (405), no or an implausible Content-Length (411, 400), a body over the limit (413), another type
+// than the one expected (415).
 //
 //   HttpServer server({.address = "127.0.0.1:0"});
 //   server.Handle("GET", "/healthz", [](const HttpRequest&, HttpResponse& r) { r.body = "ok"; });
@@ -73,16 +80,34 @@ class HttpServer {
     // "host:port"; port 0 takes any free one.
     std::string address = "127.0.0.1:0";
     std::size_t max_body_bytes = 1U << 20;
-    // The only Content-Type that a POST may have.
+    // Bodies of POSTs while they are read and answered, then the answers until they are sent, in
+    // sum over all connections, without the first kKeptBodyBytes of each; beyond it 503.
+    std::size_t max_large_bytes = std::size_t{1} << 40;
+    // The only Content-Type that a POST may have; its charset, where one is stated, is UTF-8.
     std::string body_type = "application/json";
+    // Names by which clients may call the server (Host), beside addresses, localhost and the name
+    // of the machine.
+    std::vector<std::string> hosts = {};
+    // The setting that holds them, for whom is refused.
+    std::string hosts_setting = "hosts";
     int max_connections = 64;
+    // So many of them may one address have; 0: all.
+    int max_by_peer = 0;
+    // Paths of GET that are answered also where a connection cannot be had: places of their own,
+    // for one request each, which has to come within two seconds.
+    std::vector<std::string> reserved = {};
     // Longer than the 90 s for which Go's client keeps an idle connection: the client closes first.
     Duration idle_timeout = std::chrono::seconds(120);
     // From a request's first byte to its last, and for sending the answer, or a part of it.
     Duration request_timeout = std::chrono::seconds(30);
     // Who has connected and not asked yet may still do so for this long after Stop().
     Duration last_call = std::chrono::seconds(1);
-    // So many answers may come in parts at a time, each on a connection of its own; beyond it 503.
+    // A client that has not finished its TLS handshake by then is cut off. Until it has, it takes
+    // none of the connections: handshakes have places of their own.
+    Duration handshake_timeout = std::chrono::seconds(2);
+    // So many answers may come in parts at a time, each on a connection of its own. Beyond it the
+    // oldest of the address that has most ends where that leaves it no fewer than the new one's
+    // address has then; else 503.
     int max_streams = 16;
     // Its threads step back where processors are scarce.
     bool background = false;
@@ -114,7 +139,7 @@ class HttpServer {
     int streams = 0;      // of them, that are answered in parts
     int most = 0;         // Options::max_connections
     std::uint64_t accepted = 0;
-    std::uint64_t turned_away = 0;  // of those: over the bound
+    std::uint64_t turned_away = 0;  // of those: over a bound
   };
   [[nodiscard]] Load load() const;
   // Options::name.

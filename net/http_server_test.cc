@@ -1,5 +1,6 @@
 #include "net/http_server.h"
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -45,6 +46,16 @@ std::shared_ptr<const ServerTls> TestTls() {
   return tls;
 }
 
+// Whether `holds()` comes true.
+template <class Check>
+bool Eventually(const Check& holds) {
+  for (int i = 0; i < 6000; ++i) {
+    if (holds()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
 // What holds over plain HTTP holds over TLS.
 enum class Over { kPlain, kTls };
 
@@ -52,11 +63,12 @@ class OverBoth : public ::testing::TestWithParam<Over> {
  protected:
   static HttpServer::Options Prepared(HttpServer::Options options) {
     if (GetParam() == Over::kTls) options.tls = TestTls();
+    options.hosts.emplace_back("x");
     return options;
   }
-  static std::unique_ptr<RawClient> Connect(int port) {
-    if (GetParam() == Over::kPlain) return std::make_unique<RawClient>(port);
-    return std::make_unique<RawClient>(port, ClientTls{.ca_pem = Authority().pem()});
+  static std::unique_ptr<RawClient> Connect(int port, const char* source = "127.0.0.1") {
+    if (GetParam() == Over::kPlain) return std::make_unique<RawClient>(port, source);
+    return std::make_unique<RawClient>(port, ClientTls{.ca_pem = Authority().pem()}, source);
   }
 };
 
@@ -215,12 +227,7 @@ TEST_P(HttpServerTest, TurnsAwayConnectionsOverTheBound) {
   ASSERT_TRUE(b->Send(Post("b")));
   EXPECT_THAT(b->Answer(), HasSubstr("200"));
   const auto c = Connect(server_->port());
-  // Within TLS there is nobody yet to tell it.
-  if (GetParam() == Over::kPlain) {
-    EXPECT_THAT(c->Answer(), StartsWith("HTTP/1.1 503"));
-  } else {
-    EXPECT_FALSE(c->connected());
-  }
+  EXPECT_THAT(c->Answer(), StartsWith("HTTP/1.1 503"));
   ASSERT_TRUE(a->Send(Post("again")));
   EXPECT_THAT(a->Answer(), HasSubstr("again"));
   const HttpServer::Load load = server_->load();
@@ -228,6 +235,128 @@ TEST_P(HttpServerTest, TurnsAwayConnectionsOverTheBound) {
   EXPECT_EQ(load.most, 2);
   EXPECT_EQ(load.accepted, 3U);
   EXPECT_EQ(load.turned_away, 1U);
+}
+
+TEST_P(HttpServerTest, AnAddressHasABoundedPartOfTheConnections) {
+  StartWith({.max_connections = 4, .max_by_peer = 2});
+  const std::string hello = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
+  std::vector<std::unique_ptr<RawClient>> held;
+  for (int i = 0; i < 2; ++i) {
+    held.push_back(Connect(server_->port(), "127.0.0.2"));
+    ASSERT_TRUE(held.back()->Send(hello));
+    EXPECT_THAT(held.back()->Answer(), StartsWith("HTTP/1.1 200"));
+  }
+  EXPECT_THAT(Connect(server_->port(), "127.0.0.2")->Answer(), StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(Ask(hello), StartsWith("HTTP/1.1 200"));
+  for (const auto& client : held) {
+    ASSERT_TRUE(client->Send(hello));
+    EXPECT_THAT(client->Answer(), StartsWith("HTTP/1.1 200"));
+  }
+}
+
+TEST_P(HttpServerTest, AnswersToTheNamesThatItHasAlone) {
+  const auto asked_as = [this](const std::string& host) {
+    return Ask("GET /hello HTTP/1.1\r\n" + host + "\r\n");
+  };
+  for (const char* host : {"127.0.0.1", "127.0.0.1:8091", "10.1.2.3", "[::1]", "[fd00::7]:80",
+                           "localhost", "LocalHost:1", "x", "X:80", "x.", "x:"})
+    EXPECT_THAT(asked_as(std::string("Host: ") + host + "\r\n"), StartsWith("HTTP/1.1 200"))
+        << host;
+  std::array<char, 256> machine{};
+  ASSERT_EQ(::gethostname(machine.data(), machine.size() - 1), 0);
+  EXPECT_THAT(asked_as(std::string("Host: ") + machine.data() + "\r\n"),
+              StartsWith("HTTP/1.1 200"));
+  for (const char* host : {"evil.example", "evil.example:80", "x.evil.example",
+                           "localhost.evil.example", "127.0.0.1.evil.example", "1.2.3", "127.1",
+                           "2130706433", "0x7f.0.0.1", "%6cocalhost_", "a-x", "xx"}) {
+    const std::string answer = asked_as(std::string("Host: ") + host + "\r\n");
+    const bool name = std::string_view(host).find('%') == std::string_view::npos;
+    EXPECT_THAT(answer, StartsWith(name ? "HTTP/1.1 421" : "HTTP/1.1 400")) << host;
+    EXPECT_EQ(answer.find("is not a name of this server") != std::string::npos, name) << host;
+  }
+  for (const char* hosts :
+       {"", "Host: x\r\nHost: x\r\n", "Host: x\r\nhost: evil.example\r\n", "Host:\r\n",
+        "Host: x y\r\n", "Host: x/\r\n", "Host: x:y\r\n", "Host: a@x\r\n", "Host: [::1\r\n",
+        "Host: [::1].x\r\n", "Host: x:80:90\r\n", "Host: x,x\r\n", "Host: [127.0.0.1]\r\n"})
+    EXPECT_THAT(asked_as(hosts), StartsWith("HTTP/1.1 400")) << hosts;
+  EXPECT_THAT(Ask("GET /hello HTTP/1.0\r\n\r\n"), HasSubstr(" 200 OK"));
+  EXPECT_THAT(Ask("GET /hello HTTP/1.0\r\nHost: evil.example\r\n\r\n"), HasSubstr(" 421 "));
+  const auto client = Connect(server_->port());
+  ASSERT_TRUE(
+      client->Send("POST /echo HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\n"
+                   "Content-Length: 2\r\n\r\n{}"));
+  EXPECT_THAT(client->Answer(), StartsWith("HTTP/1.1 421"));
+  EXPECT_TRUE(client->ClosedByPeer());
+}
+
+TEST_P(HttpServerTest, RefusesARequestLineThatTwoReadersReadDifferently) {
+  for (const char* line :
+       {"GET  /hello HTTP/1.1", "GET /hello  HTTP/1.1", " GET /hello HTTP/1.1",
+        "GET /hello HTTP/1.1 ", "GET\t/hello HTTP/1.1", "GET /hello\tHTTP/1.1",
+        "GET /hello HTTP/1.1\t", "GET /hello /hello HTTP/1.1", "GET /hello\x01 HTTP/1.1",
+        "GET /hello\x0b HTTP/1.1", "GET /hell\xc3\xb6 HTTP/1.1", "GET /hello HTTP/1.2",
+        "GET /hello http/1.1", "GET /hello HTTP/2.0", "GET /hello", "G(T /hello HTTP/1.1"}) {
+    EXPECT_THAT(Ask(std::string(line) + "\r\nHost: x\r\n\r\n"), StartsWith("HTTP/1.1 400")) << line;
+  }
+  ExpectAlive();
+}
+
+TEST_P(HttpServerTest, WhatAHeaderMayStateOnceItStatesOnce) {
+  for (const char* field : {"Authorization: Bearer ", "authorization: ", "Content-Type: text/"})
+    EXPECT_THAT(Ask(std::string("GET /hello HTTP/1.1\r\nHost: x\r\n") + field + "a\r\n" + field +
+                    "b\r\n\r\n"),
+                StartsWith("HTTP/1.1 400"))
+        << field;
+}
+
+TEST_P(HttpServerTest, ABodyIsUtf8) {
+  for (const char* type : {"application/json", "Application/JSON", "application/json;charset=utf-8",
+                           "application/json ; Charset=\"UTF-8\"", "application/json; v=1"})
+    EXPECT_THAT(Ask(Post("a", "/echo", type)), StartsWith("HTTP/1.1 200")) << type;
+  for (const char* type :
+       {"application/json; charset=utf-16", "application/json;charset=utf-8;charset=utf-16",
+        "application/json; charset",
+        "application/json; charset=", "application/json; CHARSET=latin1",
+        "application/json; charset=\"utf-7\"", "application%2Fjson", "application/jsonx", ""})
+    EXPECT_THAT(Ask(Post("a", "/echo", type)), StartsWith("HTTP/1.1 415")) << type;
+}
+
+TEST_P(HttpServerTest, LargeBodiesAreBoundedInSum) {
+  StartWith({.max_body_bytes = 4U << 20, .max_large_bytes = 1U << 20});
+  const std::string large(900U << 10, 'x');
+  std::string answer;
+  const auto is_answered = [&](const char* status) {
+    answer = Ask(Post(large));
+    return answer.starts_with(status);
+  };
+  EXPECT_TRUE(is_answered("HTTP/1.1 200"));
+  // What has come counts, not what is announced.
+  auto announces = Connect(server_->port());
+  ASSERT_TRUE(
+      announces->Send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: "
+                      "application/json\r\nContent-Length: 4000000\r\n\r\n"));
+  EXPECT_TRUE(Eventually([&] { return is_answered("HTTP/1.1 200"); }));
+  ASSERT_TRUE(announces->Send(large));
+  // As soon as the server has read it.
+  EXPECT_TRUE(Eventually([&] { return is_answered("HTTP/1.1 503"); }));
+  EXPECT_THAT(answer, HasSubstr("Retry-After: 1"));
+  // Small ones have room of their own.
+  EXPECT_THAT(Ask(Post(std::string(kKeptBodyBytes, 'x'))), StartsWith("HTTP/1.1 200"));
+  announces.reset();
+  EXPECT_TRUE(Eventually([&] { return is_answered("HTTP/1.1 200"); }));
+  EXPECT_THAT(Ask(Post(std::string(3U << 20, 'x'))), StartsWith("HTTP/1.1 503"));
+}
+
+TEST_P(HttpServerTest, LargeAnswersAreBoundedWithThem) {
+  server_ = std::make_unique<HttpServer>(Prepared({.max_large_bytes = 1U << 20}));
+  server_->Handle("POST", "/blow", [](const HttpRequest& q, HttpResponse& r) {
+    r.body = std::string(std::stoul(std::string(q.body)), 'x');
+  });
+  ASSERT_TRUE(server_->Start().ok());
+  EXPECT_THAT(Ask(Post("1000000", "/blow")), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(Ask(Post("2000000", "/blow")), StartsWith("HTTP/1.1 503"));
+  EXPECT_TRUE(
+      Eventually([&] { return Ask(Post("1000000", "/blow")).starts_with("HTTP/1.1 200"); }));
 }
 
 TEST_P(HttpServerTest, AStalledRequestIsGivenUp) {
@@ -308,6 +437,85 @@ TEST_P(HttpServerTest, WhileDrainingAnswersCloseTheirConnections) {
 
 INSTANTIATE_TEST_SUITE_P(Over, HttpServerTest, ::testing::Values(Over::kPlain, Over::kTls), NameOf);
 
+// Clients that connect, begin something, and leave it at that.
+std::vector<std::unique_ptr<RawClient>> Dawdlers(int port, int count, const std::string& beginning,
+                                                 const char* source) {
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < count; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port, source));
+    clients.back()->Send(beginning);
+  }
+  return clients;
+}
+
+TEST(HttpServerReserve, AnswersReservedPathsWhereNoConnectionIsLeft) {
+  HttpServer server(
+      {.hosts = {"x"}, .max_connections = 4, .max_by_peer = 2, .reserved = {"/healthz"}});
+  for (const char* path : {"/healthz", "/other"})
+    server.Handle("GET", path, [](const HttpRequest&, HttpResponse& r) { r.body = "here"; });
+  ASSERT_TRUE(server.Start().ok());
+  const auto get = [&](const char* path, const char* source) {
+    RawClient client(server.port(), source);
+    client.Send(std::string("GET ") + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+    return client.Answer();
+  };
+  // Of those that came later, too, none keeps a probe out, whether it comes from their address or
+  // not.
+  const auto first = Dawdlers(server.port(), 40, "GET /healthz HTTP/1.1\r\nHo", "127.0.0.2");
+  const auto second = Dawdlers(server.port(), 40, "", "127.0.0.3");
+  for (const char* source : {"127.0.0.1", "127.0.0.2", "127.0.0.3"}) {
+    for (int i = 0; i < 30; ++i) {
+      const std::string answer = get("/healthz", source);
+      EXPECT_THAT(answer, StartsWith("HTTP/1.1 200")) << source;
+      EXPECT_THAT(answer, HasSubstr("Connection: close"));
+    }
+    const std::string refused = get("/other", source);
+    EXPECT_THAT(refused, StartsWith("HTTP/1.1 503")) << source;
+    EXPECT_THAT(refused, HasSubstr("Retry-After: 1"));
+  }
+  EXPECT_EQ(server.load().connections, 4);
+  EXPECT_EQ(server.load().accepted, 80U + 3U * 31U);
+}
+
+TEST(HttpServerReserve, WhoGetsNoPlaceIsToldSo) {
+  HttpServer server({.max_connections = 1, .reserved = {"/healthz"}});
+  ASSERT_TRUE(server.Start().ok());
+  const auto held = Dawdlers(server.port(), 1, "GET ", "127.0.0.1");
+  const auto over = Dawdlers(server.port(), 40, "", "127.0.0.2");
+  // Each was cut off by a later one, or after two seconds.
+  for (const auto& client : over) EXPECT_THAT(client->Answer(), StartsWith("HTTP/1.1 503"));
+  EXPECT_EQ(server.load().turned_away, 40U);
+}
+
+TEST(HttpServerHandshakes, TakeNoConnectionsAndKeepNobodyOut) {
+  HttpServer server({.hosts = {"x"}, .max_connections = 16, .tls = TestTls()});
+  server.Handle("GET", "/hello", [](const HttpRequest&, HttpResponse& r) { r.body = "hello"; });
+  ASSERT_TRUE(server.Start().ok());
+  const std::uint64_t before = TestTls()->refused(TlsRefusal::kTimeout);
+  const std::string part("\x16\x03\x01\x01\x00\x01", 6);
+  const auto stranger = Dawdlers(server.port(), 60, part, "127.0.0.2");
+  const auto neighbour = Dawdlers(server.port(), 60, part, "127.0.0.1");
+  for (int i = 0; i < 40; ++i) {
+    RawClient client(server.port(), ClientTls{.ca_pem = Authority().pem()});
+    ASSERT_TRUE(client.connected());
+    client.Send("GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(client.Answer(), StartsWith("HTTP/1.1 200"));
+  }
+  // All but those that have places to the end are cut off at once.
+  EXPECT_TRUE(
+      Eventually([&] { return TestTls()->refused(TlsRefusal::kTimeout) - before >= 120 - 32; }));
+}
+
+TEST(HttpServerHandshakes, EndInTimeAndAreCounted) {
+  HttpServer server({.handshake_timeout = std::chrono::milliseconds(50), .tls = TestTls()});
+  ASSERT_TRUE(server.Start().ok());
+  const std::uint64_t before = TestTls()->refused(TlsRefusal::kTimeout);
+  const auto silent = Dawdlers(server.port(), 3, "", "127.0.0.1");
+  for (const auto& client : silent) EXPECT_TRUE(client->ClosedByPeer());
+  EXPECT_TRUE(Eventually([&] { return TestTls()->refused(TlsRefusal::kTimeout) - before == 3; }));
+  EXPECT_EQ(server.load().turned_away, 0U);
+}
+
 TEST(HttpServer, SaysWhyItCannotListen) {
   HttpServer first({.address = "127.0.0.1:0"});
   ASSERT_TRUE(first.Start().ok());
@@ -352,8 +560,8 @@ class HttpAnswers : public OverBoth {
     return client->Answer();
   }
   // A client that has seen the first part of an answer.
-  [[nodiscard]] std::unique_ptr<RawClient> Follow() const {
-    auto client = Connect(server_.port());
+  [[nodiscard]] std::unique_ptr<RawClient> Follow(const char* source = "127.0.0.1") const {
+    auto client = Connect(server_.port(), source);
     client->Send("GET /parts HTTP/1.1\r\nHost: x\r\n\r\n");
     EXPECT_THAT(client->Answer(), HasSubstr("200 OK"));
     return client;
@@ -366,6 +574,12 @@ class HttpAnswers : public OverBoth {
 TEST_P(HttpAnswers, ReadTheQueryAndHeaders) {
   EXPECT_THAT(Get("/query?a=b%2Fc+d&z=1", "X-Mine: 7\r\n"), HasSubstr("b/c d|2|7"));
   EXPECT_THAT(Get("/query"), HasSubstr("none|0|none"));
+}
+
+TEST_P(HttpAnswers, SeeAHeaderAsItCame) {
+  EXPECT_THAT(Get("/query", "X-Mine: r%6Fot%0d%0a+\r\n"), HasSubstr("|r%6Fot%0d%0a+"));
+  EXPECT_THAT(Get("/query", "x-mINE:\t a  b \t\r\nX-Mine: c\r\n"), HasSubstr("|a  b"));
+  EXPECT_THAT(Get("/query", "X-Mine:\r\n"), ::testing::EndsWith("|0|"));
 }
 
 TEST_P(HttpAnswers, HaveTheNearestFoldersHandler) {
@@ -446,6 +660,18 @@ TEST_P(HttpAnswers, InPartsAreBounded) {
     answer = client->Answer();
   }
   EXPECT_THAT(answer, HasSubstr("200 OK"));
+}
+
+TEST_P(HttpAnswers, InPartsAreSharedBetweenAddresses) {
+  const auto oldest = Follow();
+  const auto second = Follow();
+  const auto other = Follow("127.0.0.2");
+  std::string rest;
+  for (std::string more = oldest->Answer(); !more.empty(); more = oldest->Answer()) rest += more;
+  EXPECT_THAT(rest, ::testing::EndsWith("0\r\n\r\n"));
+  // Now each has as many.
+  EXPECT_THAT(Get("/parts"), HasSubstr("503"));
+  EXPECT_EQ(server_.load().streams, 2);
 }
 
 TEST_P(HttpAnswers, InPartsEndWhenTheServerStops) {

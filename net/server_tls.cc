@@ -149,6 +149,8 @@ std::string_view ToString(TlsRefusal refusal) {
       return "untrusted";
     case TlsRefusal::kName:
       return "name";
+    case TlsRefusal::kTimeout:
+      return "timeout";
     default:
       return "handshake";
   }

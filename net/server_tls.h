@@ -24,8 +24,9 @@ enum class TlsRefusal : std::uint8_t {
   kUntrusted,      // what it showed is not of client_ca_file, or has ended, or is not for clients
   kName,           // it has none of client_names
   kHandshake,      // all else: no TLS at all, or the client did not like us
+  kTimeout,        // it did not finish in time, or others waited for its place
 };
-inline constexpr std::size_t kTlsRefusals = 4;
+inline constexpr std::size_t kTlsRefusals = 5;
 std::string_view ToString(TlsRefusal refusal);
 using TlsRefusalCounts = std::array<std::atomic<std::uint64_t>, kTlsRefusals>;
 

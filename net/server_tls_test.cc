@@ -54,7 +54,7 @@ class ServerTlsTest : public ::testing::Test {
     tls_ = std::make_shared<ServerTls>(std::move(options));
     const Status status = tls_->Start();
     ASSERT_TRUE(status.ok()) << status.message();
-    server_ = std::make_unique<HttpServer>(HttpServer::Options{.tls = tls_});
+    server_ = std::make_unique<HttpServer>(HttpServer::Options{.hosts = {"x"}, .tls = tls_});
     server_->Handle("GET", "/hello", [](const HttpRequest&, HttpResponse& r) { r.body = "hello"; });
     ASSERT_TRUE(server_->Start().ok());
   }

@@ -26,9 +26,13 @@ struct ClientTls {
 // A client that sends exactly the bytes it is told, plain or within TLS.
 class RawClient {
  public:
-  explicit RawClient(int port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  // It comes from `source`, an address of this machine's.
+  explicit RawClient(int port, const char* source = "127.0.0.1")
+      : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
+    ::inet_pton(AF_INET, source, &address.sin_addr);
+    ::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address);
     address.sin_port = htons(static_cast<std::uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const timeval patience{10, 0};
@@ -36,7 +40,8 @@ class RawClient {
     connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
   }
   // In TLS 1.3 a client is connected before the server has judged its certificate.
-  RawClient(int port, const ClientTls& tls) : RawClient(port) {
+  RawClient(int port, const ClientTls& tls, const char* source = "127.0.0.1")
+      : RawClient(port, source) {
     context_.reset(SSL_CTX_new(TLS_client_method()));
     SSL_CTX_set_min_proto_version(context_.get(), tls.min_version);
     SSL_CTX_set_max_proto_version(context_.get(), tls.max_version);

@@ -210,6 +210,23 @@ Transport::Attempt TlsTransport::Handshake() {
   return usable_ ? Attempt{1, 0} : Failed(result);
 }
 
+bool TlsTransport::HasAnswered() const { return BIO_number_written(SSL_get_wbio(ssl_)) > 0; }
+
+void TlsTransport::GiveUp() {
+  refusal_ = TlsRefusal::kTimeout;
+  problem_ = "the client did not finish it in time";
+  ++(*context_->refusals)[static_cast<std::size_t>(refusal_)];
+  LogRefusal();
+}
+
+void TlsTransport::LogRefusal() const {
+  if (!MayLogRefusal(refusal_)) return;
+  std::string peer;
+  int port = 0;
+  GetPeer(peer, port);
+  Log(LogLevel::kWarning, "a TLS handshake failed", {{"peer", peer}, {"error", problem_}});
+}
+
 void TlsTransport::Refuse(Deadline deadline) {
   if (peer_speaks_http_ || !problem_.empty())
     ++(*context_->refusals)[static_cast<std::size_t>(refusal_)];
@@ -217,11 +234,8 @@ void TlsTransport::Refuse(Deadline deadline) {
     PlainTransport(fd()).Send(kPlainHttp, {}, deadline);
   } else if (problem_.empty()) {
     return;
-  } else if (MayLogRefusal(refusal_)) {
-    std::string peer;
-    int port = 0;
-    GetPeer(peer, port);
-    Log(LogLevel::kWarning, "a TLS handshake failed", {{"peer", peer}, {"error", problem_}});
+  } else {
+    LogRefusal();
   }
   // Else what tells it why would be lost.
   Linger();

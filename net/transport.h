@@ -75,6 +75,10 @@ class TlsTransport final : public Transport {
 
   // First of all, until bytes is over 0.
   Attempt Handshake();
+  // The client's first message came whole, and was answered.
+  [[nodiscard]] bool HasAnswered() const;
+  // Counts, and tells the log, that the client was cut off before the handshake's end.
+  void GiveUp();
   // After a handshake that failed: tells the peer why, and the log, where there is something to
   // tell.
   void Refuse(Deadline deadline);
@@ -87,6 +91,7 @@ class TlsTransport final : public Transport {
  private:
   // What a call of OpenSSL that did not succeed asks for.
   Attempt Failed(int result);
+  void LogRefusal() const;
 
   const std::shared_ptr<const TlsContext> context_;  // its callbacks are still called
   ssl_st* const ssl_;

@@ -28,7 +28,7 @@ def question(names: list[str], pod: str = "p", namespace: str = "shop") -> bytes
 
 
 def post(body: bytes, path: str = "/v1/prioritize", length: int | None = None) -> bytes:
-    return (f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    return (f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body) if length is None else length}\r\n\r\n").encode() + body
 
 
@@ -115,8 +115,9 @@ def resident_mib(sobre: Sobre) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def connect(port: int, receive_buffer: int = 0) -> socket.socket:
+def connect(port: int, receive_buffer: int = 0, source: str = "127.0.0.1") -> socket.socket:
     client = socket.socket()
+    client.bind((source, 0))
     if receive_buffer:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     client.settimeout(60)
@@ -139,11 +140,16 @@ def is_cut(client: socket.socket) -> bool:
         client.setblocking(True)
 
 
+def neighbours(count: int) -> list[str]:
+    """Addresses for so many clients, few for each: of the second port's connections one address has half."""
+    return [f"127.0.1.{1 + i % 8}" for i in range(count)]
+
+
 class Holder:
     """Connections that the server has taken. Those of the second port ask now and then: who idles there is closed after ten seconds."""
 
     def __init__(self, port: int, count: int, asks: bool) -> None:
-        self.clients, self.stopping, self.thread = [connect(port) for _ in range(count)], threading.Event(), None
+        self.clients, self.stopping, self.thread = [connect(port, source=source) for source in neighbours(count)], threading.Event(), None
         if asks:
             self.thread = threading.Thread(target=self._keep)
             self.thread.start()
@@ -152,7 +158,7 @@ class Holder:
         while not self.stopping.wait(1):
             for client in self.clients:
                 try:
-                    client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                    client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     client.recv(4096)
                 except OSError:
                     pass  # is_cut() tells

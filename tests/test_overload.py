@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from tests.harness import Sobre, eventually, fetch
-from tests.overload import (JSON, Holder, Observer, Scheduler, allow_descriptors, connect, crowd, descriptors, is_cut, is_served, post, question,
-                            resident_mib)
+from tests.overload import (JSON, Holder, Observer, Scheduler, allow_descriptors, connect, crowd, descriptors, is_cut, is_served, neighbours, post,
+                            question, resident_mib)
 
 LIMIT = 64
 ATTEMPTS = 10_000
@@ -21,7 +21,7 @@ NODES = {"items": [{"metadata": {"name": f"node-{i:04d}", "labels": {"topology.k
                    for i, region in enumerate(["eu-west-3", "eu-central-1", "eu-north-1", "eu-west-1"] * 250)]}
 NAMES = [n["metadata"]["name"] for n in NODES["items"]]
 FEW = NAMES[:20]
-COSTLY = b"GET /api/v1/ranking?cpu=1&memory-gib=2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+COSTLY = b"GET /api/v1/ranking?cpu=1&memory-gib=2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 class World:
@@ -50,7 +50,7 @@ class World:
     def _fill_once(self) -> None:
         """Every thread that there can be has served a large question: buffers and stacks are as large as they get."""
         for port, data in [(self.sobre.extender_port, post(question(NAMES))), (self.sobre.status_port, COSTLY)]:
-            clients = [connect(port) for _ in range(LIMIT)]
+            clients = [connect(port, source=source) for source in neighbours(LIMIT)]
             for client in clients:
                 client.sendall(data)
             for client in clients:
@@ -134,7 +134,7 @@ def test_who_drips_headers_or_bodies_or_never_reads_is_cut_off(world):
     deaf = [connect(port, receive_buffer=4096) for _ in range(LIMIT - 1 - 2 * third)]
     large = post(question(NAMES))
     for client in headers:
-        client.sendall(b"POST /v1/prioritize HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        client.sendall(b"POST /v1/prioritize HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
     for client in bodies:
         client.sendall(post(b'{"Pod": {"metadata": ', length=100_000))
     for client in deaf:
@@ -174,7 +174,7 @@ def test_who_drips_headers_or_bodies_or_never_reads_is_cut_off(world):
 
 
 def test_event_streams_up_to_and_over_their_limit(world):
-    stream = b"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
+    stream = b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
     port = world.sobre.status_port
 
     def follow() -> list[socket.socket]:
@@ -185,7 +185,7 @@ def test_event_streams_up_to_and_over_their_limit(world):
             assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
         return clients
     followers = follow()
-    outcomes = crowd(port, ATTEMPTS // 10, 20, stream)
+    outcomes = crowd(port, ATTEMPTS // 10, 8, stream)
     print(f"streams: {dict(outcomes)}")
     assert outcomes == {"503": ATTEMPTS // 10}
     # Refused as streams: neither as connections, nor was anybody else kept out.
@@ -206,12 +206,72 @@ def test_event_streams_up_to_and_over_their_limit(world):
     world.check_nothing_is_left()
 
 
+def answer(port: int, path: str, source: str = "127.0.0.1") -> bytes:
+    """To one request on a new connection, whole."""
+    with connect(port, source=source) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        return b"".join(iter(lambda: client.recv(1 << 16), b""))
+
+
+@pytest.mark.parametrize("beginning", [b"", b"GET /healthz HTTP/1.1\r\nX-Slow: "], ids=["silent", "dripping"])
+@pytest.mark.parametrize("access", ["open", "token"])
+def test_probes_are_answered_whoever_holds_all_places(tmp_path, sobre_bin, beginning, access):
+    """As the kubelet asks: each probe on a connection of its own, from an address that nobody else has, or from that of whoever holds most."""
+    (tmp_path / "nodes.json").write_text(json.dumps(NODES))
+    sobre = Sobre(tmp_path, {"listen": {"status_access": access}}, "--nodes", tmp_path / "nodes.json")
+    strangers = {source: [connect(sobre.status_port, source=source) for _ in range(80)] for source in ("127.0.0.2", "127.0.0.3")}
+    try:
+        for client in strangers["127.0.0.2"] + strangers["127.0.0.3"]:
+            client.sendall(beginning)
+        for _ in range(40):
+            for source in ("127.0.0.4", "127.0.0.2"):
+                for path in ("/healthz", "/readyz"):
+                    got = answer(sobre.status_port, path, source)
+                    assert got.startswith(b"HTTP/1.1 200 ") and got.endswith(b"\r\n\r\nok\n"), got
+            # Who drips goes on, on all that are open still.
+            for client in strangers["127.0.0.2"] + strangers["127.0.0.3"] if beginning else []:
+                try:
+                    client.send(b"x", socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
+                except OSError:
+                    pass
+        # Half of all is for others than one address.
+        for client in strangers["127.0.0.3"]:
+            client.close()
+        expected = b"HTTP/1.1 200 " if access == "open" else b"HTTP/1.1 401 "
+        eventually(lambda: answer(sobre.status_port, "/metrics", "127.0.0.4").startswith(expected), "who holds half of the places keeps nobody else out")
+    finally:
+        for client in strangers["127.0.0.2"] + strangers["127.0.0.3"]:
+            client.close()
+        sobre.stop()
+
+
+def test_who_follows_decisions_gives_way_to_others(world):
+    stream = b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    def follow(source: str) -> tuple[socket.socket, bytes]:
+        client = connect(world.sobre.status_port, source=source)
+        client.sendall(stream)
+        return client, client.recv(1 << 16)
+    held = [follow("127.0.0.2") for _ in range(STREAMS)]
+    assert all(got.startswith(b"HTTP/1.1 200 ") for _, got in held)
+    others = [follow("127.0.0.3") for _ in range(STREAMS)]
+    assert [got[:12] for _, got in others] == [b"HTTP/1.1 200"] * (STREAMS // 2) + [b"HTTP/1.1 503"] * (STREAMS // 2)
+    # The oldest of the first, in good order; a third has its part too.
+    for client, _ in held[:STREAMS // 2]:
+        assert b"".join(iter(lambda client=client: client.recv(1 << 16), b"")).endswith(b"0\r\n\r\n")
+    third, got = follow("127.0.0.4")
+    assert got.startswith(b"HTTP/1.1 200 ")
+    for client in [third, *(c for c, _ in held + others)]:
+        client.close()
+    world.check_nothing_is_left()
+
+
 @pytest.mark.parametrize("data, status", [
     (post(b"x" * 1000, length=200 << 20), "413"),
     (post(question(FEW), length=-1), "400"),
-    (b"POST /v1/filter HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + b"fffffff\r\n" + b"x" * 9000, "411"),
-    (b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 200_000 + b"\r\n\r\n", None),
-    (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", None),
+    (b"POST /v1/filter HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + b"fffffff\r\n" + b"x" * 9000, "411"),
+    (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Large: " + b"x" * 200_000 + b"\r\n\r\n", None),
+    (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", None),
     (b"POST /v1/prioritize HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % i for i in range(20_000)) + b"\r\n", None),
 ], ids=["a body over the limit", "a negative length", "chunks", "a large header", "a long address", "many headers"])
 def test_oversized_requests_are_refused_and_cost_nothing(world, data, status):
@@ -292,7 +352,7 @@ def test_a_port_outlives_errors_of_the_system(failing_system):
     sobre, _ = failing_system
     scheduler = Scheduler(sobre, FEW)
     assert crowd(sobre.extender_port, 200, 8, post(question(FEW))) == {"200": 200}
-    assert crowd(sobre.status_port, 200, 8, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") == {"200": 200}
+    assert crowd(sobre.status_port, 200, 8, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == {"200": 200}
     scheduler.stop()
     assert "a connection cannot be taken: trying again" in sobre.process.log.read_text()
     assert sobre.stop() == 0
@@ -334,21 +394,21 @@ def test_a_crowd_of_readers_does_not_keep_the_scheduler_waiting(world):
     stop = threading.Event()
     answered = []
 
-    def read() -> None:
-        with connect(world.sobre.status_port) as client:
+    def read(source: str) -> None:
+        with connect(world.sobre.status_port, source=source) as client:
             client.sendall(COSTLY)
             first = client.recv(1 << 20)
             while client.recv(1 << 20):
                 pass
             answered.extend([1] * first.startswith(b"HTTP/1.1 200"))
 
-    def keep_reading() -> None:
+    def keep_reading(source: str) -> None:
         while not stop.is_set():
             try:
-                read()
+                read(source)
             except OSError:
                 pass
-    readers = [threading.Thread(target=keep_reading) for _ in range(LIMIT - 8)]
+    readers = [threading.Thread(target=keep_reading, args=[source]) for source in neighbours(LIMIT - 8)]
     for reader in readers:
         reader.start()
     try:

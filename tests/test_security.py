@@ -171,7 +171,7 @@ def test_who_is_turned_away_gets_the_headers_too(start):
     try:
         def full() -> bytes:
             held.append(socket.create_connection(("127.0.0.1", sobre.status_port)))
-            answer = exchange(sobre.status_port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = exchange(sobre.status_port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             return answer if answer.startswith(b"HTTP/1.1 503") else b""
         answer = eventually(full, "the port is full")
     finally:
@@ -192,7 +192,7 @@ def test_who_is_turned_away_gets_the_headers_too(start):
     "http://169.254.169.254/latest/meta-data", "http://127.0.0.1/etc/passwd", "*"])
 def test_a_path_leads_to_nothing_but_what_is_served(served, path):
     for port in (served.status_port, served.extender_port):
-        answer = exchange(port, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        answer = exchange(port, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         head, _, body = answer.partition(b"\r\n\r\n")
         assert re.match(rb"HTTP/1\.1 4\d\d ", head), answer
         assert b"root:" not in answer and b"\nX-Injected" not in head and not misleading(body)
@@ -200,7 +200,7 @@ def test_a_path_leads_to_nothing_but_what_is_served(served, path):
     assert fetch(served.status_url + "/healthz") == b"ok\n"
 
 
-NEXT = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nPOST /v1/prioritize HTTP/1.1\r\nHost: x\r\n\r\n"
+NEXT = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nPOST /v1/prioritize HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.mark.parametrize("method, path", [("GET", "/healthz"), ("POST", "/v1/prioritize"), ("HEAD", "/metrics"), ("GET", "/nothing")])
@@ -213,7 +213,7 @@ NEXT = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nPOST /v1/prioritize HTTP/1.1\r\
 def test_a_body_is_never_taken_for_the_next_request(served, method, path, headers):
     """Where two readers could disagree about where a request ends, the connection ends with it."""
     for port in (served.status_port, served.extender_port):
-        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + headers.replace("{n}", str(len(NEXT))) + "\r\n\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + headers.replace("{n}", str(len(NEXT))) + "\r\n\r\n"
         answer = exchange(port, head.encode() + NEXT)
         assert answer.count(b"HTTP/1.1 ") <= 1, answer
         assert not answer or re.match(rb"HTTP/1\.1 4\d\d ", answer), answer
@@ -222,7 +222,7 @@ def test_a_body_is_never_taken_for_the_next_request(served, method, path, header
 
 def test_two_requests_in_order_are_both_served(served):
     """So that the test above tells something."""
-    two = exchange(served.status_port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+    two = exchange(served.status_port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
     assert two.count(b"HTTP/1.1 200 ") == 2
 
 
@@ -287,7 +287,7 @@ def test_no_answer_has_what_steers_or_deceives(visited):
     for name in (EVIL, LABEL):
         label = fetch(f"{sobre.status_url}/api/v1/labels/model.svg?name={urllib.parse.quote(name)}")
         assert not misleading(label) and b"<img" not in label
-    stream = exchange(sobre.status_port, b"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 0\r\n\r\n")
+    stream = exchange(sobre.status_port, b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 0\r\n\r\n")
     assert b"event: decisions" in stream and not misleading(stream.replace(b"\r\n", b""))
 
 
@@ -305,7 +305,7 @@ def test_metrics_stay_a_page_that_prometheus_reads(visited):
 
 def test_log_lines_are_one_json_each_and_bounded(visited):
     sobre, _ = visited
-    exchange(sobre.extender_port, f"POST /v1/{STEERING} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    exchange(sobre.extender_port, f"POST /v1/{STEERING} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     log = sobre.process.log.read_bytes()
     assert not misleading(log)
     for line in log.splitlines():
@@ -599,7 +599,7 @@ def test_no_secret_leaves_the_process(tmp_path, sobre_bin):
                 continue
             with contextlib.suppress(urllib.error.HTTPError):
                 told[path] = fetch(sobre.status_url + path.replace("{id}", "uid-p").replace("{namespace}/{workload}", "shop/p"))
-        told["stream"] = exchange(sobre.status_port, b"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        told["stream"] = exchange(sobre.status_port, b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
         for command in (["doctor", "--nodes", tmp_path / "nodes.json", "--wait", "2s"], ["doctor", "--nodes", tmp_path / "nodes.json", "--wait", "2s", "--json"],
                         ["verify"], ["report"], ["explain", "uid-p"], ["open-gates"]):
             done = program(sobre, *command, "--config", sobre.config)

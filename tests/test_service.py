@@ -71,10 +71,10 @@ def test_bad_bodies_get_a_reason_and_the_next_request_is_served(sobre, verb, bod
 
 
 @pytest.mark.parametrize("head, status", [
-    (b"POST /v1/filter HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\r\n", b"411"),
-    (b"POST /v1/filter HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", b"411"),
-    (b"GET /v1/filter HTTP/1.1\r\nHost: x\r\n\r\n", b"405"),
-    (b"POST /v1/filter HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", b"415"),
+    (b"POST /v1/filter HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n", b"411"),
+    (b"POST /v1/filter HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", b"411"),
+    (b"GET /v1/filter HTTP/1.1\r\nHost: localhost\r\n\r\n", b"405"),
+    (b"POST /v1/filter HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", b"415"),
 ])
 def test_bad_requests_get_their_status_and_the_next_is_served(sobre, head, status):
     with socket.create_connection(("127.0.0.1", sobre.extender_port), timeout=5) as client:

@@ -106,7 +106,7 @@ def test_the_status_port_stays_plain(start):
 
 def test_plain_http_is_told_what_is_wrong(start):
     with socket.create_connection(("localhost", start().extender_port), timeout=30) as client:
-        client.sendall(b"POST /v1/filter HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+        client.sendall(b"POST /v1/filter HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
         answer = client.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 400 ") and answer.endswith(b"\r\n\r\nThis port speaks TLS: ask by https://\n")
 
@@ -204,6 +204,33 @@ def test_only_clients_that_are_known_are_answered(start, authority, stranger):
     none, untrusted, name = warnings(sobre, "TLS handshake failed")
     assert none == "peer did not return a certificate" and untrusted.startswith("the client's certificate was refused: ")
     assert name == "the client's certificate has none of the names in client_names; it is for 'localhost', 'somebody'"
+
+
+def test_who_does_not_finish_a_handshake_keeps_nobody_out(start, authority):
+    """A stranger without a certificate, who opens more connections than there are; and the same from the address of whoever is let in."""
+    sobre = start(client_ca_file=str(authority.pem), client_names=["kube-scheduler"])
+    context = authority.trust(authority.issue("kube-scheduler"))
+    beginning = b"\x16\x03\x01\x02\x00\x01"
+
+    def begin() -> list[socket.socket]:
+        clients = [socket.create_connection(("127.0.0.1", sobre.extender_port), source_address=(f"127.0.0.{1 + i % 2}", 0)) for i in range(80)]
+        for client in clients:
+            client.sendall(beginning)
+        return clients
+    strangers = []
+    try:
+        for _ in range(5):
+            strangers += begin()
+            for _ in range(8):
+                connection = connect(sobre, context)
+                ask(connection)
+                connection.close()
+        eventually(lambda: metric(sobre, 'sobre_tls_refused_total{reason="timeout"}') >= len(strangers), "each is cut off, and counted")
+        assert metric(sobre, 'sobre_connections_turned_away_total{server="extender"}') == 0
+        assert "the client did not finish it in time" in warnings(sobre, "TLS handshake failed")
+    finally:
+        for client in strangers:
+            client.close()
 
 
 @pytest.mark.parametrize("tls, said", [

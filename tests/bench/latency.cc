@@ -101,9 +101,10 @@ int main(int argc, char** argv) {
   load.port = static_cast<std::uint16_t>(number(1, 0));
   load.count = static_cast<std::size_t>(number(4, 1));
   load.pause = std::chrono::microseconds(number(5, 0));
-  load.request = std::string("POST ") + argv[2] +
-                 " HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: " +
-                 std::to_string(body.size()) + "\r\n\r\n" + body;
+  load.request =
+      std::string("POST ") + argv[2] +
+      " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n" + body;
   const auto connections = static_cast<std::size_t>(number(6, 1));
   std::vector<std::vector<double>> took(connections);
   std::vector<int> open;

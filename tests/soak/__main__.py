@@ -20,7 +20,7 @@ import yaml
 from tests.bench.load import node
 from tests.bench.scale import SimCluster
 from tests.harness import Sobre, eventually, fetch
-from tests.overload import JSON, allow_descriptors, connect, descriptors, post, question
+from tests.overload import JSON, allow_descriptors, connect, descriptors, neighbours, post, question
 from tests.soak import verdict
 from tests.soak.world import Line, PrometheusStub
 
@@ -29,7 +29,7 @@ SPACE = "team-0001"  # one that the simulated cluster has
 NAMES = [f"node-{i:06d}" for i in range(NODES)]
 PAGES = ["/", "/api/v1/overview", "/api/v1/decisions", "/api/v1/workloads", "/api/v1/regions", "/api/v1/ranking?cpu=1&memory-gib=2", "/api/v1/nodes",
          "/api/v1/policy", "/api/v1/signals", "/api/v1/budgets", "/api/v1/recommendations", "/readyz?verbose", "/debug/process", "/nowhere"]
-BAD = [post(b"{"), post(b"x", length=200 << 20), b"GET /v1/filter HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"nonsense\r\n\r\n",
+BAD = [post(b"{"), post(b"x", length=200 << 20), b"GET /v1/filter HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"nonsense\r\n\r\n",
        post(json.dumps({"Pod": {"metadata": {"annotations": {"sobre.dev/max-eur-per-unit": "-1"}}}, "NodeNames": ["ghost"]}).encode())]
 
 
@@ -124,7 +124,7 @@ class Soak:
 
         def follow() -> None:
             with connect(self.sobre.status_port) as client:
-                client.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+                client.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 until = time.monotonic() + self.random.uniform(5, 40)
                 while time.monotonic() < until and not self.stopping.is_set():
                     if not client.recv(4096):
@@ -143,7 +143,7 @@ class Soak:
 
     def crowd_once(self, port: int) -> None:
         """Every thread there can be is made, and connections beyond it are turned away."""
-        clients = [connect(port) for _ in range(LIMIT + 20)]
+        clients = [connect(port, source=source) for source in neighbours(LIMIT + 20)]
         time.sleep(1)
         for client in clients:
             client.close()
