@@ -375,6 +375,13 @@ bool IsObjectName(const std::string& name) {
                      [&](char c) { return plain(c) || c == '-' || c == '.'; });
 }
 
+bool IsHostName(const std::string& name) {
+  return !name.empty() && name.size() <= 253 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_';
+  });
+}
+
 // The pod that clusters are scored for; 2 vCPU and 4 GiB where nothing is said.
 void ReadReferenceWorkload(Section& section, Config::Clusters& clusters) {
   PodFacts& pod = clusters.workload;
@@ -493,6 +500,11 @@ Config Read(const YAML::Node& root) {
   listen.Read("status", config.listen.status);
   listen.Read("max_body_megabytes", 1, 1024, config.listen.max_body_megabytes);
   listen.Read("max_connections", 1, 500, config.listen.max_connections);
+  listen.Read("hosts", config.listen.hosts);
+  for (const std::string& host : config.listen.hosts)
+    if (!IsHostName(host))
+      listen.FailHere("hosts: '" + Printable(host, 80) +
+                      "': expected a host name without scheme and port, such as sobre.example.com");
   listen.Read("shutdown_grace", config.listen.shutdown_grace);
   config.listen.tls = ReadServerTls(listen);
   if (const YAML::Node access = listen.Scalar("status_access")) {

@@ -25,8 +25,11 @@ struct Config {
   struct Listen {
     std::string extender = "0.0.0.0:8090";
     std::string status = "0.0.0.0:8091";
-    std::int64_t max_body_megabytes = 128;
+    // 0: 32, or less where the memory limit is small (extender/serve.cc).
+    std::int64_t max_body_megabytes = 0;
     std::int64_t max_connections = 64;
+    // Names by which both ports may be called, beside addresses, localhost and the machine's.
+    std::vector<std::string> hosts;
     // After SIGTERM, how long answers still go out, each closing its connection.
     Duration shutdown_grace = std::chrono::seconds(5);
     // Of the extender port; nothing: plain HTTP.

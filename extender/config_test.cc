@@ -166,6 +166,19 @@ listen:
   EXPECT_EQ(tls->check, std::chrono::minutes(1));
 }
 
+TEST(Config, HostsAreNames) {
+  const auto config =
+      ParseConfig("listen: {hosts: [sobre.sobre.svc, Sobre.example.com]}", "sobre.yaml");
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  EXPECT_THAT(config->listen.hosts, ::testing::ElementsAre("sobre.sobre.svc", "Sobre.example.com"));
+  for (const char* host : {"http://x", "x:80", "\"*.x\"", "\"\"", "\"x y\"", "\"[::1]\""}) {
+    const auto wrong = ParseConfig("listen:\n  hosts: [" + std::string(host) + "]", "sobre.yaml");
+    ASSERT_FALSE(wrong.ok()) << host;
+    EXPECT_THAT(wrong.status().message(),
+                HasSubstr("expected a host name without scheme and port"));
+  }
+}
+
 // It was meant to be encrypted.
 TEST(Config, AnIncompleteTlsSectionIsNeverPlainHttp) {
   for (const char* tls : {"{}", "{certificate_file: /c}", "{key_file: /k}",

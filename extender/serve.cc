@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "extender/certificates.h"
 #include "extender/command_line.h"
+#include "extender/memory_limit.h"
 #include "extender/page.h"
 #include "k8s/manifests.h"
 #include "signals/observations_json.h"
@@ -31,25 +32,46 @@ constexpr std::array<Option, 4> kOptions = {{
 
 constexpr Duration kTellLeftOut = std::chrono::seconds(30);
 
-HttpServer::Options ExtenderOptions(const Config& config, std::shared_ptr<const ServerTls> tls) {
+// What both ports do alike.
+HttpServer::Options OptionsOf(const char* name, const std::string& address, const Config& config) {
   HttpServer::Options options;
-  options.name = "extender";
-  options.address = config.listen.extender;
-  options.max_body_bytes = static_cast<std::size_t>(config.listen.max_body_megabytes) << 20;
+  options.name = name;
+  options.address = address;
+  options.hosts = config.listen.hosts;
+  options.hosts_setting = "listen.hosts (the chart's extender.hosts)";
   options.max_connections = static_cast<int>(config.listen.max_connections);
+  return options;
+}
+
+// A large request was seen to take up to seven times its size while it is answered, and the service
+// up to 150 MB beside it: a tenth of what may be used is for the requests themselves.
+std::size_t LargeBytes(std::optional<std::int64_t> memory_limit) {
+  constexpr std::int64_t kMost = std::int64_t{48} << 20;
+  constexpr std::int64_t kLeast = std::int64_t{4} << 20;
+  constexpr std::int64_t kPart = 10;
+  return static_cast<std::size_t>(memory_limit ? std::clamp(*memory_limit / kPart, kLeast, kMost)
+                                               : kMost);
+}
+
+HttpServer::Options ExtenderOptions(const Config& config, std::shared_ptr<const ServerTls> tls) {
+  constexpr std::size_t kMostBody = 32U << 20;
+  HttpServer::Options options = OptionsOf("extender", config.listen.extender, config);
+  const auto stated = static_cast<std::size_t>(config.listen.max_body_megabytes) << 20;
+  options.max_large_bytes = std::max(LargeBytes(MemoryLimit()), stated);
+  options.max_body_bytes = stated > 0 ? stated : std::min(kMostBody, options.max_large_bytes);
   options.tls = std::move(tls);
   return options;
 }
 
 HttpServer::Options StatusOptions(const Config& config, Access* access) {
-  HttpServer::Options options;
-  options.name = "status";
-  options.address = config.listen.status;
-  options.max_connections = static_cast<int>(config.listen.max_connections);
+  HttpServer::Options options = OptionsOf("status", config.listen.status, config);
+  // Nobody keeps all others out; and whoever does, kubelet's probes are answered.
+  options.max_by_peer = std::max(options.max_connections / 2, 1);
+  options.reserved = {"/healthz", "/readyz"};
   options.compress = true;
   // Many who look must not keep kube-scheduler waiting.
   options.background = true;
-  // Many may look: who does nothing makes room for probes and scrapes.
+  // Many may look: who does nothing makes room for scrapes.
   options.idle_timeout = std::chrono::seconds(10);
   options.headers = PageHeaders();
   if (access != nullptr)
@@ -179,7 +201,7 @@ Server::Server(std::unique_ptr<World> world, std::unique_ptr<Records> records, c
   metrics_.WatchServers({&extender_, &status_});
   if (tls_ != nullptr) metrics_.WatchTls(*tls_);
   AddStatusPages(status_, *world_, config_, metrics_, *records_, readers_, accountant_.get(),
-                 mover_.get(), clusters_.get(), {&extender_, &status_}, draining_);
+                 mover_.get(), clusters_.get(), access_.get(), {&extender_, &status_}, draining_);
 }
 
 Server::~Server() { Stop(Duration(0)); }

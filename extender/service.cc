@@ -22,6 +22,30 @@ struct Scratch {
   std::vector<std::string_view> strangers;  // names that the snapshot does not know
 };
 
+// Names that one question may have: kube-scheduler knows nodes before Sobre does, but not many.
+std::size_t MostNames(const Snapshot& snapshot) {
+  constexpr std::size_t kMostStrangers = 10'000;
+  return 2 * snapshot.nodes().size() + kMostStrangers;
+}
+
+// What a large request left behind is not kept for the small ones.
+class Kept {
+ public:
+  Kept(std::string_view body, Scratch& scratch)
+      : large_(body.size() > kKeptBodyBytes), scratch_(scratch) {}
+  ~Kept() {
+    if (!large_) return;
+    scratch_ = Scratch();
+    ReleaseLargeParser();
+  }
+  Kept(const Kept&) = delete;
+  Kept& operator=(const Kept&) = delete;
+
+ private:
+  const bool large_;
+  Scratch& scratch_;
+};
+
 // Every name's index in the snapshot; an error if one comes twice.
 Status Resolve(const Snapshot& snapshot, const std::vector<std::string_view>& names,
                Scratch& scratch) {
@@ -215,6 +239,11 @@ bool IsUnasked(Verb verb, const DecisionRequest& request) {
          request.policy.InForce().Any();
 }
 
+int StatusOf(ErrorCode code) {
+  if (code == ErrorCode::kUnavailable) return 503;
+  return code == ErrorCode::kTooLarge ? 413 : 400;
+}
+
 // Where every node is refused, one that kube-scheduler saw before Sobre did: it may be the one that
 // the pod waits for.
 std::optional<std::size_t> NewcomerThatDecides(
@@ -234,7 +263,7 @@ void ExtenderService::Answer(Verb verb, const HttpRequest& request, HttpResponse
   const Status status = Handle(verb, request.body, response.body);
   if (!status.ok()) {
     const bool elsewhere = status.code() == ErrorCode::kUnavailable;
-    response.Fail(elsewhere ? 503 : 400, status.message());
+    response.Fail(StatusOf(status.code()), status.message());
     // kube-scheduler stays with its connection: the next call may reach another replica.
     response.close = elsewhere;
     Log(LogLevel::kWarning, "a call was refused",
@@ -253,13 +282,15 @@ void ExtenderService::TellOwner(const DecisionRequest& request) {
 
 Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& out) {
   thread_local Scratch scratch;
+  const Kept kept(body, scratch);
   ExtenderArgs& args = scratch.args;
-  if (Status status =
-          verb == Verb::kPreempt ? ParsePreemptionArgs(body, args) : ParseExtenderArgs(body, args);
-      !status.ok())
-    return status;
   const auto state = world_.Read();
   const Snapshot* snapshot = state->snapshot.get();
+  const std::size_t most = MostNames(*snapshot);
+  if (Status status = verb == Verb::kPreempt ? ParsePreemptionArgs(body, args, most)
+                                             : ParseExtenderArgs(body, args, most);
+      !status.ok())
+    return status;
   if (Status status = Resolve(*snapshot, args.names, scratch); !status.ok()) return status;
   const auto in_namespace = state->namespaces.find(args.pod.namespace_name);
   Recorder::Case made = recorder_.Take();

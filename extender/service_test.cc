@@ -153,6 +153,33 @@ TEST_F(ServiceTest, BadInputGetsAReason) {
   EXPECT_THAT(text, HasSubstr(R"(sobre_request_duration_seconds_count{verb="filter"} 2)"));
 }
 
+TEST_F(ServiceTest, NamesAreBoundedByTheNodesThatAreKnown) {
+  const auto names = [](std::size_t count) {
+    std::string text = R"("fr")";
+    for (std::size_t i = 1; i < count; ++i) text += ",\"n" + std::to_string(i) + "\"";
+    return text;
+  };
+  constexpr std::size_t kMost = 2 * 2 + 10'000;
+  for (const Verb verb : {Verb::kPrioritize, Verb::kFilter}) {
+    EXPECT_EQ(Post(verb, Names(names(kMost))).status, 200);
+    const HttpResponse refused = Post(verb, Names(names(kMost + 1)));
+    EXPECT_EQ(refused.status, 413);
+    EXPECT_THAT(refused.body, HasSubstr("over 10004 nodes in the request"));
+    EXPECT_EQ(Post(verb, Names(R"("fr")")).status, 200);
+  }
+}
+
+TEST_F(ServiceTest, AfterALargeQuestionSmallOnesAreAnsweredAsEver) {
+  const std::string node = R"({"metadata":{"name":"fr"},"status":{"x":")" +
+                           std::string(2 * kKeptBodyBytes, 'x') + R"("}})";
+  const std::string large = R"({"Pod":{},"Nodes":{"items":[)" + node + "]}}";
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Post(Verb::kPrioritize, large).body, R"([{"Host":"fr","Score":10}])");
+    EXPECT_EQ(Post(Verb::kPrioritize, Names(R"("de","fr")")).body,
+              R"([{"Host":"de","Score":5},{"Host":"fr","Score":10}])");
+  }
+}
+
 TEST_F(ServiceTest, ALimitIsNotJudgedOnAnOldViewOfTheCluster) {
   auto state = std::make_shared<WorldState>(*MakeState(world_.Read()->input));
   const auto heard_before = [&](Duration age) {

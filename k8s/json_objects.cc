@@ -19,6 +19,7 @@ static_assert(kBodyPadding >= simdjson::SIMDJSON_PADDING);
 // into a Status.
 struct Malformed {
   std::string message;
+  bool too_large = false;
 };
 
 od::parser& ThreadParser() {
@@ -52,8 +53,23 @@ std::string_view TextOf(od::value value) {
   return value.get_string();
 }
 
+// What one asks about, which is read as long as it is not more than `most`.
+struct Asked {
+  ExtenderArgs& args;
+  std::size_t most;
+};
+
+void CheckRoom(const Asked& asked) {
+  if (asked.args.names.size() < asked.most) return;
+  throw Malformed{"over " + std::to_string(asked.most) +
+                      " nodes in the request, most of which are not known here",
+                  true};
+}
+
 // Adds a name. A plain one is known to have no escape and is not copied.
-void AddName(od::value value, bool plain, ExtenderArgs& args) {
+void AddName(od::value value, bool plain, const Asked& asked) {
+  ExtenderArgs& args = asked.args;
+  CheckRoom(asked);
   std::string_view quoted = value.raw_json_token();
   if (quoted.front() != '"') throw simdjson::simdjson_error(simdjson::INCORRECT_TYPE);
   if (!plain) {
@@ -70,14 +86,14 @@ void AddName(od::value value, bool plain, ExtenderArgs& args) {
 bool HasEscape(std::string_view text) { return text.find('\\') != std::string_view::npos; }
 
 // Whether they are plain is looked for once, in all that follows.
-void ReadNames(od::value list, std::string_view body, ExtenderArgs& args) {
+void ReadNames(od::value list, std::string_view body, const Asked& asked) {
   std::optional<bool> plain;
   ForEachElement(list, [&](od::value name) {
     if (!plain) {
       const std::string_view first = name.raw_json_token();
       plain = !HasEscape(body.substr(static_cast<std::size_t>(first.data() - body.data())));
     }
-    AddName(name, *plain, args);
+    AddName(name, *plain, asked);
   });
 }
 
@@ -215,13 +231,21 @@ Owner ReadController(od::value references) {
   return controller;
 }
 
+// The API server takes 256 KiB of annotations in all.
+constexpr std::size_t kMostAnnotationBytes = 1U << 20;
+
 void ReadAnnotations(od::value all, Annotations& annotations) {
+  std::size_t bytes = 0;
   ForEachField(all, [&](std::string_view key, od::value text) {
     if (!IsOurAnnotation(key)) return;
     if (!IsNull(text) && text.type() != od::json_type::string)
       throw Malformed{"annotation " + Printable(key, 100) +
                       ": not a text: its value needs quotes, or the API server refuses it"};
-    ApplyAnnotation(key, TextOf(text), annotations);
+    const std::string_view value = TextOf(text);
+    bytes += key.size() + value.size();
+    if (bytes > kMostAnnotationBytes)
+      throw Malformed{"over 1 MiB of annotations, of which the API server takes 256 KiB", true};
+    ApplyAnnotation(key, value, annotations);
   });
 }
 
@@ -337,11 +361,12 @@ Status WithDocument(std::string_view json, const Read& read) {
     return Status::Invalid(std::string(type ? "JSON of an unexpected type: " : "not valid JSON: ") +
                            error.what());
   } catch (const Malformed& error) {
-    return Status::Invalid(error.message);
+    return error.too_large ? Status::TooLarge(error.message) : Status::Invalid(error.message);
   }
 }
 
-void ReadWholeNodes(od::value list, ExtenderArgs& args) {
+void ReadWholeNodes(od::value list, const Asked& asked) {
+  ExtenderArgs& args = asked.args;
   ForEachField(list, [&](std::string_view key, od::value items) {
     if (!EqualsIgnoreCase(key, "items")) return;
     ForEachElement(items, [&](od::value node) {
@@ -354,7 +379,7 @@ void ReadWholeNodes(od::value list, ExtenderArgs& args) {
         if (std::string_view(field.unescaped_key()) != "metadata") continue;
         ForEachField(field.value(), [&](std::string_view inner, od::value meta) {
           if (inner == "name" && !IsNull(meta))
-            AddName(meta, args.plain_names && !HasEscape(meta.raw_json_token()), args);
+            AddName(meta, args.plain_names && !HasEscape(meta.raw_json_token()), asked);
         });
       }
       if (args.names.size() != args.node_texts.size() || args.names.back().empty())
@@ -379,9 +404,11 @@ std::string_view UidOf(od::value pod, bool whole) {
   return uid;
 }
 
-void ReadVictims(od::value by_node, bool whole, ExtenderArgs& args) {
+void ReadVictims(od::value by_node, bool whole, const Asked& asked) {
+  ExtenderArgs& args = asked.args;
   ForEachField(by_node, [&](std::string_view node, od::value told) {
     if (IsNull(told)) throw Malformed{"node '" + Printable(node, 63) + "' has no victims"};
+    CheckRoom(asked);
     NodeVictims victims;
     victims.first = args.victim_uids.size();
     ForEachField(told, [&](std::string_view key, od::value field) {
@@ -430,7 +457,13 @@ std::string Padded(std::string_view text) {
   return padded;
 }
 
-Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
+void ReleaseLargeParser() {
+  od::parser& parser = ThreadParser();
+  if (parser.capacity() > kKeptBodyBytes) parser = od::parser();
+}
+
+Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args, std::size_t most_names) {
+  const Asked asked{args, most_names};
   Clear(args);
   bool has_pod = false;
   bool has_names = false;
@@ -442,10 +475,10 @@ Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
         has_pod = true;
       } else if (EqualsIgnoreCase(key, "NodeNames")) {
         has_names = true;
-        ReadNames(field, body, args);
+        ReadNames(field, body, asked);
       } else if (EqualsIgnoreCase(key, "Nodes")) {
         args.whole_nodes = true;
-        ReadWholeNodes(field, args);
+        ReadWholeNodes(field, asked);
       }
     });
   });
@@ -458,7 +491,8 @@ Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args) {
   return Status::Ok();
 }
 
-Status ParsePreemptionArgs(std::string_view body, ExtenderArgs& args) {
+Status ParsePreemptionArgs(std::string_view body, ExtenderArgs& args, std::size_t most_names) {
+  const Asked asked{args, most_names};
   Clear(args);
   args.plain_names = false;
   bool has_pod = false;
@@ -474,7 +508,7 @@ Status ParsePreemptionArgs(std::string_view body, ExtenderArgs& args) {
         if (std::exchange(has_victims, true))
           throw Malformed{
               "both NodeNameToVictims and NodeNameToMetaVictims; send one of them, once"};
-        ReadVictims(field, whole, args);
+        ReadVictims(field, whole, asked);
       }
     });
   });

@@ -38,11 +38,16 @@ struct ExtenderArgs {
   std::vector<std::string_view> victim_uids;
 };
 // Replaces `args`, whose buffers are reused. Field names are matched without regard to case, as Go
-// does.
-Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args);
+// does. More nodes than `most_names` are an error (kTooLarge).
+Status ParseExtenderArgs(std::string_view body, ExtenderArgs& args,
+                         std::size_t most_names = std::size_t{1} << 40);
 // The same of ExtenderPreemptionArgs, whose victims are named by UID (NodeNameToMetaVictims) or
 // sent as whole pods (NodeNameToVictims).
-Status ParsePreemptionArgs(std::string_view body, ExtenderArgs& args);
+Status ParsePreemptionArgs(std::string_view body, ExtenderArgs& args,
+                           std::size_t most_names = std::size_t{1} << 40);
+// Gives back what this thread keeps for parsing documents of over kKeptBodyBytes. Views into the
+// last one end.
+void ReleaseLargeParser();
 
 // A node, or a pod.
 Result<PodFacts> ParsePod(std::string_view json);

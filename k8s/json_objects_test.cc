@@ -32,6 +32,35 @@ ExtenderArgs Parse(const std::string& json, Status* status) {
   return args;
 }
 
+TEST(JsonObjects, NodesAreReadUpToABound) {
+  const std::string names = Padded(R"({"Pod":{},"NodeNames":["a","b\n","c"]})");
+  const std::string nodes = Padded(
+      R"({"Pod":{},"Nodes":{"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"}},{"metadata":{"name":"c"}}]}})");
+  for (const std::string& body : {names, nodes}) {
+    ExtenderArgs args;
+    EXPECT_TRUE(ParseExtenderArgs(body, args, 3).ok());
+    const Status status = ParseExtenderArgs(body, args, 2);
+    EXPECT_EQ(status.code(), ErrorCode::kTooLarge);
+    EXPECT_EQ(status.message(), "over 2 nodes in the request, most of which are not known here");
+    EXPECT_EQ(args.names.size(), 2U);
+    ReleaseLargeParser();
+  }
+}
+
+TEST(JsonObjects, AnnotationsAreReadUpToABound) {
+  const auto pod_with = [](std::size_t count) {
+    std::string all;
+    for (std::size_t i = 0; i < count; ++i)
+      all += (i == 0 ? "\"" : ",\"") + ("sobre.dev/" + std::to_string(i)) + "\":\"" +
+             std::string(1000, 'x') + "\"";
+    return Padded(R"({"metadata":{"name":"p","annotations":{)" + all + "}}}");
+  };
+  const auto pod = ParsePod(pod_with(250));
+  ASSERT_TRUE(pod.ok()) << pod.status().message();
+  EXPECT_EQ(pod->annotations.size(), 250U);
+  EXPECT_EQ(ParsePod(pod_with(1100)).status().code(), ErrorCode::kTooLarge);
+}
+
 TEST(JsonObjects, ReadsAPodAsTheSchedulerCountsIt) {
   const auto pod = ParsePod(Padded(kPod));
   ASSERT_TRUE(pod.ok()) << pod.status().message();

@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   SOBRE_HOLDS(config->listen.max_connections >= 1 && config->listen.max_connections <= 500);
-  SOBRE_HOLDS(config->listen.max_body_megabytes >= 1);
+  SOBRE_HOLDS(config->listen.max_body_megabytes >= 0);
   SOBRE_HOLDS(config->accounting.every >= std::chrono::seconds(1));
   SOBRE_HOLDS(config->prometheus.options.refresh > Duration(0));
   SOBRE_HOLDS(config->deferral.check > Duration(0) &&
