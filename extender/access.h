@@ -41,6 +41,8 @@ class Access {
                  Timestamp now);
   // False: `response` says why not.
   bool Admit(const HttpRequest& request, HttpResponse& response, Timestamp now);
+  // Whether the request's token, if it has one, is of somebody who may see what is of all.
+  bool MaySeeAll(const HttpRequest& request, Timestamp now);
 
  private:
   struct Kept {

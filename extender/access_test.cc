@@ -164,6 +164,21 @@ TEST_F(AccessTest, WhatTheApiServerSaidHoldsForAWhile) {
   EXPECT_EQ(Asked(), 4);
 }
 
+TEST_F(AccessTest, WhatIsOfAllIsForThoseWhoMaySeeIt) {
+  const auto sees = [this](const std::string& header) {
+    const std::string head = "GET /readyz HTTP/1.1\r\n" + header + "\r\n";
+    const MutexLock lock(mutex_now_);
+    return access_->MaySeeAll({"/readyz", {}, nullptr, head}, now_);
+  };
+  EXPECT_FALSE(sees(""));
+  EXPECT_EQ(Asked(), 0) << "a probe asks nobody";
+  EXPECT_TRUE(sees("Authorization: Bearer root-token\r\n"));
+  EXPECT_FALSE(sees("Authorization: Bearer alice-token\r\n"));
+  EXPECT_FALSE(sees("Authorization: Bearer r%6Fot-token\r\n"));
+  Break(true);
+  EXPECT_FALSE(sees("Authorization: Bearer other-token\r\n"));
+}
+
 TEST_F(AccessTest, ThousandsOfTokensAreNotKept) {
   for (std::size_t i = 0; i < Access::kMostKept + 50; ++i)
     EXPECT_THAT(Get("/metrics", "Bearer t" + std::to_string(i)), HasSubstr("401"));

@@ -121,6 +121,16 @@ std::vector<ReadyPart> ReadyParts(const WorldState& state, std::optional<Duratio
   return parts.Take();
 }
 
+std::vector<ReadyPart> ForStrangers(const std::vector<ReadyPart>& parts) {
+  std::vector<ReadyPart> told;
+  for (const ReadyPart& part : parts) {
+    // "prometheus/main"
+    std::string kind = part.name.substr(0, part.name.find('/'));
+    told.push_back({std::move(kind), part.ok, part.needed, ""});
+  }
+  return told;
+}
+
 void AnswerReadiness(const std::vector<ReadyPart>& parts, const HttpRequest& request,
                      HttpResponse& response) {
   std::string missing;

@@ -29,6 +29,10 @@ std::vector<ReadyPart> ReadyParts(const WorldState& state, std::optional<Duratio
                                   const std::optional<AccountingStatus>& accounting,
                                   const std::optional<LeaseState>& lease, Timestamp now);
 
+// The same without what was said of them and by whom: no addresses, numbers or names that somebody
+// chose.
+std::vector<ReadyPart> ForStrangers(const std::vector<ReadyPart>& parts);
+
 // 200 where all needed parts are ok, else 503. "ok", or "not ready: " and those that are not; with
 // `?verbose`, and where it is not ready, every part in a line as kube-apiserver writes them; as
 // JSON where the client accepts that first.

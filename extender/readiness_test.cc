@@ -161,6 +161,23 @@ TEST_F(Readiness, SomebodyElsesTextIsBoundedAndInOneLine) {
   EXPECT_THAT(says, Not(HasSubstr("\x1b")));
 }
 
+TEST_F(Readiness, StrangersHearWhichPartsAreWell) {
+  state_.collections[0].listed = false;
+  state_.collections[0].problem = "https://10.96.0.1: status 403";
+  state_.servers[0].problem = "http://prometheus:9090: connection refused";
+  records_.shipper->problem = "db.example: no such host";
+  HttpResponse response;
+  AnswerReadiness(
+      ForStrangers(ReadyParts(state_, silent_, stopping_, records_, accounting_, lease_, now_)), {},
+      response);
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(
+      response.body,
+      "not ready: nodes\n[+]serving ok\n[-]nodes failed\n[+]namespaces ok\n[+]pods ok\n"
+      "[+]api-server ok\n[+]snapshot ok\n[!]prometheus failed, not needed\n[+]records ok\n"
+      "[!]shared-records failed, not needed\n[+]accounting ok\n[+]lease ok\nreadyz check failed\n");
+}
+
 // Away, tried again late, and heard once the first watch has ended and the world is built.
 TEST(Silence, AnApiServerMayBeAwayForHalfAMinute) {
   const Reflector::Options options;

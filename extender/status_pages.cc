@@ -60,7 +60,8 @@ std::string NodesJson(const Snapshot& snapshot) {
 void AddStatusPages(HttpServer& server, const World& world, const Config& config,
                     const Metrics& metrics, Records& records, RecordReaders& readers,
                     const Accountant* accountant, const Mover* mover, const ClusterScorer* clusters,
-                    std::vector<const HttpServer*> servers, const std::atomic<bool>& draining) {
+                    Access* access, std::vector<const HttpServer*> servers,
+                    const std::atomic<bool>& draining) {
   server.Handle("GET", "/healthz", [](const HttpRequest&, HttpResponse& response) {
     response.content_type = "text/plain; charset=utf-8";
     response.body = "ok\n";
@@ -68,13 +69,16 @@ void AddStatusPages(HttpServer& server, const World& world, const Config& config
   const auto accounting = [accountant] {
     return accountant == nullptr ? std::nullopt : std::optional(accountant->status());
   };
-  server.Handle(
-      "GET", "/readyz", [&, accounting](const HttpRequest& request, HttpResponse& response) {
-        const auto state = world.Read();
-        AnswerReadiness(ReadyParts(*state, SilentFor(*state, std::chrono::steady_clock::now()),
-                                   draining, records.State(), accounting(), world.Lease(), Now()),
-                        request, response);
-      });
+  server.Handle("GET", "/readyz",
+                [&, accounting, access](const HttpRequest& request, HttpResponse& response) {
+                  const auto state = world.Read();
+                  std::vector<ReadyPart> parts =
+                      ReadyParts(*state, SilentFor(*state, std::chrono::steady_clock::now()),
+                                 draining, records.State(), accounting(), world.Lease(), Now());
+                  if (access != nullptr && !access->MaySeeAll(request, Now()))
+                    parts = ForStrangers(parts);
+                  AnswerReadiness(parts, request, response);
+                });
   server.Handle("GET", "/debug/process",
                 [&, servers = std::move(servers)](const HttpRequest&, HttpResponse& response) {
                   ProcessPage page;
