@@ -55,7 +55,7 @@ COMBINATIONS: dict[str, dict] = {
     "everything": {
         "commonLabels": {"cost-center": "42"}, "commonAnnotations": {"contact": "platform"}, "imagePullSecrets": [{"name": "pull"}],
         "image": {"registry": "registry.example.com", "repository": "platform/sobre", "digest": "sha256:" + "0" * 64},
-        "extender": {"replicas": 3, "extraArgs": ["--help"], "extraEnv": [{"name": "TZ", "value": "UTC"}], "nodeSelector": {"pool": "system"},
+        "extender": {"replicas": 3, "hosts": ["sobre.example.com"], "maxBodyMegabytes": 64, "extraArgs": ["--help"], "extraEnv": [{"name": "TZ", "value": "UTC"}], "nodeSelector": {"pool": "system"},
                      "tolerations": [{"key": "system", "operator": "Exists"}], "autoscaling": {"enabled": True}, "podLabels": {"tier": "control"},
                      "podAnnotations": {"seen": "yes"}, "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
                      "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca"}]},

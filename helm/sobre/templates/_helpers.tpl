@@ -152,12 +152,28 @@ topologySpreadConstraints:
   {{- end }}
 {{- end -}}
 
+{{/* By which names its ports are called. */}}
+{{- define "sobre.hosts" -}}
+{{- $hosts := list -}}
+{{- range $service := list "" "-status" "-replicas" -}}
+{{- $name := printf "%s%s" (include "sobre.fullname" $) $service -}}
+{{- $in := printf "%s.%s" $name $.Release.Namespace -}}
+{{- $hosts = concat $hosts (list $name $in (printf "%s.svc" $in) (printf "%s.svc.cluster.local" $in)) -}}
+{{- end -}}
+{{- range concat .Values.tls.extraNames .Values.extender.hosts -}}
+{{- if not (contains "*" .) }}{{ $hosts = append $hosts . }}{{ end -}}
+{{- end -}}
+{{- uniq $hosts | toYaml -}}
+{{- end -}}
+
 {{/* sobre.yaml: what the values say, and over it what has to fit the objects here. */}}
 {{- define "sobre.config" -}}
 {{- $config := dict -}}
 {{- range $key, $value := .Values.config }}{{ if $value }}{{ $_ := set $config $key $value }}{{ end }}{{ end -}}
 {{- $listen := dict "extender" (printf "%s:8090" .Values.extender.listenAddress) "status" (printf "%s:8091" .Values.extender.listenAddress)
-  "max_connections" .Values.extender.maxConnections "shutdown_grace" (printf "%vs" .Values.extender.shutdownGraceSeconds) -}}
+  "max_connections" .Values.extender.maxConnections "hosts" (include "sobre.hosts" . | fromYamlArray)
+  "shutdown_grace" (printf "%vs" .Values.extender.shutdownGraceSeconds) -}}
+{{- with .Values.extender.maxBodyMegabytes }}{{ $_ := set $listen "max_body_megabytes" . }}{{ end -}}
 {{- if ne .Values.tls.mode "off" -}}
 {{- $tls := dict "certificate_file" "tls/tls.crt" "key_file" "tls/tls.key" -}}
 {{- if .Values.tls.mutual -}}
