@@ -70,7 +70,7 @@ def misspelt(dice: random.Random) -> str:
     if way == 1:
         return dice.choice(("Sobre.dev/", "SOBRE.DEV/", "sobre.Dev/")) + key
     if way == 2:
-        return PREFIX + key.replace("-", "_") + ("_" if "-" not in key else "")
+        return PREFIX + (key.replace("-", "_") if "-" in key else f"{key}_x")
     if way == 3:
         return PREFIX + key[:1].upper() + key[1:]
     at = dice.randrange(1, len(key) - 1)
