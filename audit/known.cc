@@ -125,6 +125,8 @@ class Describer {
     if (from.server_embodied) Write(*from.server_embodied, to.mutable_server_embodied());
     if (from.gpu_embodied) Write(*from.gpu_embodied, to.mutable_gpu_embodied());
     to.set_share_of_machine(from.share_of_machine.value());
+    to.set_gpus_unknown(from.gpus_unknown);
+    to.set_uncounted(from.uncounted);
     return to;
   }
 
@@ -215,8 +217,11 @@ class PartsReader {
     NodeRecord node;
     auto facts = std::make_shared<NodeFacts>();
     facts->name = from.name();
-    facts->allocatable = {from.allocatable().millicpu(), from.allocatable().memory_bytes(),
-                          from.allocatable().gpus(), from.allocatable().gpu_slices()};
+    facts->allocatable = {from.allocatable().millicpu(),
+                          from.allocatable().memory_bytes(),
+                          from.allocatable().gpus(),
+                          from.allocatable().gpu_slices(),
+                          {}};
     node.cpu_price_share = Fraction(from.cpu_price_share());
     node.memory_price_share = Fraction(from.memory_price_share());
     node.gpu_price_share = Fraction(from.gpu_price_share());
@@ -253,6 +258,8 @@ class PartsReader {
     if (from.has_server_embodied()) node.server_embodied = ReadEmbodied(from.server_embodied());
     if (from.has_gpu_embodied()) node.gpu_embodied = ReadEmbodied(from.gpu_embodied());
     node.share_of_machine = Fraction(from.share_of_machine());
+    node.gpus_unknown = from.gpus_unknown();
+    node.uncounted = from.uncounted();
   }
 
   void ReadPlace(const v1::RecordedPlace& from, NodeFacts& facts, NodeRecord& node) const {

@@ -35,9 +35,11 @@ void Write(const Resources& from, v1::RecordedResources* to) {
   to->set_memory_bytes(from.memory_bytes);
   to->set_gpus(from.gpus);
   to->set_gpu_slices(from.gpu_slices);
+  for (const std::string& device : from.devices) to->add_devices(device);
 }
 Resources Read(const v1::RecordedResources& from) {
-  return {from.millicpu(), from.memory_bytes(), from.gpus(), from.gpu_slices()};
+  return {from.millicpu(), from.memory_bytes(), from.gpus(), from.gpu_slices(),
+          ReadAll(from.devices())};
 }
 
 void Write(const PodFacts& from, v1::RecordedPod* to) {

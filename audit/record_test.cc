@@ -137,6 +137,37 @@ TEST(Record, ReportAndLimitsComeOutTheSame) {
   }
 }
 
+// What is not understood decides, and so it is recorded.
+TEST(Record, UnknownDevicesAreUnknownAgain) {
+  NodeFacts sliced;
+  sliced.name = "sliced";
+  sliced.provider = "aws";
+  sliced.region = "eu-west-3";
+  sliced.gpu_model = "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb";
+  sliced.allocatable = {64000, 512LL << 30, 14, 0, {"habana.ai/gaudi"}};
+  TestWorld world;
+  world.Node(sliced).Node("plain", "aws", "eu-west-3").Price("sliced", 9).Price("plain", 0.4);
+  const auto snapshot = world.Snapshot();
+  const Resources asked[] = {{1000, 1 << 30, 0, 0, {"habana.ai/gaudi"}}, {1000, 1 << 30, 1, 0, {}}};
+  for (const Resources& requests : asked) {
+    DecisionRequest request = RequestFor(Policy());
+    request.pod.requests = requests;
+    request.policy.limits.max_grams = GramsPerUnit(1e9);
+    const v1::Record record = SelfContained(*CaseFor(snapshot, {"plain", "sliced"}, request));
+    EXPECT_EQ(record.refused(), 2);
+    EXPECT_TRUE(Verify(record, record.known(), Embedded()).ok());
+    const Result<Recalled> recalled = Recall(record, record.known(), Embedded());
+    ASSERT_TRUE(recalled.ok());
+    EXPECT_EQ(recalled->request.pod.requests, requests);
+    for (const Candidate& candidate : recalled->decision.candidates)
+      EXPECT_FALSE(candidate.placement.power_known || candidate.placement.euros_known);
+    const NodeRecord& node =
+        recalled->snapshot->nodes()[static_cast<std::size_t>(recalled->snapshot->Find("sliced"))];
+    EXPECT_THAT(node.gpus_unknown, HasSubstr("MIG slices"));
+    EXPECT_EQ(node.uncounted, "habana.ai/gaudi");
+  }
+}
+
 TEST(Record, TheMeanIsThatOfTheCandidatesThatAreNotRefused) {
   TestWorld world;
   world.Node("fr", "aws", "eu-west-3")

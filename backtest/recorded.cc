@@ -17,10 +17,10 @@ constexpr double kSameMemory = 1.02;
 auto KindOf(const NodeFacts& node) {
   const AttestedFacts& said = node.attested;
   return std::tie(node.provider, node.region, node.pool, node.instance_type, node.grid_zone,
-                  node.gpu_model, node.gpu_replicas, node.spot, node.hardware_class,
-                  node.allocatable.millicpu, node.allocatable.gpus, node.allocatable.gpu_slices,
-                  said.provider, said.region, said.country, said.operator_name, said.exposure,
-                  said.certifications);
+                  node.gpu_model, node.gpu_replicas, node.gpu_sharing, node.spot,
+                  node.hardware_class, node.allocatable.millicpu, node.allocatable.gpus,
+                  node.allocatable.gpu_slices, node.allocatable.devices, said.provider, said.region,
+                  said.country, said.operator_name, said.exposure, said.certifications);
 }
 
 bool IsBefore(const NodeFacts& a, const NodeFacts& b) {

@@ -197,6 +197,8 @@ class World {
       }
       if (!scenario_.marginal.empty() && marginal == scenario_.marginal.end())
         notes_.push_back(who + "no marginal intensity of its grid; it is counted as 0");
+      if (node.HasAccelerators() && (!node.gpu || !node.PartsKnown() || !node.gpus_unknown.empty()))
+        notes_.push_back(who + "what its accelerators draw is unknown: it is counted as 0");
       if (!node.price) {
         notes_.push_back(who + "its price is unknown: its euros are counted as 0");
       } else if (node.price_estimated) {

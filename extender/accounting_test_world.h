@@ -16,7 +16,7 @@ namespace sobre {
 class AccountingWorld {
  public:
   static constexpr Timestamp kStart = TestWorld::kTime + std::chrono::hours(10);
-  static constexpr Resources kSmall{1000, 2'000'000'000, 0, 0};
+  static inline const Resources kSmall{1000, 2'000'000'000, 0, 0, {}};
 
  protected:
   void AddPod(const std::string& name, Resources requests, const std::string& node,

@@ -457,10 +457,6 @@ void DiagnoseCoverage(const WorldState& state, Findings& out) {
     tell(unmeasured, Severity::kNote, "power", "processors and platform not measured",
          RepairUnmeasured(state.servers));
   }
-  tell(CountLack(snapshot,
-                 [](const NodeRecord& n) { return n.facts->allocatable.UsesGpu() && !n.gpu; }),
-       Severity::kWarning, "power", "accelerators of unknown model, so unknown carbon,",
-       "label the nodes with nvidia.com/gpu.product (GPU feature discovery does)");
   DiagnoseUse(snapshot, out);
 }
 
@@ -556,6 +552,78 @@ void DiagnosePlaces(const Snapshot& snapshot, const Config& config, Findings& ou
             "the rule kubernetes.providers[" + std::to_string(i) + "] (" +
                 Printable(config.kubernetes.providers[i].provider, 63) + ") fits no node",
             "check its patterns; of several rules that fit a node the first counts");
+  }
+}
+
+// What is not understood of accelerators, each once with an example, and what would repair it.
+void DiagnoseAccelerators(const WorldState& state, Findings& out) {
+  const Snapshot& snapshot = *state.snapshot;
+  constexpr const char* kAbout = "accelerators";
+  std::map<std::string, Lack> causes;
+  std::map<std::string, Lack> models;
+  struct Device {
+    std::int64_t nodes = 0;
+    std::int64_t pods = 0;
+  };
+  std::map<std::string, Device> devices;
+  const auto count = [](const NodeRecord& node, Lack& lack) {
+    if (lack.count++ == 0) lack.example = node.facts->name;
+  };
+  for (const NodeRecord& node : snapshot.nodes()) {
+    const NodeFacts& facts = *node.facts;
+    for (const std::string& device : facts.allocatable.devices) ++devices[device].nodes;
+    if (!node.gpus_unknown.empty()) count(node, causes[node.gpus_unknown]);
+    if (node.HasAccelerators() && !node.gpu &&
+        (facts.allocatable.UsesGpu() || !facts.gpu_model.empty()))
+      count(node, models[facts.gpu_model]);
+  }
+  std::int64_t claims = 0;
+  for (const auto& pod : state.input.pods) {
+    for (const std::string& device : pod->requests.devices) ++devices[device].pods;
+    if (pod->has_resource_claims) ++claims;
+  }
+  const auto on_nodes = [](const Lack& lack) {
+    return std::to_string(lack.count) + (lack.count == 1 ? " node" : " nodes") + " (for example " +
+           lack.example + ")";
+  };
+  for (const auto& [model, lack] : models) {
+    if (model.empty()) {
+      out.Add(Severity::kWarning, kAbout, "model unknown, so unknown carbon, on " + on_nodes(lack),
+              "label the nodes with nvidia.com/gpu.product (GPU feature discovery does)");
+    } else {
+      out.Add(Severity::kWarning, kAbout,
+              "no row of gpu.csv is about " + Printable(model) + ", so unknown carbon, on " +
+                  on_nodes(lack),
+              "add a row to gpu.csv in catalog.directory: model " + Printable(model) +
+                  ", idle_watts and max_watts of its data sheet, slices 1");
+    }
+  }
+  for (const auto& [cause, lack] : causes) {
+    out.Add(Severity::kWarning, kAbout,
+            cause + ", so unknown power, carbon and euros of its pods, on " + on_nodes(lack),
+            "nothing yet, where they are divided; else correct the labels: they are to say "
+            "nvidia.com/gpu.count times nvidia.com/gpu.replicas");
+  }
+  for (const auto& [name, device] : devices) {
+    const std::optional<bool> nothing = snapshot.catalog().DrawsNothing(name);
+    if (nothing == true) continue;
+    out.Add(device.pods > 0 || nothing == false ? Severity::kWarning : Severity::kNote, kAbout,
+            Printable(name) + " is not understood (" + std::to_string(device.nodes) +
+                (device.nodes == 1 ? " node lists it, " : " nodes list it, ") +
+                std::to_string(device.pods) + (device.pods == 1 ? " pod asks" : " pods ask") +
+                " for it): power, carbon and euros of its pods are unknown",
+            nothing == false ? "nothing yet: budgets refuse its pods"
+                             : "if it draws no power of its own, add a row to resources.csv in "
+                               "catalog.directory: resource " +
+                                   Printable(name) + ", draws nothing");
+  }
+  if (claims > 0) {
+    out.Add(
+        Severity::kWarning, kAbout,
+        std::to_string(claims) + (claims == 1 ? " pod asks" : " pods ask") +
+            " for devices by resource claims, which cannot be read: power, carbon and euros are "
+            "unknown",
+        "nothing yet: budgets refuse such pods");
   }
 }
 
@@ -690,6 +758,7 @@ std::vector<Finding> Diagnose(const WorldState& state, const Config& config) {
   DiagnoseSignals(*state.snapshot, out);
   DiagnoseCoverage(state, out);
   DiagnosePlaces(*state.snapshot, config, out);
+  DiagnoseAccelerators(state, out);
   DiagnoseCalibration(state.calibration, out);
   DiagnoseCommitments(*state.snapshot, out);
   DiagnoseWeights(*state.snapshot, config, out);

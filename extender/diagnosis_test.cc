@@ -307,6 +307,43 @@ TEST_F(DiagnoseTest, PodsOutsideTheConfigurationsLimitsAreCounted) {
   ASSERT_TRUE(problems.empty()) << problems.front();
 }
 
+TEST_F(DiagnoseTest, AcceleratorsThatAreNotUnderstoodAreTold) {
+  const auto node = [&](const char* name, const char* model, Resources size) {
+    NodeFacts facts;
+    facts.name = name;
+    facts.provider = "aws";
+    facts.region = "eu-west-3";
+    facts.gpu_model = model;
+    facts.allocatable = std::move(size);
+    world_.Node(facts);
+  };
+  node("nameless", "", {8000, 32LL << 30, 1, 0, {}});
+  node("strange", "NVIDIA-B300", {8000, 32LL << 30, 1, 0, {}});
+  node("sliced", "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb", {8000, 32LL << 30, 7, 0, {}});
+  node("other", "", {8000, 32LL << 30, 0, 0, {"acme.com/seat", "habana.ai/gaudi", "rdma/ib"}});
+  PodPlacement pod;
+  pod.node = "other";
+  pod.requests.devices = {"acme.com/seat"};
+  pod.has_resource_claims = true;
+  state_.input.pods.push_back(std::make_shared<const PodPlacement>(pod));
+  const auto repaired = [](const std::string& text, const std::string& repair) {
+    return Contains(
+        AllOf(Field(&Finding::about, "accelerators"), Field(&Finding::severity, Severity::kWarning),
+              Field(&Finding::text, HasSubstr(text)), Field(&Finding::repair, HasSubstr(repair))));
+  };
+  const std::vector<Finding> found = Findings();
+  EXPECT_THAT(found, repaired("model unknown, so unknown carbon, on 1 node (for example nameless)",
+                              "nvidia.com/gpu.product"));
+  EXPECT_THAT(found, repaired("NVIDIA-B300", "add a row to gpu.csv in catalog.directory"));
+  EXPECT_THAT(found, repaired("MIG slices have the name of whole cards", "nothing yet"));
+  EXPECT_THAT(found, repaired("habana.ai/gaudi is not understood", "nothing yet"));
+  EXPECT_THAT(found,
+              repaired("acme.com/seat is not understood (1 node lists it, 1 pod asks for it)",
+                       "resource acme.com/seat, draws nothing"));
+  EXPECT_THAT(found, repaired("1 pod asks for devices by resource claims", ""));
+  EXPECT_THAT(found, Not(Contains(Field(&Finding::text, HasSubstr("rdma/ib")))));
+}
+
 TEST_F(DiagnoseTest, TheWorstStandsFirst) {
   world_.Node("a", "aws", "eu-west-3");
   Server().problem = "HTTP status 401 (the token is missing)";

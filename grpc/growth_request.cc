@@ -21,6 +21,7 @@ std::string KeyOf(const PodFacts& pod) {
   for (const std::int64_t amount : {pod.requests.millicpu, pod.requests.memory_bytes,
                                     pod.requests.gpus, pod.requests.gpu_slices})
     key += std::to_string(amount) + ' ';
+  for (const std::string& device : pod.requests.devices) key += device + ' ';
   key += pod.is_batch_job ? 'j' : '-';
   key += pod.has_resource_claims ? 'c' : '-';
   for (const Annotation& annotation : pod.annotations)

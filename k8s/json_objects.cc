@@ -115,6 +115,7 @@ void ReadResources(od::value value, Resources& resources) {
 struct Requirements {
   Resources requests;
   bool has_limits_marker = false;
+  bool has_claims = false;
 };
 
 // `resources` of a container: what is requested in it. As the API server sees to it when a pod is
@@ -128,6 +129,10 @@ Requirements ReadRequirements(od::value value) {
   limits.clear();
   Requirements found;
   ForEachField(value, [&](std::string_view kind, od::value amounts) {
+    if (kind == "claims") {
+      ForEachElement(amounts, [&](od::value) { found.has_claims = true; });
+      return;
+    }
     const bool of_requests = kind == "requests";
     if (!of_requests && kind != "limits") return;
     ForEachField(amounts, [&](std::string_view name, od::value quantity) {
@@ -148,10 +153,11 @@ Requirements ReadRequirements(od::value value) {
 }
 
 // `resources` of a pod as a whole.
-void ReadWholePod(od::value value, PodRequests& requests) {
+void ReadWholePod(od::value value, PodRequests& requests, bool& has_claims) {
   Resources stated;
   Resources limits;
   ForEachField(value, [&](std::string_view kind, od::value amounts) {
+    if (kind == "claims") ForEachElement(amounts, [&](od::value) { has_claims = true; });
     if (kind == "requests") ReadResources(amounts, stated);
     if (kind == "limits") ReadResources(amounts, limits);
   });
@@ -162,6 +168,7 @@ struct Container {
   Resources requests;
   bool has_limits_marker = false;
   bool sidecar = false;
+  bool has_claims = false;
 };
 
 Container ReadContainer(od::value value) {
@@ -171,6 +178,7 @@ Container ReadContainer(od::value value) {
       const Requirements found = ReadRequirements(field);
       container.requests = found.requests;
       container.has_limits_marker = found.has_limits_marker;
+      container.has_claims = found.has_claims;
     } else if (key == "restartPolicy") {
       container.sidecar = TextOf(field) == "Always";
     }
@@ -185,12 +193,14 @@ void ReadPodSpec(od::value spec, PodFacts& pod) {
       ForEachElement(field, [&](od::value c) {
         const Container container = ReadContainer(c);
         pod.has_limits_marker |= container.has_limits_marker;
+        pod.has_resource_claims |= container.has_claims;
         requests.AddContainer(container.requests);
       });
     } else if (key == "initContainers") {
       ForEachElement(field, [&](od::value c) {
         const Container init = ReadContainer(c);
         pod.has_limits_marker |= init.has_limits_marker;
+        pod.has_resource_claims |= init.has_claims;
         requests.AddInitContainer(init.requests, init.sidecar);
       });
     } else if (key == "resourceClaims") {
@@ -200,7 +210,7 @@ void ReadPodSpec(od::value spec, PodFacts& pod) {
       ReadResources(field, overhead);
       requests.SetOverhead(overhead);
     } else if (key == "resources") {
-      ReadWholePod(field, requests);
+      ReadWholePod(field, requests, pod.has_resource_claims);
     }
   });
   pod.requests = requests.Total();
@@ -234,9 +244,16 @@ Owner ReadController(od::value references) {
 // The API server takes 256 KiB of annotations in all.
 constexpr std::size_t kMostAnnotationBytes = 1U << 20;
 
-void ReadAnnotations(od::value all, Annotations& annotations) {
+// Those under our prefix; where it is wanted, also those that may ask for a part of an accelerator.
+void ReadAnnotations(od::value all, Annotations& annotations,
+                     std::vector<std::pair<std::string_view, std::string_view>>* shares = nullptr) {
   std::size_t bytes = 0;
   ForEachField(all, [&](std::string_view key, od::value text) {
+    if (shares != nullptr && key.starts_with("gpu-")) {
+      // A file may hold anything; the API server lets texts through alone.
+      const bool is_text = !IsNull(text) && text.type() == od::json_type::string;
+      shares->emplace_back(key, is_text ? TextOf(text) : "?");
+    }
     if (!IsOurAnnotation(key)) return;
     if (!IsNull(text) && text.type() != od::json_type::string)
       throw Malformed{"annotation " + Printable(key, 100) +
@@ -265,6 +282,8 @@ void Renew(PodFacts& pod) {
 void ReadPod(od::object object, PodFacts& pod) {
   Renew(pod);
   Owner owner;
+  // Their texts live as long.
+  std::vector<std::pair<std::string_view, std::string_view>> shares;
   std::string_view template_hash;
   ForEachField(object, [&](std::string_view key, od::value field) {
     if (key == "metadata") {
@@ -282,13 +301,15 @@ void ReadPod(od::object object, PodFacts& pod) {
             if (label == kTemplateHashLabel) template_hash = TextOf(text);
           });
         } else if (name == "annotations") {
-          ReadAnnotations(meta, pod.annotations);
+          ReadAnnotations(meta, pod.annotations, &shares);
         }
       });
     } else if (key == "spec") {
       ReadPodSpec(field, pod);
     }
   });
+  for (const auto& [annotation, text] : shares)
+    ApplyShareAnnotation(annotation, text, pod.requests);
   pod.is_batch_job = owner.kind == "Job";
   pod.workload = WorkloadOf(pod.name, owner.kind, owner.name, template_hash);
 }
@@ -315,6 +336,10 @@ NodeFacts ReadNode(od::object object, const NodeOrigins& origins) {
         } else if (name == "labels") {
           ForEachField(meta, [&](std::string_view label, od::value text) {
             labels.emplace_back(label, TextOf(text));
+          });
+        } else if (name == "annotations") {
+          ForEachField(meta, [&](std::string_view annotation, od::value) {
+            ApplyNodeAnnotation(annotation, node);
           });
         }
       });

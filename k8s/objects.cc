@@ -31,14 +31,91 @@ const std::array<std::pair<std::string_view, std::string>, 5> kSpotLabels = {{
     {"kubernetes.azure.com/scalesetpriority", "spot"},
 }};
 
-// "nvidia.com/mig-3g.20gb" is three slices; 0 for other resources.
+constexpr std::string_view kMig = "nvidia.com/mig-";
+
+// "nvidia.com/mig-3g.20gb" is three slices; 0 for other resources, and for what is made of slices
+// in another way ("mig-1c.3g.20gb" is a part of one).
 std::int64_t SlicesOf(std::string_view name) {
-  constexpr std::string_view kMig = "nvidia.com/mig-";
   if (!name.starts_with(kMig)) return 0;
   name.remove_prefix(kMig.size());
-  const std::size_t end = name.find('g');
+  const std::size_t end = name.find("g.");
   if (end == std::string_view::npos) return 0;
-  return std::clamp<std::int64_t>(ParseInteger(name.substr(0, end)).value_or(0), 0, 64);
+  constexpr std::int64_t kMostSlices = 7;
+  const std::int64_t slices = ParseInteger(name.substr(0, end)).value_or(0);
+  std::string_view memory = name.substr(end + 2);
+  constexpr std::string_view kMediaExtensions = ".me";
+  if (memory.ends_with(kMediaExtensions)) memory.remove_suffix(kMediaExtensions.size());
+  if (!memory.ends_with("gb")) return 0;
+  memory.remove_suffix(2);
+  const bool is_slice = slices > 0 && slices <= kMostSlices && ParseInteger(memory).value_or(0) > 0;
+  return is_slice ? slices : 0;
+}
+
+// Whether the resource may be a device: what Kubernetes itself counts is none, but for what stands
+// for a claim.
+bool MayBeDevice(std::string_view name) {
+  constexpr std::string_view kClaimed = "deviceclass.resource.kubernetes.io/";
+  constexpr std::string_view kNative = "kubernetes.io";
+  const std::size_t slash = name.find('/');
+  if (slash == std::string_view::npos || name == kLimitsMarker) return false;
+  if (name.starts_with(kClaimed)) return true;
+  const std::string_view domain = name.substr(0, slash);
+  if (!domain.ends_with(kNative)) return true;
+  const std::string_view before = domain.substr(0, domain.size() - kNative.size());
+  return !before.empty() && !before.ends_with('.');
+}
+
+void AddDevice(std::string_view name, Resources& resources) {
+  std::vector<std::string>& devices = resources.devices;
+  const auto place = std::lower_bound(devices.begin(), devices.end(), name);
+  if (place == devices.end() || *place != name) devices.emplace(place, name);
+}
+
+Resources WithDevices(Resources resources, const Resources& of) {
+  for (const std::string& device : of.devices) AddDevice(device, resources);
+  return resources;
+}
+
+void DividedBy(std::string_view key, GpuSharing& sharing) {
+  if (sharing.by.empty() || key < sharing.by) sharing.by = key;
+}
+
+// What feature discovery, the GPU operator or a provider says of how accelerators are divided.
+void ApplySharing(std::string_view key, std::string_view value, GpuSharing& sharing) {
+  // Beyond all machines, so that no sum of it overflows.
+  constexpr std::int64_t kMost = 1'000'000;
+  const auto number = [&](std::int64_t otherwise) {
+    return std::clamp<std::int64_t>(ParseInteger(value).value_or(otherwise), 0, kMost);
+  };
+  const bool some = !value.empty() && value != "none";
+  if (key == "nvidia.com/gpu.count") {
+    sharing.count = number(0);
+  } else if (key == "nvidia.com/gpu.sharing-strategy") {
+    sharing.shared = some;
+  } else if (key == "nvidia.com/mig.strategy") {
+    sharing.mig_single = value == "single";
+  } else if (key == "nvidia.com/gpu.slices.gi") {
+    sharing.mig_slices |= number(1) > 0;
+  } else if (key == "nvidia.com/mig.config") {
+    sharing.mig_slices |= some && value != "all-disabled";
+  } else if (key == "nvidia.com/vgpu.present") {
+    if (value == "true") DividedBy(key, sharing);
+  } else if (key == "cloud.google.com/gke-gpu-partition-size" ||
+             key == "cloud.google.com/gke-gpu-sharing-strategy") {
+    if (some) DividedBy(key, sharing);
+  } else if (key == "cloud.google.com/gke-max-shared-clients-per-gpu") {
+    if (number(2) > 1) DividedBy(key, sharing);
+  } else if (key == "amd.com/gpu.compute-memory-partition") {
+    // A card that is one partition.
+    if (!ToLower(value).starts_with("spx")) DividedBy(key, sharing);
+  } else if (key.starts_with(kMig)) {
+    // Slices that are shared once more.
+    if ((key.ends_with(".replicas") && number(2) > 1) ||
+        (key.ends_with(".sharing-strategy") && some))
+      DividedBy(key, sharing);
+  } else if (key.starts_with("hami.io/")) {
+    DividedBy(key, sharing);
+  }
 }
 
 // Amounts are not negative; what is beyond all machines stays there.
@@ -48,12 +125,14 @@ std::int64_t Sum(std::int64_t a, std::int64_t b) {
 }
 
 Resources operator+(const Resources& a, const Resources& b) {
-  return {Sum(a.millicpu, b.millicpu), Sum(a.memory_bytes, b.memory_bytes), Sum(a.gpus, b.gpus),
-          Sum(a.gpu_slices, b.gpu_slices)};
+  return WithDevices({Sum(a.millicpu, b.millicpu), Sum(a.memory_bytes, b.memory_bytes),
+                      Sum(a.gpus, b.gpus), Sum(a.gpu_slices, b.gpu_slices), a.devices},
+                     b);
 }
 Resources Max(const Resources& a, const Resources& b) {
-  return {std::max(a.millicpu, b.millicpu), std::max(a.memory_bytes, b.memory_bytes),
-          std::max(a.gpus, b.gpus), std::max(a.gpu_slices, b.gpu_slices)};
+  return WithDevices({std::max(a.millicpu, b.millicpu), std::max(a.memory_bytes, b.memory_bytes),
+                      std::max(a.gpus, b.gpus), std::max(a.gpu_slices, b.gpu_slices), a.devices},
+                     b);
 }
 
 // Labels that a kubelet cannot set on itself. Label values hold no commas: lists use underscores.
@@ -97,7 +176,8 @@ void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& nod
     node.gpu_model = value;
   } else if (key == "nvidia.com/gpu.replicas") {
     // 0 and what is no number: not shared.
-    node.gpu_replicas = std::max<std::int64_t>(ParseInteger(value).value_or(1), 1);
+    constexpr std::int64_t kMost = 1'000'000;
+    node.gpu_replicas = std::clamp<std::int64_t>(ParseInteger(value).value_or(1), 1, kMost);
   } else if (key == "sobre.dev/hardware-class") {
     node.hardware_class = value;
   } else if (key.starts_with(kRestricted)) {
@@ -116,7 +196,14 @@ void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& nod
                  std::find(kSpotLabels.begin(), kSpotLabels.end(), std::pair(key, ToLower(value)));
              spot != kSpotLabels.end()) {
     node.spot = true;
+  } else {
+    ApplySharing(key, value, node.gpu_sharing);
   }
+}
+
+void ApplyNodeAnnotation(std::string_view key, NodeFacts& node) {
+  // As HAMi registers what it divides.
+  if (key.starts_with("hami.io/node-")) DividedBy(key, node.gpu_sharing);
 }
 
 void ApplyNodeAddress(std::string_view type, std::string_view address, NodeFacts& node) {
@@ -137,7 +224,7 @@ Resources PodRequests::Total() const {
   if (total.memory_bytes == 0) total.memory_bytes = whole_pod_limits_.memory_bytes;
   if (whole_pod_.millicpu > 0) total.millicpu = whole_pod_.millicpu;
   if (whole_pod_.memory_bytes > 0) total.memory_bytes = whole_pod_.memory_bytes;
-  return total + overhead_;
+  return WithDevices(total, whole_pod_) + overhead_;
 }
 
 std::string_view WorkloadOf(std::string_view pod, std::string_view controller_kind,
@@ -161,7 +248,15 @@ void ApplyResource(std::string_view name, std::string_view quantity, Resources& 
     constexpr std::int64_t kMost = 1'000'000;
     resources.gpu_slices +=
         slices * std::clamp<std::int64_t>(ParseQuantity(quantity).value_or(0), 0, kMost);
+  } else if (MayBeDevice(name) && ParseQuantity(quantity).value_or(1) > 0) {
+    AddDevice(name, resources);
   }
+}
+
+void ApplyShareAnnotation(std::string_view key, std::string_view value, Resources& requests) {
+  // As KAI and Run:ai read them.
+  if (!value.empty() && (key == "gpu-fraction" || key == "gpu-memory" || key == "gpu-sm-cores"))
+    AddDevice("annotation " + std::string(key), requests);
 }
 
 bool IsOurAnnotation(std::string_view key) {

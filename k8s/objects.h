@@ -20,10 +20,15 @@ bool CanNameAnObject(std::string_view name);
 
 // Sets what `key` tells of a node (provider, region, instance type, accelerator, grid zone).
 void ApplyNodeLabel(std::string_view key, std::string_view value, NodeFacts& node);
+// What some share accelerators by is told by annotations alone.
+void ApplyNodeAnnotation(std::string_view key, NodeFacts& node);
 // Keeps the addresses by which exporters inside the cluster name a node.
 void ApplyNodeAddress(std::string_view type, std::string_view address, NodeFacts& node);
-// "cpu", "memory" and accelerators; others, and what is no quantity, are left alone.
+// "cpu", "memory" and accelerators that are counted; other extended resources are kept by name.
+// What is no quantity is left alone.
 void ApplyResource(std::string_view name, std::string_view quantity, Resources& resources);
+// Part of an accelerator that an annotation asks for, which no request tells of.
+void ApplyShareAnnotation(std::string_view key, std::string_view value, Resources& requests);
 // What a pod requests, as kube-scheduler counts: containers and sidecars run together; an init
 // container runs beside the sidecars that were started before it. Init containers are told in their
 // order, all else in any.

@@ -88,10 +88,11 @@ bool ReadQuantity(std::string_view raw, const Take& take) {
   return read;
 }
 
-// Of a ResourceRequirements.
+// Of a ResourceRequirements; whether it names claims.
 template <class Take>
-bool ReadRequests(std::string_view raw, const Take& take) {
-  return EachField(raw, [&take](const WireField& field) {
+bool ReadRequests(std::string_view raw, bool& has_claims, const Take& take) {
+  return EachField(raw, [&](const WireField& field) {
+    has_claims |= field.tag == BytesTag(3);
     return field.tag != BytesTag(2) || ReadQuantity(field.bytes, take);
   });
 }
@@ -126,10 +127,11 @@ bool ReadContainer(std::string_view raw, bool init, Spec& spec, RulesReader* rul
         return rules == nullptr || init || rules->AddPort(field.bytes);
       case BytesTag(8):
         spec.has_limits_marker |= HasMarker(field.bytes);
-        return ReadRequests(field.bytes, [&](std::string_view name, std::string_view quantity) {
-          ApplyResource(name, quantity, resources);
-          if (rules != nullptr) rules->AddRequest(name, quantity);
-        });
+        return ReadRequests(field.bytes, spec.has_resource_claims,
+                            [&](std::string_view name, std::string_view quantity) {
+                              ApplyResource(name, quantity, resources);
+                              if (rules != nullptr) rules->AddRequest(name, quantity);
+                            });
       case BytesTag(24):
         sidecar = field.bytes == "Always";
         return true;
@@ -187,9 +189,10 @@ bool ReadSpec(std::string_view raw, Spec& spec, RulesReader* rules) {
         spec.has_resource_claims = true;
         return true;
       case BytesTag(40):
-        return ReadRequests(field.bytes, [&](std::string_view name, std::string_view quantity) {
-          ApplyResource(name, quantity, whole);
-        });
+        return ReadRequests(field.bytes, spec.has_resource_claims,
+                            [&](std::string_view name, std::string_view quantity) {
+                              ApplyResource(name, quantity, whole);
+                            });
       default:
         return true;
     }
@@ -225,7 +228,10 @@ void Fill(const WireMeta& meta, const Owner& owner, const Spec& spec, PodFacts& 
   pod.has_resource_claims = spec.has_resource_claims;
   pod.has_limits_marker = spec.has_limits_marker;
   pod.requests = spec.requests.Total();
-  for (const auto& [key, value] : meta.annotations) ApplyAnnotation(key, value, pod.annotations);
+  for (const auto& [key, value] : meta.annotations) {
+    ApplyAnnotation(key, value, pod.annotations);
+    ApplyShareAnnotation(key, value, pod.requests);
+  }
   // A map's order is nobody's.
   std::sort(pod.annotations.begin(), pod.annotations.end(),
             [](const Annotation& a, const Annotation& b) { return a.key < b.key; });
@@ -302,6 +308,7 @@ std::optional<NodeFacts> NodeOf(std::string_view raw, const NodeOrigins& origins
     ApplyNodeLabel(key, value, node);
     node.gates.labels.insert_or_assign(std::string(key), value);
   }
+  for (const auto& [key, value] : meta.annotations) ApplyNodeAnnotation(key, node);
   FinishNode(provider_id, meta.labels, origins, node);
   return node;
 }

@@ -125,7 +125,7 @@ bool RulesReader::AddPort(std::string_view raw) {
 // Some other resource than those that are counted: whether another node has it is not known. The
 // marker is nobody's.
 void RulesReader::AddRequest(std::string_view name, std::string_view quantity) {
-  if (name.find('/') == std::string_view::npos || name == "sobre.dev/limits") return;
+  if (name.find('/') == std::string_view::npos || name == kLimitsMarker) return;
   Resources counted;
   ApplyResource(name, quantity, counted);
   asks_for_more_ |= !counted.UsesGpu();

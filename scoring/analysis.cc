@@ -110,11 +110,11 @@ std::vector<std::size_t> ByEuros(const Decision& decision) {
 
 }  // namespace
 
-ReportFigures Attribute(const DecisionRequest& request, const Decision& decision,
+ReportFigures Attribute(const DecisionRequest& /*request*/, const Decision& decision,
                         const Candidate& candidate, const Snapshot& snapshot) {
   ReportFigures report;
   const NodeRecord* node = RecordOf(candidate, snapshot);
-  if (node == nullptr || request.pod.has_resource_claims) return report;
+  if (node == nullptr) return report;
   const Catalog& catalog = snapshot.catalog();
   const ClassWork& work = WorkOn(*node, decision);
   std::optional<SplitPower> split =
@@ -140,7 +140,7 @@ ReportFigures Attribute(const DecisionRequest& request, const Decision& decision
       if (node->gpu_embodied) {
         report.embodied =
             *report.embodied + EmbodiedPerHour(node->gpu_embodied->value,
-                                               GpusOn(decision.demand, ProfileOf(*node)).value());
+                                               GpusOn(decision.demand, ProfileOf(*node))->value());
       } else {
         report.embodied.reset();
       }

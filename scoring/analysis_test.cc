@@ -43,7 +43,7 @@ Policy CarbonPerRequest(Bound bound) {
   policy.model = "llama";
   return policy;
 }
-constexpr Resources kOneGpu{1000, 4LL << 30, 1, 0};
+const Resources kOneGpu{1000, 4LL << 30, 1, 0, {}};
 
 TEST(Throughput, AFasterHungrierAcceleratorWinsPerRequestOnlyWhereTheRateFollowsTheHardware) {
   TestWorld world;
@@ -306,7 +306,10 @@ TEST(Report, ClaimedDevicesLeaveItUnknown) {
   request.pod.has_resource_claims = true;
   const auto snapshot = world.Snapshot();
   const Decision decision = DecideFor(*snapshot, {"n"}, request);
-  EXPECT_FALSE(Attribute(request, decision, decision.candidates[0], *snapshot).total);
+  const PlacementFigures& placement = decision.candidates[0].placement;
+  EXPECT_FALSE(placement.power_known || placement.grams_known || placement.euros_known);
+  const ReportFigures report = Attribute(request, decision, decision.candidates[0], *snapshot);
+  EXPECT_FALSE(report.power || report.total || report.embodied || report.euros);
   EXPECT_THAT(Notes(request, decision, *snapshot), Contains(HasSubstr("claims cannot be read")));
 }
 

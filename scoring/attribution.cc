@@ -108,7 +108,8 @@ const PodRates& Attribution::RatesOf(const PodPlacement& pod, const NamespacePol
   if (MeasuredIn(measured, FunctionalUnit::kRequest)) policy.requests.reset();
   if (MeasuredIn(measured, FunctionalUnit::kThousandTokens)) policy.tokens.reset();
   Decide(request, snapshot_, {&index, 1}, decision_);
-  rates_.gpus = GpusOn(decision_.demand, ProfileOf(node));
+  // Shares of which nobody knows what they are of are not counted as cards.
+  rates_.gpus = GpusOn(decision_.demand, ProfileOf(node)).value_or(Gpus(0));
   AddFigures(pod, request, node);
   if (!rates_.is_run) AddUnits(request, index);
   policy.requests = stated_requests;

@@ -33,6 +33,12 @@ class Row {
     return {};
   }
 
+  // Of a column that a file may leave out.
+  std::string_view TextOr(std::string_view column, std::string_view otherwise) {
+    const bool has = std::find(header_.begin(), header_.end(), column) != header_.end();
+    return has ? Text(column) : otherwise;
+  }
+
   double Number(std::string_view column, double lowest, double highest) {
     const std::string_view text = Text(column);
     const std::optional<double> number = ParseNumber(text);
@@ -162,6 +168,26 @@ bool Matches(std::string_view pattern, std::string_view name) {
   return Matches(pattern.substr(star + 1), rest);
 }
 
+// The name of a board: in lower case, its words apart by blanks, without who makes it and without
+// the suffixes of a shared or a partitioned one. "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb" and
+// "A100 SXM4 80GB" are one board.
+std::string BoardOf(std::string_view model) {
+  std::string lower = ToLower(model);
+  std::replace_if(
+      lower.begin(), lower.end(), [](char c) { return c == '-' || c == '_'; }, ' ');
+  std::vector<std::string_view> words;
+  for (const std::string_view word : Split(lower, ' ')) {
+    if (word == "mig" && !words.empty()) break;
+    const bool maker = words.empty() &&
+                       (word == "nvidia" || word == "tesla" || word == "amd" || word == "instinct");
+    if (!word.empty() && !maker) words.push_back(word);
+  }
+  if (words.size() > 1 && words.back() == "shared") words.pop_back();
+  std::string board;
+  for (const std::string_view word : words) (board += board.empty() ? "" : " ") += word;
+  return board;
+}
+
 bool MatchesAll(const std::array<std::string, 4>& patterns,
                 const std::array<std::string_view, 4>& names) {
   return std::equal(patterns.begin(), patterns.end(), names.begin(), Matches);
@@ -278,12 +304,23 @@ Status Catalog::LoadFile(std::string_view path, std::string_view bytes) {
     });
   }
   if (name == "gpu.csv") {
-    return load(gpu_, {"model"}, [](Row& row) {
+    return load(gpu_, {"model"}, [this](Row& row) {
+      std::vector<std::string>& boards = boards_.emplace_back();
+      for (const std::string_view board : Split(row.TextOr("boards", row.Text("model")), '|'))
+        boards.push_back(BoardOf(board));
       const double idle = row.Number("idle_watts", 0, 2000);
       const double full = row.Number("max_watts", 1, 5000);
       row.Ordered("idle_watts", idle, "max_watts", full);
       return GpuPower{std::string(row.Text("model")), Watts(idle), Watts(full),
                       static_cast<std::int64_t>(row.Number("slices", 1, 64))};
+    });
+  }
+  if (name == "resources.csv") {
+    return load(resources_, {"resource"}, [](Row& row) {
+      const std::string_view draws = row.Text("draws");
+      if (draws != "nothing" && draws != "unknown")
+        row.Fail("column 'draws': '" + Printable(draws) + "' is neither nothing nor unknown");
+      return draws == "nothing";
     });
   }
   if (name == "embodied.csv") {
@@ -520,15 +557,25 @@ std::pair<Published<HostProfile>, ProfileMatch> Catalog::HostOf(
 }
 
 std::optional<Published<GpuPower>> Catalog::GpuOf(std::string_view model) const {
-  // Whole words only: T4 must not be found in "Tesla-T400", nor A10 in A100.
-  for (const auto& row : gpu_) {
-    for (const std::string_view part : Split(model, '-')) {
-      for (const std::string_view word : Split(part, ' ')) {
-        if (EqualsIgnoreCase(word, row.key[0])) return row.row;
-      }
-    }
+  const std::string board = BoardOf(model);
+  if (board.empty()) return std::nullopt;
+  for (std::size_t i = 0; i < gpu_.size(); ++i) {
+    const std::string& name = gpu_[i].key[0];
+    if (!EqualsIgnoreCase(model, name) &&
+        std::find(boards_[i].begin(), boards_[i].end(), board) == boards_[i].end())
+      continue;
+    // A user's row of that name has precedence, though it need not say of which boards it tells.
+    const auto first = std::find_if(gpu_.begin(), gpu_.end(), [&](const auto& row) {
+      return EqualsIgnoreCase(row.key[0], name);
+    });
+    return first->row;
   }
   return std::nullopt;
+}
+
+std::optional<bool> Catalog::DrawsNothing(std::string_view resource) const {
+  const auto* row = FindRow(resources_, {resource});
+  return row == nullptr ? std::nullopt : std::optional(row->row.value);
 }
 
 std::optional<Published<EmbodiedRow>> Catalog::EmbodiedOf(std::string_view component) const {

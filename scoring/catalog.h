@@ -176,8 +176,11 @@ class Catalog {
   // By instance type, else the provider's average, else the world's: never nothing.
   [[nodiscard]] std::pair<Published<HostProfile>, ProfileMatch> HostOf(
       std::string_view provider, std::string_view instance_type) const;
-  // By the model's name as device plugins print it ("NVIDIA-A100-SXM4-80GB").
+  // By the model's name as device plugins print it ("NVIDIA-A100-SXM4-80GB"), or as a row calls it
+  // ("A100"). A board is found by its whole name: others of its family draw otherwise.
   [[nodiscard]] std::optional<Published<GpuPower>> GpuOf(std::string_view model) const;
+  // Whether the extended resource draws no power of its own; nothing where no row names it.
+  [[nodiscard]] std::optional<bool> DrawsNothing(std::string_view resource) const;
   // "server", "server-large-compute", "server-large-memory" or an accelerator's model.
   [[nodiscard]] std::optional<Published<EmbodiedRow>> EmbodiedOf(std::string_view component) const;
   [[nodiscard]] const Published<Coefficients>& coefficients() const { return coefficients_; }
@@ -251,6 +254,8 @@ class Catalog {
   std::vector<Keyed<HostProfile>> profiles_;   // cpu.csv
   std::vector<Keyed<HostProfile>> instances_;  // idle and full are filled in by Complete()
   std::vector<Keyed<GpuPower>> gpu_;
+  std::vector<std::vector<std::string>> boards_;  // that each row of gpu_ is about, by BoardOf()
+  std::vector<Keyed<bool>> resources_;
   std::vector<Keyed<EmbodiedRow>> embodied_;
   std::vector<Keyed<GramsPerKwh>> market_;
   std::vector<Keyed<EurosPerKwh>> electricity_;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "scoring/test_world.h"
+
 namespace sobre {
 namespace {
 
@@ -148,13 +150,96 @@ TEST(Catalog, AUsersRowsComeBeforeTheEmbeddedOnes) {
   EXPECT_NE(catalog->version(), Catalog::Embedded().version());
 }
 
-TEST(Catalog, FindsAcceleratorsByWholeWords) {
+TEST(Catalog, FindsAnAcceleratorByTheWholeNameOfItsBoard) {
   const Catalog& catalog = Catalog::Embedded();
-  ASSERT_TRUE(catalog.GpuOf("NVIDIA-A100-SXM4-80GB"));
-  EXPECT_DOUBLE_EQ(catalog.GpuOf("NVIDIA-A100-SXM4-80GB")->value.full.value(), 407);
-  EXPECT_DOUBLE_EQ(catalog.GpuOf("NVIDIA A10G")->value.full.value(), 153);
-  EXPECT_FALSE(catalog.GpuOf("NVIDIA-T400-4GB"));
-  EXPECT_FALSE(catalog.GpuOf(""));
+  const auto full = [&](std::string_view model) {
+    const auto gpu = catalog.GpuOf(model);
+    return gpu ? gpu->value.full.value() : 0.0;
+  };
+  const std::pair<const char*, double> kBoards[] = {
+      {"NVIDIA-A100-SXM4-80GB", 407},
+      {"A100-SXM4-40GB", 407},
+      {"NVIDIA-A100-SXM4-40GB-MIG-1g.5gb", 407},
+      {"NVIDIA-A100-PCIE-40GB", 255},
+      {"NVIDIA-A100-80GB-PCIe", 306},
+      {"NVIDIA-H100-80GB-HBM3", 714},
+      {"NVIDIA H100 80GB HBM3", 714},
+      {"NVIDIA-H100-PCIe", 357},
+      {"NVIDIA-H100-NVL", 408},
+      {"NVIDIA-H200", 714},
+      {"Tesla-V100-SXM2-16GB", 306},
+      {"Tesla-T4-SHARED", 71},
+      {"NVIDIA A10G", 153},
+      {"AMD_Instinct_MI300X_OAM", 765},
+      {"H100", 714},
+      {"h100-nvl", 408},
+  };
+  for (const auto& [model, watts] : kBoards) EXPECT_DOUBLE_EQ(full(model), watts) << model;
+  for (const char* other : {"",
+                            "-",
+                            "NVIDIA",
+                            "NVIDIA-H100",
+                            "NVIDIA-A100",
+                            "NVIDIA-GH200-480GB",
+                            "NVIDIA-H200-NVL",
+                            "NVIDIA-H100-64GB-HBM2",
+                            "NVIDIA-A100-SXM-64GB",
+                            "NVIDIA-H800",
+                            "NVIDIA-A10",
+                            "NVIDIA-A10-4Q",
+                            "GRID-T4-8Q",
+                            "NVIDIA-L40",
+                            "NVIDIA-T400-4GB",
+                            "NVIDIA-T4G",
+                            "Tesla-V100-PCIE-32GB",
+                            "Tesla-V100S-PCIE-32GB",
+                            "Tesla-V100-SXM3-32GB",
+                            "NVIDIA-B200",
+                            "NVIDIA-RTX-A6000",
+                            "AMD_Instinct_MI300X_VF",
+                            "AMD_Instinct_MI300A",
+                            "AMD_Instinct_MI325_OAM"})
+    EXPECT_DOUBLE_EQ(full(other), 0) << other;
+}
+
+TEST(Catalog, AnOwnRowOfAnAcceleratorHasPrecedence) {
+  constexpr std::string_view kHead =
+      "model,idle_watts,max_watts,slices,source,year,method,licence\n";
+  const std::string rows = std::string(kHead) +
+                           "H100,80,700,7,meter,2026,measured,own\n"
+                           "NVIDIA-B200,120,1020,7,meter,2026,measured,own\n"
+                           "MI325,100,1000,1,meter,2026,measured,own\n";
+  std::vector<EmbeddedFile> files = {{"/etc/own/gpu.csv", rows}};
+  const auto embedded = Catalog::EmbeddedFiles();
+  files.insert(files.end(), embedded.begin(), embedded.end());
+  const Result<Catalog> catalog = Catalog::Load(files);
+  ASSERT_TRUE(catalog.ok()) << catalog.status().message();
+  EXPECT_DOUBLE_EQ(catalog->GpuOf("NVIDIA-H100-80GB-HBM3")->value.full.value(), 700);
+  EXPECT_DOUBLE_EQ(catalog->GpuOf("NVIDIA-H100-PCIe")->value.full.value(), 357);
+  EXPECT_DOUBLE_EQ(catalog->GpuOf("NVIDIA-B200")->value.full.value(), 1020);
+  EXPECT_DOUBLE_EQ(catalog->GpuOf("AMD_Instinct_MI325")->value.full.value(), 1000);
+  EXPECT_FALSE(catalog->GpuOf("AMD_Instinct_MI325_OAM"));
+}
+
+TEST(Catalog, SaysWhichResourcesDrawNothing) {
+  constexpr std::string_view kRows =
+      "resource,draws,source,year,method,licence\n"
+      "acme.com/*,nothing,us,2026,a licence,own\n"
+      "smarter-devices/fuse,unknown,us,2026,ours is another,own\n";
+  const auto catalog = CatalogWith({{"resources.csv", kRows}});
+  EXPECT_EQ(Catalog::Embedded().DrawsNothing("smarter-devices/fuse"), true);
+  EXPECT_EQ(Catalog::Embedded().DrawsNothing("rdma/hca_shared_devices_a"), true);
+  EXPECT_EQ(Catalog::Embedded().DrawsNothing("habana.ai/gaudi"), false);
+  EXPECT_EQ(Catalog::Embedded().DrawsNothing("nvidia.com/mig-1c.3g.20gb"), false);
+  EXPECT_EQ(Catalog::Embedded().DrawsNothing("acme.com/seat"), std::nullopt);
+  EXPECT_EQ(Catalog::Embedded().DrawsNothing("gpu.intel.com/i915"), std::nullopt);
+  EXPECT_EQ(catalog->DrawsNothing("acme.com/seat"), true);
+  EXPECT_EQ(catalog->DrawsNothing("smarter-devices/fuse"), false);
+  constexpr std::string_view kBad =
+      "resource,draws,source,year,method,licence\na/b,5 W,x,2026,m,l\n";
+  const EmbeddedFile bad{"resources.csv", kBad};
+  EXPECT_THAT(Catalog::Load({&bad, 1}).status().message(),
+              HasSubstr("resources.csv:2: column 'draws': '5 W' is neither nothing nor unknown"));
 }
 
 TEST(Catalog, ABadRowIsNamedByFileAndLine) {

@@ -26,6 +26,9 @@ struct Resources {
   std::int64_t gpus = 0;
   // Slices of partitioned accelerators (MIG): a 3g.20gb counts three.
   std::int64_t gpu_slices = 0;
+  // By name the extended resources that are none of these, of which nobody counts what they draw;
+  // in order, each once.
+  std::vector<std::string> devices = {};
 
   [[nodiscard]] bool UsesGpu() const { return gpus > 0 || gpu_slices > 0; }
   friend bool operator==(const Resources&, const Resources&) = default;
@@ -41,6 +44,19 @@ struct AttestedFacts {
   std::string exposure;
   std::vector<std::string> certifications;
   friend bool operator==(const AttestedFacts&, const AttestedFacts&) = default;
+};
+
+// What labels and annotations say of how a node's accelerators are divided, beside into how many
+// time-sliced shares.
+struct GpuSharing {
+  std::int64_t count = 0;   // of accelerators, as feature discovery counted them; 0: not said
+  bool shared = false;      // each serves several pods
+  bool mig_single = false;  // MIG slices, where there are any, have the name of whole cards
+  bool mig_slices = false;  // a layout of slices is told
+  // The label or annotation that tells of a division that is not counted; of several the first by
+  // name.
+  std::string by = {};
+  friend auto operator<=>(const GpuSharing&, const GpuSharing&) = default;
 };
 
 struct NodeFacts {
@@ -59,6 +75,7 @@ struct NodeFacts {
   std::int32_t provider_rule = -1;
   // Into how many time-sliced shares the device plugin divides each accelerator.
   std::int64_t gpu_replicas = 1;
+  GpuSharing gpu_sharing;
   // Internal addresses and host name, by which exporters name it too.
   std::vector<std::string> addresses;
   // The node pool (node group, agent pool) that it belongs to, and whether it is a spot node.
@@ -81,7 +98,7 @@ struct PodFacts {
   // The name of what made it: a Deployment's, a Job's, else the pod's own.
   std::string workload;
   bool is_batch_job = false;
-  // Asks for devices by resource claims, which are not read.
+  // Asks for devices by resource claims, of the pod or of a container, which are not read.
   bool has_resource_claims = false;
   // A container names the resource kLimitsMarker, of whatever amount.
   bool has_limits_marker = false;

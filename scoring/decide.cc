@@ -213,8 +213,10 @@ void Judge(const Snapshot& snapshot, std::int32_t profile, Decision& decision,
   PlacementFigures& figures = candidate.placement;
   const Egress egress = EgressTo(node, work, snapshot, decision);
   decision.egress_price_unknown |= egress.price_unknown;
-  const std::optional<Watts> power =
-      work.measured_power ? work.measured_power : MarginalPower(decision.demand, node);
+  // What was measured of the workload does not tell of devices that nobody knows.
+  const std::optional<Watts> power = work.measured_power && DevicesKnown(decision.demand, node)
+                                         ? work.measured_power
+                                         : MarginalPower(decision.demand, node);
   if (power) {
     figures.added_power = *power * node.pue + egress.power;
     figures.power_known = true;
@@ -462,6 +464,7 @@ void JudgeKinds(const DecisionRequest& request, const Snapshot& snapshot,
   decision.ledger = RankedLedger::kPlacement;
   decision.policy = request.policy;
   decision.demand = DemandOf(request.pod.requests, request.policy.expected_utilization);
+  decision.demand.unknown_devices = UnknownDevices(request.pod, snapshot.catalog());
   decision.egress_price_unknown = false;
   decision.egress_price_to_place.assign(snapshot.profiles().places().size(), std::nullopt);
   decision.candidates.clear();

@@ -19,6 +19,7 @@ constexpr double kLeastWattsPerVcpu = 0.05;
 constexpr double kMostWattsPerVcpu = 50;
 constexpr double kMostWattsOfTheRest = 500;
 constexpr double kMostWattsPerGpu = 1500;
+constexpr double kMostGpusPerMachine = 16;
 // Of the processors alone: those with few threads are clocked higher, each draws less of many.
 constexpr double kMostWattsOfSmallProcessors = 350;
 constexpr double kMostWattsPerThread = 12;
@@ -150,15 +151,21 @@ std::string UnitHint(const SignalInfo& info, double value, const Bounds& bounds)
   return "";
 }
 
+// As many accelerators as it may have.
+double MostGpus(const NodeRecord& node) {
+  if (node.PartsKnown()) return node.gpus.value();
+  return std::max(kMostGpusPerMachine, static_cast<double>(node.facts->allocatable.gpus));
+}
+
 Bounds PowerBounds(Signal signal, const NodeRecord& node, const Bounds& general) {
   const double vcpus = static_cast<double>(node.facts->allocatable.millicpu) / 1000.0;
   if (vcpus <= 0) return general;
   const double machine = vcpus / node.share_of_machine.value();
   const double lowest = std::max(general.lowest, kLeastWattsPerVcpu * vcpus);
-  const double highest = signal == Signal::kNodeCpuPower
-                             ? kMostWattsOfSmallProcessors + kMostWattsPerThread * machine
-                             : kMostWattsOfTheRest + kMostWattsPerVcpu * machine +
-                                   kMostWattsPerGpu * node.gpus.value();
+  const double highest =
+      signal == Signal::kNodeCpuPower
+          ? kMostWattsOfSmallProcessors + kMostWattsPerThread * machine
+          : kMostWattsOfTheRest + kMostWattsPerVcpu * machine + kMostWattsPerGpu * MostGpus(node);
   return {lowest, std::min(general.highest, highest)};
 }
 
@@ -210,7 +217,7 @@ std::optional<Sourced<EurosPerHour>> EstimateOf(const SnapshotInput& input,
                                                 const NodeRecord& node) {
   const auto prices = input.catalog->PricesOf(node.facts->provider);
   const Resources& size = node.facts->allocatable;
-  if (!prices || size.millicpu <= 0) return std::nullopt;
+  if (!prices || size.millicpu <= 0 || !node.PartsKnown()) return std::nullopt;
   const auto vcpu = EurosFor(input.rates, prices->value.vcpu.currency);
   const auto gigabyte = EurosFor(input.rates, prices->value.gigabyte.currency);
   const auto gpu = EurosFor(input.rates, prices->value.gpu.currency);

@@ -70,9 +70,10 @@ IntensityBasis CommonBasis(std::span<const DecisionRequest> kinds,
 
 // What an option's pods ask of it together.
 struct Load {
-  Watts added;        // without PUE
-  bool known = true;  // the watts of every pod are
-  double shares = 0;  // of one machine
+  Watts added;               // without PUE
+  bool power_known = true;   // the watts of every pod are
+  double shares = 0;         // of one machine
+  bool shares_known = true;  // of every pod
   // What data that cross regions add.
   Watts egress;
   EurosPerHour egress_euros;
@@ -112,29 +113,31 @@ Growth JudgeGrowth(std::span<const DecisionRequest> kinds, std::span<const Growt
       const auto count = static_cast<double>(side.counts[i]);
       Load& load = loads[side.options[i]];
       const Egress egress = EgressOf(candidate, side.decision, snapshot);
-      load.known &= candidate.placement.power_known;
+      load.power_known &= candidate.placement.power_known;
       load.added = load.added +
                    (candidate.placement.added_power - egress.power) * (count / node->pue.value());
       load.egress = load.egress + egress.power * count;
       load.egress_euros = load.egress_euros + egress.euros * count;
       const auto share = DominantShare(side.decision.demand, ProfileOf(*node));
-      load.known &= share.has_value();
+      load.shares_known &= share.has_value();
       if (share) load.shares += share->value() * count;
     }
   }
   for (std::size_t o = 0; o < options.size(); ++o) {
     const NodeRecord* node = RecordOf(options[o].node, snapshot);
     GrowthVerdict& verdict = growth.verdicts[o];
-    if (node == nullptr || !loads[o].known || verdict.allowed == 0) continue;
+    const Load& load = loads[o];
+    if (node == nullptr || !load.shares_known || verdict.allowed == 0) continue;
     PlacementFigures& whole = verdict.whole;
-    whole =
-        FiguresOfNew(*node, options[o].machines, loads[o].added, growth.intensity_basis, snapshot);
-    whole.added_power = whole.added_power + loads[o].egress;
+    whole = FiguresOfNew(*node, options[o].machines,
+                         load.power_known ? std::optional(load.added) : std::nullopt,
+                         growth.intensity_basis, snapshot);
+    whole.added_power = whole.added_power + load.egress;
     const auto& intensity = growth.intensity_basis == IntensityBasis::kLive
                                 ? node->live_intensity
                                 : node->catalog_intensity;
-    if (whole.grams_known) whole.grams = whole.grams + loads[o].egress * intensity->value;
-    whole.euros = whole.euros + loads[o].egress_euros;
+    if (whole.grams_known) whole.grams = whole.grams + load.egress * intensity->value;
+    whole.euros = whole.euros + load.egress_euros;
   }
   std::vector<std::int64_t> judged(options.size(), 0);
   for (Side& side : sides) {

@@ -54,6 +54,27 @@ TEST(Expansion, FollowsWhatThePodWants) {
               ElementsAre(1));
 }
 
+TEST(Expansion, AnUnknownAcceleratorStillHasItsPrice) {
+  TestWorld world;
+  for (const char* name : {"dear", "cheap"}) {
+    NodeFacts facts;
+    facts.name = name;
+    facts.provider = "aws";
+    facts.region = "eu-west-1";
+    facts.allocatable = {8000, 32LL << 30, 1, 0, {}};
+    world.Node(facts);
+  }
+  const auto snapshot = world.Price("dear", 40).Price("cheap", 1).Snapshot();
+  DecisionRequest request = Wants(Objective::kBalanced);
+  request.pod.requests = {1000, 4LL << 30, 1, 0, {}};
+  const std::vector<GrowthOption> options = {Option("dear", snapshot->Find("dear"), {{0, 1}}),
+                                             Option("cheap", snapshot->Find("cheap"), {{0, 1}})};
+  const Growth growth = JudgeGrowth(std::vector{request}, options, *snapshot);
+  EXPECT_THAT(growth.best, ElementsAre(1));
+  EXPECT_DOUBLE_EQ(growth.verdicts[1].whole.euros.value(), 1);
+  EXPECT_FALSE(growth.verdicts[1].whole.power_known || growth.verdicts[1].whole.grams_known);
+}
+
 TEST(Expansion, WholeMachinesAreBorneByThePodsThatUseThem) {
   const auto world = TwoGroups(0.3);
   // Paris holds four of the pods on one machine, Warsaw one on each of four.

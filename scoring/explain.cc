@@ -147,6 +147,29 @@ void NoteAssumedFactors(const Decision& decision, const Snapshot& snapshot,
                     ": taken for that of the reference");
 }
 
+// Why it is not known what the pod draws on some of the nodes, each cause once with an example.
+void NotePowerCauses(const Decision& decision, const Snapshot& snapshot,
+                     std::vector<std::string>& notes) {
+  if (!decision.demand.unknown_devices.empty() || !decision.demand.requests.UsesGpu()) return;
+  std::map<UnknownCause, std::pair<std::string, std::int64_t>> causes;
+  for (const Candidate& candidate : decision.candidates) {
+    const NodeRecord* node = RecordOf(candidate, snapshot);
+    if (node == nullptr || candidate.placement.power_known) continue;
+    const auto cause = WhyPowerIsUnknown(decision.demand, *node);
+    if (!cause) continue;
+    const auto found = causes.try_emplace(*cause, Printable(node->facts->name, 253), 0).first;
+    ++found->second.second;
+  }
+  for (const auto& [cause, nodes] : causes) {
+    const auto& [example, count] = nodes;
+    notes.push_back(cause.what + " on node " + example +
+                    (count == 1 ? "" : " and " + std::to_string(count - 1) + " more") + ": " +
+                    cause.why +
+                    (cause.euros_unknown ? "; what the pod draws, emits and costs there is unknown"
+                                         : "; what the pod draws and emits there is unknown"));
+  }
+}
+
 // "from 0 %: pl; from 11.5 %: se"
 std::string StepsText(const std::vector<Step>& steps, double scale, const char* unit,
                       const Decision& decision, const Snapshot& snapshot) {
@@ -399,6 +422,10 @@ std::vector<std::string> Notes(const DecisionRequest& request, const Decision& d
       notes.push_back(std::move(unknown));
   }
   NoteRanking(request, decision, snapshot, notes);
+  if (!decision.demand.unknown_devices.empty())
+    notes.push_back(decision.demand.unknown_devices +
+                    "; what the pod draws, emits and costs is unknown");
+  NotePowerCauses(decision, snapshot, notes);
   const std::string& source = decision.policy.request_source;
   if (!source.empty() && decision.rate_basis == RateBasis::kNone) {
     notes.push_back("request-source '" + Printable(source, 63) +
@@ -414,11 +441,6 @@ std::vector<std::string> Notes(const DecisionRequest& request, const Decision& d
                     ": counted per pod-hour");
   }
   if (decision.policy.bound == Bound::kThroughput) NoteAssumedFactors(decision, snapshot, notes);
-  if (request.pod.has_resource_claims) {
-    notes.emplace_back(
-        "its resource claims cannot be read: the power of claimed devices is not counted, and the "
-        "report ledger is unknown");
-  }
   if (decision.egress_price_unknown)
     notes.emplace_back(
         "egress has no price between some of the regions: its euros are not counted");

@@ -130,7 +130,7 @@ NodeFacts WithAccelerator(std::string name, std::string region, std::string mode
   node.allocatable = {8000, 32LL << 30, 1, 0};
   return node;
 }
-constexpr Resources kOneAccelerator{1000, 4LL << 30, 1, 0};
+const Resources kOneAccelerator{1000, 4LL << 30, 1, 0, {}};
 
 // A cause is the part that the ledger did not have, and no other.
 TEST(ExplainCauses, AnUnknownAcceleratorIsNoUnknownGrid) {
@@ -144,9 +144,10 @@ TEST(ExplainCauses, AnUnknownAcceleratorIsNoUnknownGrid) {
   ASSERT_EQ(decision.ranked_by, Objective::kCost);
   EXPECT_THAT(
       Notes(request, decision, *snapshot),
-      Contains("objective balanced could not be followed, as no carbon is known: the power "
-               "of accelerator Frobnicator-9 is unknown (of a); no label names the model of "
-               "its accelerators (of b); ranked by cost"));
+      Contains(
+          "objective balanced could not be followed, as no carbon is known: accelerator model "
+          "unknown (no row of gpu.csv is about Frobnicator-9) (of a); accelerator model unknown "
+          "(it has no label nvidia.com/gpu.product) (of b); ranked by cost"));
 }
 
 TEST(ExplainCauses, AMissingRateIsNamed) {

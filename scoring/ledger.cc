@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace sobre {
 namespace {
 
@@ -16,7 +18,7 @@ std::string_view ToString(RankedLedger ledger) {
 }
 
 Demand DemandOf(const Resources& requests, Fraction expected_utilization) {
-  Demand demand{requests, expected_utilization, {}, {}, {}};
+  Demand demand{requests, expected_utilization, {}, {}, {}, {}};
   if (demand.requests.millicpu == 0) demand.requests.millicpu = kDefaultMillicpu;
   if (demand.requests.memory_bytes == 0) demand.requests.memory_bytes = kDefaultMemoryBytes;
   demand.vcpus = Vcpus(static_cast<double>(demand.requests.millicpu) / 1000.0);
@@ -27,13 +29,16 @@ Demand DemandOf(const Resources& requests, Fraction expected_utilization) {
 
 std::optional<Fraction> PriceShare(const Demand& demand, const NodeRecord& node) {
   const Resources& size = node.facts->allocatable;
-  if (size.millicpu <= 0 || size.memory_bytes <= 0) return std::nullopt;
+  const NodeProfile profile = ProfileOf(node);
+  if (size.millicpu <= 0 || size.memory_bytes <= 0 || !node.GpusCounted() ||
+      !DevicesKnown(demand, profile))
+    return std::nullopt;
   double share =
       node.cpu_price_share.value() * RatioOf(demand.requests.millicpu, size.millicpu) +
       node.memory_price_share.value() * RatioOf(demand.requests.memory_bytes, size.memory_bytes);
   if (demand.requests.UsesGpu()) {
     if (node.gpus <= Gpus(0)) return std::nullopt;
-    share += node.gpu_price_share.value() * (GpusOn(demand, ProfileOf(node)) / node.gpus);
+    share += node.gpu_price_share.value() * (*GpusOn(demand, profile) / node.gpus);
   }
   return Fraction(std::min(share, 1.0));
 }
@@ -45,8 +50,37 @@ std::optional<SplitPower> AttributedPower(const Demand& demand, const NodeRecord
   if (!active) return std::nullopt;
   Watts idle = node.idle * demand.vcpus +
                Watts(coefficients.memory.value() * demand.memory.value() * 1000.0);
-  if (node.gpu) idle = idle + node.gpu->idle * GpusOn(demand, profile);
+  if (node.gpu) idle = idle + node.gpu->idle * *GpusOn(demand, profile);
   return SplitPower{*active, idle};
+}
+
+std::string UnknownDevices(const PodFacts& pod, const Catalog& catalog) {
+  if (pod.has_resource_claims) return "its resource claims cannot be read";
+  std::string names;
+  for (const std::string& device : pod.requests.devices) {
+    if (catalog.DrawsNothing(device).value_or(false)) continue;
+    (names += names.empty() ? "" : ", ") += Printable(device);
+  }
+  if (names.empty()) return names;
+  return "what it asks for is not understood: " + names;
+}
+
+std::optional<UnknownCause> WhyPowerIsUnknown(const Demand& demand, const NodeRecord& node) {
+  if (!demand.unknown_devices.empty())
+    return UnknownCause{demand.unknown_devices, "", /*euros_unknown=*/true};
+  if (!demand.requests.UsesGpu()) return std::nullopt;
+  if (!GpusOn(demand, ProfileOf(node))) {
+    return UnknownCause{"accelerators unknown",
+                        !node.gpus_unknown.empty() ? node.gpus_unknown
+                                                   : "it lists none of the kind that is asked for",
+                        /*euros_unknown=*/true};
+  }
+  if (node.gpu) return std::nullopt;
+  const std::string& model = node.facts->gpu_model;
+  return UnknownCause{"accelerator model unknown",
+                      model.empty() ? "it has no label nvidia.com/gpu.product"
+                                    : "no row of gpu.csv is about " + Printable(model),
+                      /*euros_unknown=*/false};
 }
 
 Range<GramsPerHour> EmbodiedPerHour(const EmbodiedRow& hardware, double share) {

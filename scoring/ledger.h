@@ -26,47 +26,76 @@ struct Demand {
   Vcpus vcpus;
   Gigabytes memory;
   Vcpus busy_vcpus;
+  // Why the devices that it asks for are not known; empty where they are, or it asks for none. Then
+  // nothing is known of what it takes of any node.
+  std::string unknown_devices;
 };
 Demand DemandOf(const Resources& requests, Fraction expected_utilization);
+// Of what the pod asks for, what is not understood, in words; empty where all of it is.
+std::string UnknownDevices(const PodFacts& pod, const Catalog& catalog);
 
 constexpr double RatioOf(std::int64_t part, std::int64_t whole) {
   return static_cast<double>(part) / static_cast<double>(whole);
 }
 
 // Whole accelerators that the demand takes on this node: time-sliced shares and partitions count by
-// their fraction.
-inline Gpus GpusOn(const Demand& demand, const NodeProfile& node) {
-  if (!demand.requests.UsesGpu()) return Gpus(0);
-  return Gpus(RatioOf(demand.requests.gpus, std::max<std::int64_t>(node.gpu_replicas, 1)) +
-              RatioOf(demand.requests.gpu_slices, node.gpu_slices));
+// their fraction. No value where the node has not what is asked for, or nobody knows what that is.
+inline std::optional<Gpus> GpusOn(const Demand& demand, const NodeProfile& node) {
+  const std::int64_t gpus = demand.requests.gpus;
+  const std::int64_t slices = demand.requests.gpu_slices;
+  if ((gpus > 0 && node.gpu_replicas <= 0) || (slices > 0 && node.gpu_slices <= 0))
+    return std::nullopt;
+  Gpus sum(0);
+  if (gpus > 0) sum = sum + Gpus(RatioOf(gpus, node.gpu_replicas));
+  if (slices > 0) sum = sum + Gpus(RatioOf(slices, node.gpu_slices));
+  return sum;
+}
+
+// Whether it is known which devices of the node the demand takes.
+inline bool DevicesKnown(const Demand& demand, const NodeProfile& node) {
+  return demand.unknown_devices.empty() &&
+         (!demand.requests.UsesGpu() || GpusOn(demand, node).has_value());
 }
 
 // The share of the node that the pod takes from everybody else: that of its scarcest resource. No
 // value where the node has not what is asked for.
 inline std::optional<Fraction> DominantShare(const Demand& demand, const NodeProfile& node) {
-  if (node.millicpu <= 0 || node.memory_bytes <= 0) return std::nullopt;
+  if (node.millicpu <= 0 || node.memory_bytes <= 0 || !DevicesKnown(demand, node))
+    return std::nullopt;
   double share = std::max(RatioOf(demand.requests.millicpu, node.millicpu),
                           RatioOf(demand.requests.memory_bytes, node.memory_bytes));
   if (demand.requests.UsesGpu()) {
     if (node.gpus <= Gpus(0)) return std::nullopt;
-    share = std::max(share, GpusOn(demand, node) / node.gpus);
+    share = std::max(share, *GpusOn(demand, node) / node.gpus);
   }
   return Fraction(std::min(share, 1.0));
 }
-// The pod's part of the node's price by resource; over all pods of a full node it adds up to 1.
+// The pod's part of the node's price by resource; over all pods of a full node it adds up to 1. No
+// value where nobody knows how many cards it divides over.
 std::optional<Fraction> PriceShare(const Demand& demand, const NodeRecord& node);
 
 // Placement: watts that the load adds to a node that is on already, without PUE. No value for an
-// accelerator of unknown model.
+// accelerator of unknown model, nor for devices that are not known.
 inline std::optional<Watts> MarginalPower(const Demand& demand, const NodeProfile& node) {
+  if (!DevicesKnown(demand, node)) return std::nullopt;
   const Watts processor = node.slope * demand.busy_vcpus;
   if (!demand.requests.UsesGpu()) return processor;
   if (!node.gpu_active) return std::nullopt;
-  return processor + *node.gpu_active * GpusOn(demand, node) * demand.utilization;
+  return processor + *node.gpu_active * *GpusOn(demand, node) * demand.utilization;
 }
 // Report: that, and the idle watts of what is reserved (vCPUs, memory, accelerators).
 std::optional<SplitPower> AttributedPower(const Demand& demand, const NodeRecord& node,
                                           const Coefficients& coefficients);
+
+// Why what the demand draws on the node is unknown: what is, and what of it ("accelerator model
+// unknown", "it has no label nvidia.com/gpu.product"). No value where it is known.
+struct UnknownCause {
+  std::string what;
+  std::string why;
+  bool euros_unknown = false;  // it is not known either what part of the node the pod takes
+  friend auto operator<=>(const UnknownCause&, const UnknownCause&) = default;
+};
+std::optional<UnknownCause> WhyPowerIsUnknown(const Demand& demand, const NodeRecord& node);
 
 // What that share of the hardware answers for per hour of its lifetime.
 Range<GramsPerHour> EmbodiedPerHour(const EmbodiedRow& hardware, double share);

@@ -32,7 +32,7 @@ bool SameShape(const PodPlacement& a, const PodPlacement& b) {
   const auto key = [](const PodPlacement& pod) {
     const Resources& r = pod.requests;
     return std::tie(pod.namespace_name, pod.workload, r.millicpu, r.memory_bytes, r.gpus,
-                    r.gpu_slices);
+                    r.gpu_slices, r.devices);
   };
   const auto same = [](const Annotation& x, const Annotation& y) {
     return x.key == y.key && x.value == y.value;

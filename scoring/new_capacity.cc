@@ -51,23 +51,27 @@ void DecideOnNew(const DecisionRequest& request, const Snapshot& snapshot,
   Rank(decision);
 }
 
-PlacementFigures FiguresOfNew(const NodeRecord& node, std::int64_t count, Watts added,
-                              IntensityBasis basis, const Snapshot& snapshot) {
+PlacementFigures FiguresOfNew(const NodeRecord& node, std::int64_t count,
+                              std::optional<Watts> added, IntensityBasis basis,
+                              const Snapshot& snapshot) {
   PlacementFigures figures;
-  if (node.gpus > Gpus(0) && !node.gpu) return figures;
   const auto machines = static_cast<double>(count);
-  figures.added_power =
-      (IdlePower(node, snapshot.catalog().coefficients().value) * machines + added) * node.pue;
-  figures.power_known = true;
+  figures.power_known = added && node.PartsKnown() && (node.gpus <= Gpus(0) || node.gpu);
+  if (figures.power_known) {
+    figures.added_power =
+        (IdlePower(node, snapshot.catalog().coefficients().value) * machines + *added) * node.pue;
+  }
   const auto& intensity =
       basis == IntensityBasis::kLive ? node.live_intensity : node.catalog_intensity;
   const auto embodied = EmbodiedOfNew(node);
-  figures.grams_known = intensity && embodied;
+  figures.grams_known = figures.power_known && intensity && embodied;
   if (figures.grams_known)
     figures.grams = figures.added_power * intensity->value + *embodied * machines;
-  figures.euros_known = node.price.has_value();
-  if (node.price) figures.euros = node.price->value * machines;
-  if (node.price && node.electricity)
+  // Where electricity is paid apart, a price without it is half a price.
+  figures.euros_known = node.price && (figures.power_known || !node.electricity);
+  if (!figures.euros_known) return figures;
+  figures.euros = node.price->value * machines;
+  if (node.electricity)
     figures.euros = figures.euros + figures.added_power * node.electricity->value;
   return figures;
 }

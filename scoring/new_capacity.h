@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "scoring/decide.h"
@@ -17,8 +18,9 @@ void DecideOnNew(const DecisionRequest& request, const Snapshot& snapshot,
                  std::span<const std::int32_t> nodes, Decision& decision);
 
 // What `count` new machines like the node take per hour, all of each, where the load adds `added`
-// watts (of all machines together, without PUE).
-PlacementFigures FiguresOfNew(const NodeRecord& node, std::int64_t count, Watts added,
-                              IntensityBasis basis, const Snapshot& snapshot);
+// watts (of all machines together, without PUE); nothing where that is unknown.
+PlacementFigures FiguresOfNew(const NodeRecord& node, std::int64_t count,
+                              std::optional<Watts> added, IntensityBasis basis,
+                              const Snapshot& snapshot);
 
 }  // namespace sobre

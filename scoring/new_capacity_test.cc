@@ -82,7 +82,32 @@ TEST(NewCapacity, AnAcceleratorOfUnknownModelIsNotGuessed) {
   const auto world = TestWorld().Node(facts).Price("gpu", 1).Snapshot();
   const PlacementFigures figures =
       FiguresOfNew(world->nodes()[0], 1, Watts(1), IntensityBasis::kCatalog, *world);
-  EXPECT_FALSE(figures.power_known || figures.grams_known || figures.euros_known);
+  EXPECT_FALSE(figures.power_known || figures.grams_known);
+  ASSERT_TRUE(figures.euros_known) << "what is stated of the whole machine holds";
+  EXPECT_DOUBLE_EQ(figures.euros.value(), 1);
+}
+
+TEST(NewCapacity, WhatIsNotUnderstoodOfAMachineIsNotCountedAsNothing) {
+  NodeFacts gaudi;
+  gaudi.name = "gaudi";
+  gaudi.provider = "scaleway";
+  gaudi.region = "fr-par";
+  gaudi.allocatable = {96'000, 768LL << 30, 0, 0, {"habana.ai/gaudi"}};
+  NodeFacts sliced = gaudi;
+  sliced.name = "sliced";
+  sliced.gpu_model = "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb";
+  sliced.allocatable = {96'000, 768LL << 30, 14, 0, {}};
+  sliced.gpu_sharing.count = 14;
+  TestWorld world;
+  world.Node(gaudi).Node(sliced);
+  world.input().rates = {{"USD", 0.9, "2026-11-01"}};
+  const auto snapshot = world.Snapshot();
+  for (const NodeRecord& node : snapshot->nodes()) {
+    const PlacementFigures figures =
+        FiguresOfNew(node, 1, Watts(1), IntensityBasis::kCatalog, *snapshot);
+    EXPECT_FALSE(figures.power_known || figures.grams_known || figures.euros_known)
+        << node.facts->name;
+  }
 }
 
 }  // namespace

@@ -11,9 +11,6 @@
 namespace sobre {
 namespace {
 
-// Where the model is unknown, partitions are taken for sevenths, as on most cards.
-constexpr std::int64_t kUsualSlices = 7;
-
 // The bits of all that a profile holds: numbers that compare equal and are not (0 and -0) may give
 // figures that differ in a bit.
 using Bits = std::array<std::uint64_t, 18>;
@@ -62,11 +59,13 @@ NodeProfile ProfileOf(const NodeRecord& node) {
     return sourced ? std::optional(sourced->value) : std::nullopt;
   };
   NodeProfile profile;
-  profile.millicpu = node.facts->allocatable.millicpu;
-  profile.memory_bytes = node.facts->allocatable.memory_bytes;
-  profile.gpu_replicas = node.facts->gpu_replicas;
-  profile.gpu_slices = node.gpu ? node.gpu->slices : kUsualSlices;
+  const Resources& size = node.facts->allocatable;
+  const bool counted = node.gpus_unknown.empty();
+  profile.gpu_replicas = counted && size.gpus > 0 ? node.facts->gpu_replicas : 0;
+  profile.gpu_slices = counted && size.gpu_slices > 0 && node.gpu ? node.gpu->slices : 0;
   profile.gpus = node.gpus;
+  profile.millicpu = size.millicpu;
+  profile.memory_bytes = size.memory_bytes;
   if (node.gpu) profile.gpu_active = node.gpu->full - node.gpu->idle;
   profile.slope = node.slope;
   profile.pue = node.pue;

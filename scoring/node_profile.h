@@ -28,7 +28,7 @@ struct NodeProfile {
   // Index into NodeProfiles::places(); of no meaning outside of them.
   std::int32_t place = 0;
   // Last, as few pods ask for them. Whole accelerators that can be allocated; into how many shares,
-  // and into how many slices, each is divided.
+  // and into how many slices, each is divided: 0 where that is not known, or the node lists none.
   Gpus gpus;
   std::int64_t gpu_replicas = 1;
   std::int64_t gpu_slices = 1;

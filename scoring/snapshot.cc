@@ -41,6 +41,49 @@ std::string_view ToString(PowerBasis basis) {
   return "";
 }
 
+namespace {
+
+constexpr std::string_view kPartition = "-MIG-";
+constexpr std::string_view kShared = "-SHARED";
+
+bool HasIgnoringCase(std::string_view text, std::string_view part) {
+  return ToLower(text).find(ToLower(part)) != std::string::npos;
+}
+
+// Whether what has the name of whole cards are slices of them.
+bool IsOfSlices(const NodeFacts& facts) {
+  const GpuSharing& said = facts.gpu_sharing;
+  return HasIgnoringCase(facts.gpu_model, kPartition) || (said.mig_single && said.mig_slices);
+}
+
+// Why it is not known what an accelerator is that a pod asks for by name; empty where it is one
+// card, or the share of one that labels say.
+std::string WhyGpusAreUnknown(const NodeFacts& facts) {
+  const Resources& size = facts.allocatable;
+  const GpuSharing& said = facts.gpu_sharing;
+  if (!size.UsesGpu()) {
+    if (facts.gpu_model.empty() && said.count == 0) return {};
+    return "its labels tell of accelerators, and it lists none that can be asked for by name";
+  }
+  if (size.gpus > 0 && IsOfSlices(facts))
+    return "its MIG slices have the name of whole cards (strategy single)";
+  if (!said.by.empty())
+    return "its accelerators are divided in a way that is not counted (" + Printable(said.by) + ")";
+  if (size.gpus == 0) return {};
+  if (facts.gpu_replicas <= 1 && (said.shared || HasIgnoringCase(facts.gpu_model, kShared)))
+    return "its accelerators are shared, and nvidia.com/gpu.replicas does not say by how many";
+  if (said.count == 0) return {};
+  const std::int64_t shares = said.count * facts.gpu_replicas;
+  // Of whole cards some may be out of order, or divided into slices.
+  const bool whole = facts.gpu_replicas <= 1 || size.gpu_slices > 0;
+  if (whole ? size.gpus <= shares : size.gpus == shares) return {};
+  return "it lists " + std::to_string(size.gpus) + " accelerators, where its labels say " +
+         std::to_string(said.count) + " of " + std::to_string(facts.gpu_replicas) +
+         (facts.gpu_replicas == 1 ? " share each" : " shares each");
+}
+
+}  // namespace
+
 class SnapshotBuilder {
  public:
   explicit SnapshotBuilder(SnapshotInput input) : input_(std::move(input)) {}
@@ -119,13 +162,11 @@ class SnapshotBuilder {
         machine > vcpus && kind == MachineKind::kVirtual)
       node.share_of_machine = Fraction(vcpus / machine);
     auto gpu = input_.catalog->GpuOf(facts.gpu_model);
-    const std::int64_t slices = gpu ? gpu->value.slices : 7;
-    node.gpus =
-        Gpus(static_cast<double>(facts.allocatable.gpus) /
-                 static_cast<double>(std::max<std::int64_t>(facts.gpu_replicas, 1)) +
-             static_cast<double>(facts.allocatable.gpu_slices) / static_cast<double>(slices));
+    CountGpus(gpu ? gpu->value.slices : 0, node);
+    // What is shared in a way that nobody knows is not as fast as the card.
+    const bool is_card = gpu && (node.gpus_unknown.empty() || !facts.allocatable.UsesGpu());
     std::string hardware_class = !facts.hardware_class.empty() ? facts.hardware_class
-                                 : gpu                         ? gpu->value.model
+                                 : is_card                     ? gpu->value.model
                                  : !facts.gpu_model.empty()    ? facts.gpu_model
                                                                : host.value.processor;
     if (gpu) {
@@ -136,9 +177,10 @@ class SnapshotBuilder {
     }
     constexpr double kLargeMemoryGigabytesPerVcpu = 12;
     const bool large_memory = gigabytes > vcpus * kLargeMemoryGigabytesPerVcpu;
-    node.server_embodied = input_.catalog->EmbodiedOf(node.gpus > Gpus(0) ? "server-large-compute"
-                                                      : large_memory      ? "server-large-memory"
-                                                                          : "server");
+    node.server_embodied =
+        input_.catalog->EmbodiedOf(node.HasAccelerators() ? "server-large-compute"
+                                   : large_memory         ? "server-large-memory"
+                                                          : "server");
     // A server or a small part of one: a figure of either would be wrong for the other.
     if (kind == MachineKind::kUnclear) node.server_embodied.reset();
     // The proportions of list prices, whatever their currency.
@@ -164,6 +206,28 @@ class SnapshotBuilder {
         input_.catalog->RentsVirtualMachines(facts.provider))
       return MachineKind::kVirtual;
     return facts.machine_kind;
+  }
+
+  void CountGpus(std::int64_t slices, NodeRecord& node) const {
+    const NodeFacts& facts = *node.facts;
+    const Resources& size = facts.allocatable;
+    node.gpus_unknown = WhyGpusAreUnknown(facts);
+    if (node.gpus_unknown.empty() && size.gpu_slices > 0 && slices == 0)
+      node.gpus_unknown = "its model is unknown, and so into how many slices it is divided";
+    if (node.gpus_unknown.empty()) {
+      node.gpus = Gpus(static_cast<double>(size.gpus) /
+                       static_cast<double>(std::max<std::int64_t>(facts.gpu_replicas, 1)));
+      if (size.gpu_slices > 0)
+        node.gpus =
+            node.gpus + Gpus(static_cast<double>(size.gpu_slices) / static_cast<double>(slices));
+    } else if (!IsOfSlices(facts)) {
+      // Where slices have the name of cards, feature discovery counts them.
+      node.gpus = Gpus(static_cast<double>(facts.gpu_sharing.count));
+    }
+    for (const std::string& device : size.devices) {
+      if (input_.catalog->DrawsNothing(device) == false)
+        (node.uncounted += node.uncounted.empty() ? "" : ", ") += device;
+    }
   }
 
   [[nodiscard]] const ClassFit* FitOf(const std::string& machine, PowerBoundary boundary) const {
@@ -376,7 +440,7 @@ class SnapshotBuilder {
   static void AddHostLoad(const Observation* utilization, NodeRecord& node) {
     const double vcpus = static_cast<double>(node.facts->allocatable.millicpu) / 1000.0;
     if (utilization == nullptr || vcpus <= 0) return;
-    const bool has_gpus = node.facts->allocatable.UsesGpu();
+    const bool has_gpus = node.HasAccelerators();
     const auto& gpus = node.measured_gpu_power;
     const bool whole =
         node.measured_power && (!has_gpus || (gpus && gpus->method == Method::kMeasured));

@@ -158,7 +158,11 @@ struct NodeRecord {
   std::optional<GpuPower> gpu;
   std::string gpu_source;
   Method gpu_method = Method::kPublished;
-  Gpus gpus;  // whole accelerators that can be allocated
+  Gpus gpus;  // whole accelerators that can be allocated; 0 where that is not known
+  // Why it is not known what one that a pod asks for is; empty where it is.
+  std::string gpus_unknown;
+  // Further accelerators that it lists, of which nobody knows what they are: "habana.ai/gaudi".
+  std::string uncounted;
   Pue pue{1};
   bool pue_exact = false;
   std::string pue_source;
@@ -187,6 +191,15 @@ struct NodeRecord {
   Fraction cpu_price_share{1};
   Fraction memory_price_share;
   Fraction gpu_price_share;
+
+  [[nodiscard]] bool HasAccelerators() const {
+    return gpus > Gpus(0) || !gpus_unknown.empty() || !uncounted.empty();
+  }
+  // Whether it is known how many cards it has.
+  [[nodiscard]] bool GpusCounted() const { return gpus > Gpus(0) || gpus_unknown.empty(); }
+  // Whether all that it is made of is counted: else neither is its price told from that of its
+  // parts, nor what a new one like it takes.
+  [[nodiscard]] bool PartsKnown() const { return uncounted.empty() && GpusCounted(); }
 };
 
 // What was measured of a workload, or of all that serve a model, on one hardware class.

@@ -14,15 +14,13 @@ std::string Accelerator(const NodeRecord& node) {
 // Collects what each figure is made of and the ledger did not have, each part once.
 class Causes {
  public:
-  Causes(const DecisionRequest& request, const Decision& decision, const NodeRecord& node,
-         const Snapshot& snapshot)
-      : request_(request), decision_(decision), node_(node), snapshot_(snapshot) {}
+  Causes(const Decision& decision, const NodeRecord& node, const Snapshot& snapshot)
+      : decision_(decision), node_(node), snapshot_(snapshot) {}
 
   void Of(Figure figure) {
     const bool report = figure == Figure::kReportGrams || figure == Figure::kReportEuros ||
                         decision_.ledger == RankedLedger::kNewCapacity;
     const bool grams = figure == Figure::kGrams || figure == Figure::kReportGrams;
-    if (report && request_.pod.has_resource_claims) Add("its resource claims cannot be read");
     if (grams) {
       Power(report);
       Intensity();
@@ -50,23 +48,22 @@ class Causes {
         .measured_power.has_value();
   }
 
-  // Whether the node has an accelerator of a model that a label names.
-  bool KnowsTheAccelerator() {
-    if (node_.gpus <= Gpus(0)) {
-      Add("it has no accelerator that can be asked for");
-    } else if (node_.facts->gpu_model.empty()) {
-      Add("no label names the model of its accelerators");
-    } else {
-      return true;
-    }
+  // Whether it is known what of the node the pod takes; else why not.
+  bool KnowsTheDevices() {
+    if (DevicesKnown(decision_.demand, ProfileOf(node_))) return true;
+    AddPowerCause();
     return false;
+  }
+
+  void AddPowerCause() {
+    const auto cause = WhyPowerIsUnknown(decision_.demand, node_);
+    if (cause) Add(cause->what + (cause->why.empty() ? "" : " (" + cause->why + ")"));
   }
 
   // The report ledger needs more than the joules that were measured: idle watts too.
   void Power(bool report) {
-    if ((PowerIsMeasured() && !report) || MarginalPower(decision_.demand, ProfileOf(node_))) return;
-    if (KnowsTheAccelerator() && !node_.gpu)
-      Add("the power of " + Accelerator(node_) + " is unknown");
+    if (!KnowsTheDevices() || (PowerIsMeasured() && !report)) return;
+    if (!MarginalPower(decision_.demand, ProfileOf(node_))) AddPowerCause();
   }
 
   void Intensity() {
@@ -88,7 +85,8 @@ class Causes {
     const std::string before = "the embodied emissions of ";
     if (!node_.server_embodied) Add(before + "its server are unknown");
     if (!DominantShare(decision_.demand, ProfileOf(node_))) SizeOrAccelerator();
-    if (decision_.demand.requests.UsesGpu() && !node_.gpu_embodied && KnowsTheAccelerator())
+    if (decision_.demand.requests.UsesGpu() && !node_.gpu_embodied && KnowsTheDevices() &&
+        !node_.facts->gpu_model.empty())
       Add(before + Accelerator(node_) + " are unknown");
   }
 
@@ -97,16 +95,18 @@ class Causes {
     if (size.millicpu <= 0 || size.memory_bytes <= 0) {
       Add("its size is unknown");
     } else {
-      KnowsTheAccelerator();
+      KnowsTheDevices();
     }
   }
 
   void Price(bool report) {
+    if (!KnowsTheDevices()) return;
     if (!node_.price) {
       Add(WhyNoPrice());
       return;
     }
     if (!DominantShare(decision_.demand, ProfileOf(node_))) SizeOrAccelerator();
+    if (report && !node_.GpusCounted()) Add(node_.gpus_unknown);
     // Electricity that is paid apart is priced by the watts.
     if (node_.electricity) Power(report);
   }
@@ -118,11 +118,14 @@ class Causes {
       if (!snapshot_.EurosFor(part.currency))
         return "no rate from " + Printable(part.currency, 8) + " to euros is configured";
     }
-    return node_.facts->allocatable.millicpu <= 0 ? "its size is unknown"
-                                                  : "no price is known of it";
+    if (node_.facts->allocatable.millicpu <= 0) return "its size is unknown";
+    if (!node_.GpusCounted()) return "its price cannot be estimated, as " + node_.gpus_unknown;
+    if (!node_.uncounted.empty())
+      return "its price cannot be estimated, as nobody knows what " + Printable(node_.uncounted) +
+             " is";
+    return "no price is known of it";
   }
 
-  const DecisionRequest& request_;
   const Decision& decision_;
   const NodeRecord& node_;
   const Snapshot& snapshot_;
@@ -131,11 +134,10 @@ class Causes {
 
 }  // namespace
 
-std::string WhyUnknown(Figure figure, const DecisionRequest& request, const Decision& decision,
+std::string WhyUnknown(Figure figure, const DecisionRequest& /*request*/, const Decision& decision,
                        const Candidate& candidate, const Snapshot& snapshot) {
   if (candidate.node == Snapshot::kUnknownNode) return "the node is not known to Sobre";
-  Causes causes(request, decision, snapshot.nodes()[static_cast<std::size_t>(candidate.node)],
-                snapshot);
+  Causes causes(decision, snapshot.nodes()[static_cast<std::size_t>(candidate.node)], snapshot);
   causes.Of(figure);
   return causes.Joined();
 }

@@ -16,8 +16,9 @@ enum class Figure {
   kReportEuros,
 };
 
-// The parts of the figure that the ledger could not have: "the power of accelerator NVIDIA-A10 is
-// unknown and no grid intensity is known of zone GB". Empty where all of them are known.
+// The parts of the figure that the ledger could not have: "accelerator model unknown (no row of
+// gpu.csv is about NVIDIA-A10) and no grid intensity is known of zone GB". Empty where all of them
+// are known.
 std::string WhyUnknown(Figure figure, const DecisionRequest& request, const Decision& decision,
                        const Candidate& candidate, const Snapshot& snapshot);
 

@@ -61,7 +61,7 @@ def cloud_cpu() -> World:
 def cloud_gpu() -> World:
     world = World()
     for name, region, price in [("fr", "fr-par", 3.014), ("nl", "nl-ams", 2.90), ("pl", "pl-waw", 3.167)]:
-        world.node(name, "scaleway", region, price, "H100-1-80G", "NVIDIA-H100-PCIe", "24", "240Gi")
+        world.node(name, "scaleway", region, price, "", "NVIDIA-H100-80GB-HBM3", "24", "240Gi")
     return world.node("se", "aws", "eu-north-1", 3.90, "p5", "NVIDIA-H100-80GB-HBM3", "24", "240Gi")
 
 

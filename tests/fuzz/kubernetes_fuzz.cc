@@ -66,7 +66,16 @@ void CheckPod(std::string_view raw) {
   SOBRE_HOLDS(pod->uid == parsed.metadata().uid());
   SOBRE_HOLDS(watched->placement.node == parsed.spec().node_name());
   SOBRE_HOLDS(watched->scheduler == parsed.spec().scheduler_name());
-  SOBRE_HOLDS(pod->has_resource_claims == (parsed.spec().resource_claims_size() > 0));
+  const auto claims = [](const k8s::wire::Container& container) {
+    return container.resources().claims_size() > 0;
+  };
+  const auto& spec = parsed.spec();
+  SOBRE_HOLDS(pod->has_resource_claims ==
+              (spec.resource_claims_size() > 0 || spec.resources().claims_size() > 0 ||
+               std::any_of(spec.containers().begin(), spec.containers().end(), claims) ||
+               std::any_of(spec.init_containers().begin(), spec.init_containers().end(), claims)));
+  const std::vector<std::string>& devices = pod->requests.devices;
+  SOBRE_HOLDS(std::is_sorted(devices.begin(), devices.end()));
 }
 
 void CheckObject(std::string_view raw) {
