@@ -13,6 +13,7 @@
 #include "base/mutex.h"
 #include "base/time.h"
 #include "k8s/kubeconfig.h"
+#include "k8s/node_origin.h"
 #include "k8s/reflector.h"
 #include "scoring/cluster.h"
 
