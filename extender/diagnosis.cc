@@ -708,9 +708,7 @@ void DiagnoseReach(const WorldState& state, const Config& config, Findings& out)
     const std::string& name = pod->namespace_name;
     // The admission policies leave these alone in any case.
     if (name == "kube-system" || name == config.deferral.lease_namespace) continue;
-    if (std::binary_search(state.opted_in_namespaces.begin(), state.opted_in_namespaces.end(),
-                           name))
-      continue;
+    if (pod->has_limits_marker || state.HasOptedIn(name)) continue;
     if (pods++ == 0) example = name + "/" + pod->name;
     namespaces.insert(name);
   }
@@ -718,7 +716,7 @@ void DiagnoseReach(const WorldState& state, const Config& config, Findings& out)
   if (pods == 0) {
     out.Add(Severity::kOk, about,
             "what the configuration states (" + limits +
-                ") holds for every pod: no namespace with pods has not opted in");
+                ") holds for every pod: none runs outside of the namespaces that opted in");
     return;
   }
   out.Add(Severity::kWarning, about,

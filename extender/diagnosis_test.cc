@@ -281,6 +281,11 @@ TEST_F(DiagnoseTest, PodsOutsideTheConfigurationsLimitsAreCounted) {
   run("shop", "web-0");
   run("kube-system", "dns-0");
   run("sobre", "sobre-0");
+  run("shop", "marked-0");
+  // Of those, one named the scheduler itself, and was marked for that.
+  auto marked = std::make_shared<PodPlacement>(*state_.input.pods.back());
+  marked->has_limits_marker = true;
+  state_.input.pods.back() = marked;
   config_.deferral.lease_namespace = "sobre";
   state_.opted_in_namespaces = {"bank"};
   state_.quiet_namespaces.emplace();

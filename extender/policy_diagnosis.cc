@@ -54,8 +54,17 @@ bool LacksMarker(const PodPlacement& pod, const WorldState& state) {
     return false;
   const auto own = state.namespaces.find(pod.namespace_name);
   const NamespacePolicy& base = own == state.namespaces.end() ? state.cluster_policy : own->second;
-  if (pod.annotations.empty()) return base.policy.InForce().Any();
-  return MakeRequest(pod, base).policy.InForce().Any();
+  // Whom the configuration alone holds, outside of what opted in, is counted apart.
+  const auto holds = [&](const Limits& limits) {
+    const bool outside = state.quiet_namespaces && !state.HasOptedIn(pod.namespace_name);
+    return limits.Any() && (!outside || !limits.unreadable.empty() ||
+                            std::any_of(limits.sources.begin(), limits.sources.end(),
+                                        [](const LimitSource& source) {
+                                          return source.origin != Origin::kCluster;
+                                        }));
+  };
+  if (pod.annotations.empty()) return holds(base.policy.InForce());
+  return holds(MakeRequest(pod, base).policy.InForce());
 }
 
 }  // namespace

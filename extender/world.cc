@@ -48,6 +48,10 @@ std::shared_ptr<const WorldState> MakeState(SnapshotInput input, const Policy& c
   return state;
 }
 
+bool WorldState::HasOptedIn(std::string_view name) const {
+  return std::binary_search(opted_in_namespaces.begin(), opted_in_namespaces.end(), name);
+}
+
 bool WorldState::IsUnknownNamespace(std::string_view name) const {
   return quiet_namespaces && !namespaces.contains(name) &&
          !std::binary_search(quiet_namespaces->begin(), quiet_namespaces->end(), name);

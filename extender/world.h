@@ -54,6 +54,7 @@ struct WorldState {
   [[nodiscard]] bool IsUnknownNamespace(std::string_view name) const;
   // Of both, those that opted in, in the order of their names.
   std::vector<std::string> opted_in_namespaces;
+  [[nodiscard]] bool HasOptedIn(std::string_view name) const;
   // By namespace: the team of its pods that name none themselves.
   std::map<std::string, std::string, std::less<>> teams;
   std::vector<std::shared_ptr<const GatedPod>> gated;
