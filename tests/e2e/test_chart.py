@@ -143,6 +143,15 @@ def test_second_release_beside_the_first(control_plane, helm, release):
     assert control_plane.call("GET", "/apis/scheduling.k8s.io/v1/priorityclasses/sobre")["metadata"]["name"] == "sobre"
 
 
+def test_notes_say_where_limits_of_the_configuration_hold(control_plane, helm, release):
+    values = "config.policy.annotations.max-exposure=contested,config.policy.enforced=allowed-countries"
+    notes = helm("install", "sobre", chart.CHART, "--namespace", release, "--set", values).stdout
+    for said in ("config.policy states limits (allowed-countries, max-exposure).", "sobre.dev/placement=enabled", "All others are outside"):
+        assert said in notes, notes
+    assert "WARNING: no policy here marks pods" in helm("upgrade", "sobre", chart.CHART, "--namespace", release, "--reuse-values",
+                                                        "--set", "admissionPolicies.enabled=false").stdout
+
+
 def test_notes_say_what_to_do_next(control_plane, helm, release):
     notes = helm("install", "sobre", chart.CHART, "--namespace", release, "--set", "scheduler.mode=existing,grpc.enabled=true").stdout
     for said in ("helm -n sobre test sobre", "get configmap sobre-scheduler", "extender.service.clusterIP", "No Prometheus is configured",
