@@ -598,7 +598,7 @@ Result<Recalled> Recall(const v1::Record& record, const v1::RecordedSnapshot& kn
       std::vector<std::optional<Refusal>> refusals;
       for (const Candidate& candidate : recalled.decision.candidates)
         refusals.push_back(check.Of(candidate));
-      ScoreRefusedZero(refusals, recalled.decision);
+      ScoreRefusedZero(recalled.request, *recalled.snapshot, refusals, recalled.decision);
     }
     return recalled;
   } catch (const Unreadable& unreadable) {

@@ -255,9 +255,8 @@ std::string WhatIfJson(const std::string& id, const Recalled& recalled, const Po
   WriteBest("best", judged, false, snapshot, json);
   WriteBest("bestBefore", judged, true, snapshot, json);
   const bool any = !judged.empty() && !judged.front().refusal;
-  json.Key("reason").Value(
-      any ? Reason(request, *judged.front().candidate, allowed, snapshot, after.refused)
-          : NoNodeKeepsTheLimits(after.refusals));
+  json.Key("reason").Value(any ? Reason(*judged.front().candidate, allowed, snapshot, after.refused)
+                               : NoNodeKeepsTheLimits(after.refusals));
   json.Key("unit").Value(ToString(decision.unit)).Key("candidates").BeginArray();
   for (std::size_t i = 0; i < std::min(judged.size(), most_rows); ++i)
     WriteJudged(judged[i], allowed, snapshot, json);

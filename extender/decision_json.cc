@@ -214,7 +214,7 @@ void SetCandidates(const DecisionRequest& request, const Decision& all, const Af
   if (after.best_refused)
     out->set_best_refused(NameOf(all.candidates[*after.best_refused], snapshot));
   if (!order.empty()) {
-    out->set_reason(Reason(request, *order.front(), allowed, snapshot, after.refused));
+    out->set_reason(Reason(*order.front(), allowed, snapshot, after.refused));
   } else if (!refused.empty()) {
     out->set_reason(NoNodeKeepsTheLimits(after.refusals));
   }

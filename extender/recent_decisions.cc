@@ -60,7 +60,7 @@ DecisionSummary Summarize(const DecisionCase& made, const MeanOfCandidates& mean
   if (decision.best) {
     const Candidate& best = decision.candidates[*decision.best];
     summary.best = DescribeCandidate(best, decision, snapshot);
-    summary.reason = Reason(request, best, decision, snapshot, after.refused);
+    summary.reason = Reason(best, decision, snapshot, after.refused);
     AddFigures(made, decision, best, summary);
   } else if (after.refused > 0) {
     summary.reason = NoNodeKeepsTheLimits(after.refusals);

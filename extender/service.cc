@@ -365,7 +365,7 @@ Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& ou
   } else {
     if (IsUnasked(verb, request)) {
       judge(policy.InForce(), neutral ? not_lifted : made->refusals);
-      if (!neutral) ScoreRefusedZero(made->refusals, made->decision);
+      if (!neutral) ScoreRefusedZero(request, *snapshot, made->refusals, made->decision);
     }
     WriteHostPriorities(args, made->decision, neutral, not_lifted, out);
     metrics_.CountDecision(args.names.size(), made->decision.ranked_by,

@@ -294,9 +294,9 @@ TEST(Reason, NearlyIsNotTheBest) {
   const DecisionRequest request = RequestFor(policy);
   const Decision decision = DecideFor(*snapshot, {"a", "b", "c"}, request);
   ASSERT_EQ(decision.candidates[0].score, decision.candidates[1].score);
-  EXPECT_EQ(Reason(request, decision.candidates[0], decision, *snapshot), "nearly the cheapest");
-  EXPECT_EQ(Reason(request, decision.candidates[1], decision, *snapshot), "cheapest");
-  EXPECT_EQ(Reason(request, decision.candidates[2], decision, *snapshot), "not the cheapest");
+  EXPECT_EQ(Reason(decision.candidates[0], decision, *snapshot), "nearly the cheapest");
+  EXPECT_EQ(Reason(decision.candidates[1], decision, *snapshot), "cheapest");
+  EXPECT_EQ(Reason(decision.candidates[2], decision, *snapshot), "not the cheapest");
 }
 
 TEST(Report, ClaimedDevicesLeaveItUnknown) {

@@ -304,14 +304,13 @@ std::string CandidatesTable(const DecisionRequest& request, const Decision& deci
 
 // Why the figure is unknown, of all candidates together: "CAUSE", or where it differs "CAUSE (of
 // a, b and 3 more); CAUSE (of c)".
-std::string WhyUnknownOfAll(Figure figure, const DecisionRequest& request, const Decision& decision,
-                            const Snapshot& snapshot) {
+std::string WhyUnknownOfAll(Figure figure, const Decision& decision, const Snapshot& snapshot) {
   constexpr std::size_t kMostCauses = 3;
   constexpr std::size_t kMostNames = 3;
   std::vector<std::pair<std::string, std::vector<const Candidate*>>> causes;
   std::map<std::string, std::size_t, std::less<>> seen;
   for (const Candidate& candidate : decision.candidates) {
-    std::string cause = WhyUnknown(figure, request, decision, candidate, snapshot);
+    std::string cause = WhyUnknown(figure, decision, candidate, snapshot);
     if (cause.empty()) continue;
     const auto [at, is_new] = seen.try_emplace(cause, causes.size());
     if (is_new) causes.emplace_back(std::move(cause), std::vector<const Candidate*>());
@@ -329,11 +328,9 @@ std::string WhyUnknownOfAll(Figure figure, const DecisionRequest& request, const
 }
 
 // What could not be ranked on, and for what cause.
-void NoteRanking(const DecisionRequest& request, const Decision& decision, const Snapshot& snapshot,
+void NoteRanking(const Decision& decision, const Snapshot& snapshot,
                  std::vector<std::string>& notes) {
-  const auto why = [&](Figure figure) {
-    return WhyUnknownOfAll(figure, request, decision, snapshot);
-  };
+  const auto why = [&](Figure figure) { return WhyUnknownOfAll(figure, decision, snapshot); };
   if (decision.candidates.empty()) return;
   if (!decision.ranked_by) {
     notes.emplace_back("nothing is known of any candidate: all score 0");
@@ -364,15 +361,15 @@ void NoteRanking(const DecisionRequest& request, const Decision& decision, const
 }
 
 // What is unknown of the candidate's figures, for a sentence; nothing where both are known.
-std::string Unknown(const DecisionRequest& request, const Candidate& candidate,
-                    const Decision& decision, const Snapshot& snapshot) {
+std::string Unknown(const Candidate& candidate, const Decision& decision,
+                    const Snapshot& snapshot) {
   std::string text;
   if (!candidate.placement.grams_known)
     text += "its carbon is unknown" +
-            Because(WhyUnknown(Figure::kGrams, request, decision, candidate, snapshot));
+            Because(WhyUnknown(Figure::kGrams, decision, candidate, snapshot));
   if (!candidate.placement.euros_known)
     text += (text.empty() ? "" : "; ") + std::string("its price is unknown") +
-            Because(WhyUnknown(Figure::kEuros, request, decision, candidate, snapshot));
+            Because(WhyUnknown(Figure::kEuros, decision, candidate, snapshot));
   return text;
 }
 
@@ -421,7 +418,7 @@ std::vector<std::string> Notes(const DecisionRequest& request, const Decision& d
     if (std::find(notes.begin(), notes.end(), unknown) == notes.end())
       notes.push_back(std::move(unknown));
   }
-  NoteRanking(request, decision, snapshot, notes);
+  NoteRanking(decision, snapshot, notes);
   if (!decision.demand.unknown_devices.empty())
     notes.push_back(decision.demand.unknown_devices +
                     "; what the pod draws, emits and costs is unknown");
@@ -468,10 +465,10 @@ std::string DescribeFigures(const Candidate& candidate, const Decision& decision
   return NameAndPlace(*record->facts) + ": " + FiguresText(candidate, decision);
 }
 
-std::string Reason(const DecisionRequest& request, const Candidate& candidate,
-                   const Decision& decision, const Snapshot& snapshot, std::size_t refused) {
+std::string Reason(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot,
+                   std::size_t refused) {
   if (RecordOf(candidate, snapshot) == nullptr) return "node not known to Sobre";
-  const std::string unknown = Unknown(request, candidate, decision, snapshot);
+  const std::string unknown = Unknown(candidate, decision, snapshot);
   const std::string but = unknown.empty() ? "" : "; " + unknown;
   if (decision.candidates.size() == 1) {
     const std::string of =
@@ -655,7 +652,7 @@ std::string ExplainText(const DecisionRequest& request, const Decision& all,
   if (decision.best) {
     const Candidate& best = decision.candidates[*decision.best];
     text += "\nBest: " + DescribeCandidate(best, decision, snapshot) + "; " +
-            Reason(request, best, decision, snapshot, after.refused) + ".\n";
+            Reason(best, decision, snapshot, after.refused) + ".\n";
     text += AlternativesText(request, decision, snapshot);
   } else {
     text += all.candidates.empty() ? "Best: none, as there is no candidate.\n"

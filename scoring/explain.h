@@ -39,8 +39,8 @@ std::optional<MeanGrams> MeanOfGrams(const Decision& decision);
 // more than the cheapest; 86 % fewer grams than the mean of 24 candidates (placement ledger)". The
 // decision is that among the candidates that no limit refuses; `refused` is how many others it
 // does.
-std::string Reason(const DecisionRequest& request, const Candidate& candidate,
-                   const Decision& decision, const Snapshot& snapshot, std::size_t refused = 0);
+std::string Reason(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot,
+                   std::size_t refused = 0);
 
 // What of a candidate would have to be otherwise for it to beat the best: "de would win if its grid
 // were below 52.1 instead of 381 g/kWh". Empty where nothing that is known tells.

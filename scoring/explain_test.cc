@@ -33,7 +33,7 @@ TEST(Explain, SaysWhoWonAndWhy) {
   EXPECT_THAT(text, HasSubstr("Note: no rate of requests is known: counted per pod-hour."));
   EXPECT_THAT(text, HasSubstr("Note: 1 of 3 candidates are unknown and score 0."));
   EXPECT_THAT(text, HasSubstr("Note: pod: sobre.dev/x: unknown annotation."));
-  EXPECT_THAT(Reason(request, decision.candidates[2], decision, *snapshot), HasSubstr("not known"));
+  EXPECT_THAT(Reason(decision.candidates[2], decision, *snapshot), HasSubstr("not known"));
 }
 
 TEST(Explain, SaysWhatCouldNotBeFollowed) {
@@ -168,7 +168,7 @@ TEST(ExplainCauses, OfEachCandidateItsOwn) {
   const DecisionRequest request = RequestFor({});
   const Decision decision = DecideFor(*snapshot, {"known", "nowhere", "lost"}, request);
   const auto why = [&](std::size_t i) {
-    return Reason(request, decision.candidates[i], decision, *snapshot);
+    return Reason(decision.candidates[i], decision, *snapshot);
   };
   EXPECT_EQ(why(1), "its carbon is unknown: no grid zone is known of region aws/moon-1");
   EXPECT_EQ(why(2), "its carbon is unknown: no label names its region, nor its grid zone");

@@ -367,10 +367,9 @@ std::optional<Refusal> LimitCheck::CheckBudget(const UnitBudget<PerUnit>& budget
   const ReportFigures report = Attribute(request, decision, candidate, snapshot_);
   const std::optional<double> figure = FigureOf(report, budget);
   if (!figure) {
-    return Refusal{
-        name + " per " + unit + " is unknown" +
-            Because(WhyUnknown(CauseOf(budget), request, decision, candidate, snapshot_)),
-        false};
+    return Refusal{name + " per " + unit + " is unknown" +
+                       Because(WhyUnknown(CauseOf(budget), decision, candidate, snapshot_)),
+                   false};
   }
   const double value = *figure / candidate.units.value();
   if (value <= budget.most.value()) return std::nullopt;
@@ -393,27 +392,49 @@ std::optional<Refusal> CheckLimits(const DecisionRequest& request, const Decisio
   return LimitCheck(limits, request, decision, snapshot).Of(candidate);
 }
 
-void ScoreRefusedZero(const std::vector<std::optional<Refusal>>& refusals, Decision& decision) {
-  // Of each kind that has a score, another without one.
-  std::vector<std::int32_t> without(decision.kinds.size(), -1);
+void ScoreRefusedZero(const DecisionRequest& request, const Snapshot& snapshot,
+                      const std::vector<std::optional<Refusal>>& refusals, Decision& decision) {
+  std::vector<std::int32_t> passing;
+  for (std::size_t i = 0; i < refusals.size(); ++i)
+    if (!refusals[i]) passing.push_back(decision.placed[i].node);
+  if (passing.size() == refusals.size()) return;
+  Decision among;
+  JudgeKinds(request, snapshot, passing, among);
+  const std::vector<Placed> all = std::move(decision.placed);
+  const std::vector<Candidate> kinds = std::move(decision.kinds);
+  const std::int64_t unknown = decision.unknown_candidates;
+  std::swap(decision, among);
+  decision.unknown_candidates = unknown;
+  if (passing.empty()) {
+    decision.ranked_by = among.ranked_by;
+    decision.intensity_basis = among.intensity_basis;
+  }
+  const std::vector<Placed> allowed = std::move(decision.placed);
+  decision.placed.clear();
+  // Of each kind that a refused candidate is of, one without a score.
+  std::vector<std::int32_t> without(kinds.size(), -1);
+  std::size_t next = 0;
   for (std::size_t i = 0; i < refusals.size(); ++i) {
-    if (!refusals[i]) continue;
-    std::int32_t& kind = decision.placed[i].kind;
-    if (decision.ScoreOf(i) == 0) continue;
-    std::int32_t& twin = without[static_cast<std::size_t>(kind)];
+    if (!refusals[i]) {
+      decision.placed.push_back(allowed[next++]);
+      continue;
+    }
+    std::int32_t& twin = without[static_cast<std::size_t>(all[i].kind)];
     if (twin < 0) {
       twin = static_cast<std::int32_t>(decision.kinds.size());
-      Candidate copy = decision.kinds[static_cast<std::size_t>(kind)];
+      Candidate& copy = decision.kinds.emplace_back(kinds[static_cast<std::size_t>(all[i].kind)]);
       copy.score = 0;
-      decision.kinds.push_back(copy);
+      copy.within_tolerance = false;
       decision.score_of_kind.push_back(0);
     }
-    kind = twin;
+    decision.placed.push_back({all[i].node, twin});
   }
   decision.best.reset();
-  for (std::size_t i = 0; i < decision.placed.size(); ++i)
-    if (!decision.best || decision.ScoreOf(i) > decision.ScoreOf(*decision.best)) decision.best = i;
-  if (!decision.candidates.empty()) WriteOut(decision, decision.candidates);
+  for (std::size_t i = 0; i < refusals.size(); ++i) {
+    if (!refusals[i] && (!decision.best || decision.ScoreOf(i) > decision.ScoreOf(*decision.best)))
+      decision.best = i;
+  }
+  if (!among.candidates.empty()) WriteOut(decision, decision.candidates);
 }
 
 AfterLimits ApplyLimits(const DecisionRequest& request, const Decision& all,

@@ -85,9 +85,11 @@ std::optional<Refusal> CheckPlaceLimits(const Limits& limits, const NodeRecord& 
 std::optional<Refusal> CheckLimits(const DecisionRequest& request, const Decision& decision,
                                    const Candidate& candidate, const Snapshot& snapshot);
 
-// Candidates that are refused score 0, for a scheduler that does not ask about limits: a decision
-// that JudgeKinds() or Decide() left. `refusals` stand in the order of the candidates.
-void ScoreRefusedZero(const std::vector<std::optional<Refusal>>& refusals, Decision& decision);
+// For a scheduler that does not ask about limits: candidates that are refused score 0, the others
+// what they do among themselves. Of a decision that JudgeKinds() or Decide() left; `refusals` stand
+// in the order of the candidates.
+void ScoreRefusedZero(const DecisionRequest& request, const Snapshot& snapshot,
+                      const std::vector<std::optional<Refusal>>& refusals, Decision& decision);
 
 // What limits leave of a decision, as filter and prioritize together answer: those that are
 // refused, and the others scored among themselves.

@@ -276,7 +276,7 @@ TEST(Limits, APodsOwnBudgetCountsInItsOwnUnit) {
       HasSubstr("EUR per request (report ledger) is over the budget of 0.000001"));
 }
 
-TEST(Limits, TheRefusedScoreZeroAndTheOthersAsBefore) {
+TEST(Limits, TheRefusedScoreZeroAndTheOthersAsAmongThemselves) {
   TestWorld world;
   world.Node("fr", "aws", "eu-west-3")
       .Node("fr2", "aws", "eu-west-3")
@@ -285,14 +285,30 @@ TEST(Limits, TheRefusedScoreZeroAndTheOthersAsBefore) {
   const auto snapshot = world.Snapshot();
   const DecisionRequest request = RequestFor({});
   Decision decision = DecideFor(*snapshot, {"fr", "fr2", "de", "stranger"}, request);
-  const std::int32_t before = decision.ScoreOf(1);
-  ASSERT_GT(before, 0);
-  ScoreRefusedZero({Refusal{"no"}, std::nullopt, std::nullopt, Refusal{"no"}}, decision);
+  const Decision among = DecideFor(*snapshot, {"fr2", "de"}, request);
+  ScoreRefusedZero(request, *snapshot, {Refusal{"no"}, std::nullopt, std::nullopt, Refusal{"no"}},
+                   decision);
   EXPECT_EQ(decision.ScoreOf(0), 0);
-  EXPECT_EQ(decision.ScoreOf(1), before) << "alike, and not refused";
+  EXPECT_EQ(decision.ScoreOf(1), among.ScoreOf(0)) << "alike, and not refused";
+  EXPECT_EQ(decision.ScoreOf(2), among.ScoreOf(1));
   EXPECT_EQ(decision.candidates[0].score, 0);
-  EXPECT_EQ(decision.candidates[1].score, before);
+  EXPECT_EQ(decision.candidates[1].score, among.ScoreOf(0));
   EXPECT_EQ(decision.best, 1U);
+  EXPECT_EQ(decision.unknown_candidates, 1);
+}
+
+TEST(Limits, ARefusedNodeSetsNoScaleForTheOthers) {
+  TestWorld world;
+  world.Node("se", "aws", "eu-north-1").Node("de", "aws", "eu-central-1");
+  const auto snapshot = world.Snapshot();
+  const DecisionRequest request = RequestFor({});
+  Decision decision = DecideFor(*snapshot, {"se", "de"}, request);
+  ASSERT_LT(decision.ScoreOf(1), 10);
+  ScoreRefusedZero(request, *snapshot, {Refusal{"no"}, std::nullopt}, decision);
+  EXPECT_EQ(decision.ScoreOf(1), 10);
+  ScoreRefusedZero(request, *snapshot, {Refusal{"no"}, Refusal{"no"}}, decision);
+  EXPECT_EQ(decision.ScoreOf(0) + decision.ScoreOf(1), 0);
+  EXPECT_FALSE(decision.best);
 }
 
 TEST(Limits, CountriesRegionsOperatorsAndExposure) {

@@ -134,8 +134,8 @@ class Causes {
 
 }  // namespace
 
-std::string WhyUnknown(Figure figure, const DecisionRequest& /*request*/, const Decision& decision,
-                       const Candidate& candidate, const Snapshot& snapshot) {
+std::string WhyUnknown(Figure figure, const Decision& decision, const Candidate& candidate,
+                       const Snapshot& snapshot) {
   if (candidate.node == Snapshot::kUnknownNode) return "the node is not known to Sobre";
   Causes causes(decision, snapshot.nodes()[static_cast<std::size_t>(candidate.node)], snapshot);
   causes.Of(figure);

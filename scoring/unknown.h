@@ -19,8 +19,8 @@ enum class Figure {
 // The parts of the figure that the ledger could not have: "accelerator model unknown (no row of
 // gpu.csv is about NVIDIA-A10) and no grid intensity is known of zone GB". Empty where all of them
 // are known.
-std::string WhyUnknown(Figure figure, const DecisionRequest& request, const Decision& decision,
-                       const Candidate& candidate, const Snapshot& snapshot);
+std::string WhyUnknown(Figure figure, const Decision& decision, const Candidate& candidate,
+                       const Snapshot& snapshot);
 
 // ": CAUSE", or nothing.
 std::string Because(const std::string& cause);
