@@ -401,6 +401,12 @@ std::vector<std::string> Notes(const DecisionRequest& request, const Decision& a
                                const AfterLimits& after, const Snapshot& snapshot) {
   const Decision& among = after.Among(all);
   std::vector<std::string> notes = Notes(request, among.candidates.empty() ? all : among, snapshot);
+  if (request.policy.mode != Mode::kEnforce) {
+    notes.push_back("mode " + std::string(ToString(request.policy.mode)) +
+                    ": kube-scheduler is told the same score of all nodes, and " +
+                    (request.policy.enforced.Any() ? "of no refusal but those of enforced limits"
+                                                   : "of no refusal"));
+  }
   if (AnyNotAttested(all, after, snapshot)) {
     notes.emplace_back(
         "limits rely on no label that a kubelet can set: the labels "

@@ -121,6 +121,17 @@ TEST(ExplainLimits, WhatIsNotAttestedIsSaidHowToAttest) {
               HasSubstr("node-restriction.kubernetes.io/sobre-provider"));
 }
 
+TEST(ExplainLimits, AModeThatSaysNothingToTheSchedulerIsNamed) {
+  const auto snapshot = FranceAndPoland({"par-1", "par-2"});
+  DecisionRequest request = Within({"FR"});
+  request.policy.mode = Mode::kShadow;
+  const Decision decision = DecideFor(*snapshot, {"par-1", "par-2", "waw"}, request);
+  EXPECT_THAT(
+      ExplainText(request, decision, *snapshot),
+      HasSubstr("Note: mode shadow: kube-scheduler is told the same score of all nodes, and "
+                "of no refusal.\n"));
+}
+
 NodeFacts WithAccelerator(std::string name, std::string region, std::string model) {
   NodeFacts node;
   node.name = std::move(name);
