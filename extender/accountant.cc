@@ -138,6 +138,8 @@ bool Bookkeeper::SendUnsent() {
   } else if (!Worked(status)) {
     return false;
   }
+  // The database may have taken its time.
+  UpdateTells();
   Count(*unsent_);
   status_.through = unsent_->to();
   unsent_.reset();
@@ -198,6 +200,7 @@ Accountant::Accountant(const World& world, Duration every, Bookkeeper::Options o
                        std::unique_ptr<UsageSink> sink, Counterfactuals counterfactuals)
     : world_(world),
       every_(every),
+      leads_(options.leads),
       bookkeeper_(std::move(options), std::move(sink), std::move(counterfactuals)),
       thread_([this] { Run(); }) {}
 
@@ -229,8 +232,17 @@ void Accountant::Run() {
 }
 
 AccountingStatus Accountant::status() const {
-  const MutexLock lock(mutex_);
-  return status_;
+  AccountingStatus status;
+  {
+    const MutexLock lock(mutex_);
+    status = status_;
+  }
+  // Who leads may have changed since the last look.
+  if (leads_ && !leads_()) {
+    status.tells = false;
+    status.running.reset();
+  }
+  return status;
 }
 
 std::string Accountant::Metrics() const {

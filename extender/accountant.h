@@ -116,7 +116,8 @@ class Accountant {
 
   const World& world_;
   const Duration every_;
-  Bookkeeper bookkeeper_;  // of the thread alone
+  const std::function<bool()> leads_;  // as the bookkeeper's
+  Bookkeeper bookkeeper_;              // of the thread alone
   mutable Mutex mutex_;
   ConditionVariable wake_;
   bool stop_ SOBRE_GUARDED_BY(mutex_) = false;

@@ -1,6 +1,7 @@
 #include "extender/accountant.h"
 
 #include <array>
+#include <atomic>
 #include <deque>
 
 #include <gmock/gmock.h>
@@ -349,6 +350,24 @@ TEST(Accountant, WritesWhatThereIsWhenItStops) {
   }
   EXPECT_GT(table.Hours(), 0);
   EXPECT_EQ(table.accounted->holder, "");
+}
+
+TEST(Accountant, WhoNoLongerLeadsSaysSoAtOnce) {
+  SharedTable table;
+  World world;
+  SnapshotInput input;
+  input.time = Now();
+  world.Publish(MakeState(input));
+  std::atomic<bool> leads = true;
+  Bookkeeper::Options options;
+  options.holder = "one";
+  options.leads = [&leads] { return leads.load(); };
+  const Accountant accountant(world, hours(1), options, std::make_unique<TableSink>(table));
+  while (!accountant.status().tells) std::this_thread::yield();
+  EXPECT_THAT(accountant.Metrics(), HasSubstr("sobre_accounting_holder 1"));
+  leads = false;
+  EXPECT_THAT(accountant.Metrics(), AllOf(HasSubstr("sobre_accounting_holder 0"),
+                                          Not(HasSubstr("\nsobre_running_pods "))));
 }
 
 }  // namespace

@@ -193,9 +193,15 @@ LeaseHold Gatekeeper::AskForLease(Timestamp now) {
   return told.hold;
 }
 
-std::optional<LeaseState> Gatekeeper::lease() const {
-  const MutexLock lock(mutex_);
-  return state_;
+std::optional<LeaseState> Gatekeeper::lease(SteadyTime now) const {
+  std::optional<LeaseState> state;
+  {
+    const MutexLock lock(mutex_);
+    state = state_;
+  }
+  // Whoever stood still for a while has lost it meanwhile.
+  if (state) state->leads = holds(now);
+  return state;
 }
 
 void Gatekeeper::Check(Timestamp now) {
@@ -262,7 +268,7 @@ std::string LeaseMetrics(const std::optional<LeaseState>& lease) {
   if (lease) out.Value(lease->problem.empty() ? 0 : 1);
   out.Begin("sobre_lease_holder", "1 where this replica holds the Lease sobre-gatekeeper.",
             MetricType::Gauge);
-  if (lease) out.Value(lease->problem.empty() && lease->hold == LeaseHold::kOurs ? 1 : 0);
+  if (lease) out.Value(lease->leads ? 1 : 0);
   return out.Text();
 }
 

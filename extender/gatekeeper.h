@@ -41,8 +41,8 @@ class Gatekeeper {
 
   // Whether this replica surely holds the Lease: no other does before its duration is over.
   [[nodiscard]] bool holds(SteadyTime now) const { return now < held_until_.load(); }
-  // How it went the last time; nothing before it was asked for.
-  [[nodiscard]] std::optional<LeaseState> lease() const;
+  // How it went the last time, and who leads now; nothing before it was asked for.
+  [[nodiscard]] std::optional<LeaseState> lease(SteadyTime now) const;
 
  private:
   void Run();

@@ -14,16 +14,10 @@ constexpr Duration kOld = std::chrono::minutes(2);
 
 std::string Words(std::string_view text) { return Printable(text, kMaxWords); }
 
-std::string_view Words(LeaseHold hold) {
-  switch (hold) {
-    case LeaseHold::kOther:
-      return "another replica leads";
-    case LeaseHold::kFresh:
-      return "taken a moment ago";
-    case LeaseHold::kOurs:
-      break;
-  }
-  return "this replica leads";
+std::string_view Words(const LeaseState& lease) {
+  if (lease.leads) return "this replica leads";
+  return lease.hold == LeaseHold::kOther ? "another replica leads"
+                                         : "not held for long enough to lead";
 }
 
 class Parts {
@@ -117,7 +111,7 @@ std::vector<ReadyPart> ReadyParts(const WorldState& state, std::optional<Duratio
   }
   AddRecords(records, parts);
   if (accounting) parts.Want("accounting", accounting->problem);
-  if (lease) parts.Want("lease", lease->problem, Words(lease->hold));
+  if (lease) parts.Want("lease", lease->problem, Words(*lease));
   return parts.Take();
 }
 

@@ -135,7 +135,12 @@ TEST_F(Readiness, RecordsThatFailAreToldAndNotNeeded) {
 
 TEST_F(Readiness, ALeaseThatCannotBeHadIsToldAndNotNeeded) {
   EXPECT_EQ(Parts()["lease"].says, "another replica leads");
+  lease_->hold = LeaseHold::kFresh;
+  EXPECT_EQ(Parts()["lease"].says, "not held for long enough to lead");
   lease_->hold = LeaseHold::kOurs;
+  EXPECT_EQ(Parts()["lease"].says, "not held for long enough to lead")
+      << "it was, and is no longer";
+  lease_->leads = true;
   EXPECT_EQ(Parts()["lease"].says, "this replica leads");
   lease_->problem = "lease sobre-gatekeeper: status 403: no right to create leases";
   EXPECT_EQ(Answer().status, 200);

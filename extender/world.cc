@@ -123,7 +123,8 @@ bool LiveWorld::HoldsLease(Timestamp /*now*/) const {
 }
 
 std::optional<LeaseState> LiveWorld::Lease() const {
-  return gatekeeper_ == nullptr ? std::nullopt : gatekeeper_->lease();
+  return gatekeeper_ == nullptr ? std::nullopt
+                                : gatekeeper_->lease(std::chrono::steady_clock::now());
 }
 
 void LiveWorld::Changed() {

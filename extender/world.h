@@ -81,8 +81,9 @@ std::shared_ptr<const WorldState> MakeState(SnapshotInput input, const Policy& c
 
 // How it stands with the Lease of the replica that leads.
 struct LeaseState {
-  LeaseHold hold = LeaseHold::kOther;
-  std::string problem;  // why nobody can tell; empty: it could be asked for
+  LeaseHold hold = LeaseHold::kOther;  // when it was last asked for
+  bool leads = false;                  // it is ours now, surely
+  std::string problem;                 // why nobody can tell; empty: it could be asked for
 };
 
 // Where the service gets its state from.
