@@ -35,7 +35,7 @@ KINDS = [
     (0, "urgent", "shop", {"sobre.dev/allowed-countries": "FR"}),
     (0, "urgent-nowhere", "shop", {"sobre.dev/allowed-countries": "IS"}),
 ]
-URGENT = {"cpu": "15500m", "priorityClassName": "urgent"}
+URGENT = {"cpu": "16", "priorityClassName": "urgent"}
 NOWHERE = "nowhere"
 MOST_PODS = 150  # bound ones are deleted beyond that, the oldest first
 
