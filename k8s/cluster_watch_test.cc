@@ -142,7 +142,7 @@ TEST(ClusterWatch, KeepsOfBoundPodsWhatUsageIsCountedFrom) {
   server.items["/api/v1/pods"] = {pod.SerializeAsString()};
   server.items["/api/v1/namespaces"] = {shop.SerializeAsString()};
   const ApiAccess access = server.Start();
-  const ClusterWatch watch(access, {"own", "team"}, [] {});
+  const ClusterWatch watch(access, {{{}, "own"}, "team"}, [] {});
   const ClusterView view = WaitFor(watch, [](const ClusterView& v) { return !v.pods.empty(); });
   server.End();
   for (const CollectionState& collection : view.collections)
@@ -218,7 +218,7 @@ TEST(ClusterWatch, KeepsOfBoundPodsWhatTheirNodesMustBe) {
   for (const auto& pod : {plain, choosy, stateful, marked, odd})
     server.items["/api/v1/pods"].push_back(pod.SerializeAsString());
   const ApiAccess access = server.Start();
-  const ClusterWatch watch(access, {"own", ""}, [] {});
+  const ClusterWatch watch(access, {{{}, "own"}, ""}, [] {});
   const ClusterView view = WaitFor(watch, [](const ClusterView& v) { return v.pods.size() == 5; });
   server.End();
   std::map<std::string, std::shared_ptr<const PodPlacement>> pods;
