@@ -152,7 +152,7 @@ TEST(Record, UnknownDevicesAreUnknownAgain) {
   for (const Resources& requests : asked) {
     DecisionRequest request = RequestFor(Policy());
     request.pod.requests = requests;
-    request.policy.limits.max_grams = GramsPerUnit(1e9);
+    request.policy.limits.max_grams = {{GramsPerUnit(1e9), FunctionalUnit::kPodHour}};
     const v1::Record record = SelfContained(*CaseFor(snapshot, {"plain", "sliced"}, request));
     EXPECT_EQ(record.refused(), 2);
     EXPECT_TRUE(Verify(record, record.known(), Embedded()).ok());
