@@ -60,7 +60,7 @@ Outcome On(TestWorld world, const Resources& requests, bool claims = false) {
   outcome.request = RequestFor(Policy());
   outcome.request.pod.requests = requests;
   outcome.request.pod.has_resource_claims = claims;
-  outcome.request.policy.limits.max_grams = GramsPerUnit(1e9);
+  outcome.request.policy.limits.max_grams = {{GramsPerUnit(1e9), FunctionalUnit::kPodHour}};
   outcome.snapshot = world.Snapshot();
   const std::int32_t node = 0;
   Decide(outcome.request, *outcome.snapshot, {&node, 1}, outcome.decision);
