@@ -32,9 +32,10 @@ TEST(Ledger, SharesOfAcceleratorsCountByTheirFraction) {
   EXPECT_DOUBLE_EQ(record("sliced").gpus.value(), 2);
   EXPECT_DOUBLE_EQ(record("shared").gpus.value(), 1);
   EXPECT_DOUBLE_EQ(record("quarter").gpus.value(), 1);
-  EXPECT_DOUBLE_EQ(GpusOn(DemandFor({0, 0, 0, 3}), ProfileOf(record("sliced"))).value(), 3.0 / 7.0);
-  EXPECT_DOUBLE_EQ(GpusOn(DemandFor({0, 0, 1, 0}), ProfileOf(record("shared"))).value(), 0.25);
-  EXPECT_DOUBLE_EQ(GpusOn(DemandFor({0, 0, 0, 1}), ProfileOf(record("quarter"))).value(), 0.25);
+  EXPECT_DOUBLE_EQ(GpusOn(DemandFor({0, 0, 0, 3}), ProfileOf(record("sliced")))->value(),
+                   3.0 / 7.0);
+  EXPECT_DOUBLE_EQ(GpusOn(DemandFor({0, 0, 1, 0}), ProfileOf(record("shared")))->value(), 0.25);
+  EXPECT_DOUBLE_EQ(GpusOn(DemandFor({0, 0, 0, 1}), ProfileOf(record("quarter")))->value(), 0.25);
   EXPECT_EQ(record("shared").gpu->model, "T4") << "as the device plugin names a shared one";
 }
 
