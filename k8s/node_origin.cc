@@ -169,7 +169,7 @@ class Finder {
     const bool labelled = !node_.provider.empty();
     UseRules(labelled);
     UseRows(labelled || !node_.provider.empty());
-    if (node_.provider.empty() && MayDefault()) {
+    if (node_.provider.empty() && !origins_.default_provider.empty() && MayDefault()) {
       node_.provider = origins_.default_provider;
       node_.provider_doubt.clear();
     }
