@@ -1,5 +1,7 @@
-"""An API server that only lists: the nodes, namespaces and pods of a test, as Kubernetes' protobuf. What proto/k8s/objects.proto numbers."""
+"""An API server that lists the nodes, namespaces and pods of a test, as Kubernetes' protobuf (by the numbers of proto/k8s/objects.proto), and
+takes whatever is written."""
 import http.server
+import json
 import pathlib
 import threading
 import time
@@ -79,6 +81,18 @@ class KubeApi:
                     return
                 raw = _field(1, _field(2, "1")) + b"".join(_field(2, item) for item in lists[url.path])
                 self.wfile.write(b"k8s\0" + _field(2, raw))
+
+            def do_POST(self) -> None:
+                """Leases and events: kept by nobody, as if nobody else had any."""
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body.setdefault("metadata", {})["resourceVersion"] = "1"
+                answer = json.dumps(body).encode()
+                self.send_response(201 if self.command == "POST" else 200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+            do_PUT = do_PATCH = do_POST
 
             def log_message(self, *arguments) -> None:
                 pass
