@@ -377,7 +377,7 @@ std::string RepairUnmeasured(const std::vector<ServerState>& servers) {
   std::string found;
   for (const ServerState& server : servers) {
     for (const PresetState& preset : server.presets) {
-      for (const char* meter : {"kepler", "kepler-0.9", "scaphandre", "node-exporter", "bmc"}) {
+      for (const char* meter : {"kepler", "kepler-0.9", "scaphandre", "node-exporter"}) {
         if (preset.found && preset.name == meter)
           found += (found.empty() ? "" : ", ") + preset.name;
       }
