@@ -268,17 +268,17 @@ std::string RepairImplausible(Signal signal, const SignalTally::Teller& teller) 
   }
 }
 
+constexpr std::string_view kOfControllers =
+    "a management controller's address is no node's: give its target a label with the node's name, "
+    "or map it by label_replace in a query of your own";
+
 std::string RepairUnmatched(Signal signal, const SignalTally::Teller& teller) {
   switch (InfoOf(signal).subject) {
-    case Subject::kNode: {
-      constexpr std::string_view kOfControllers =
-          "; a management controller's address is no node's: give its target a label with the "
-          "node's name, or map it by label_replace in a query of your own";
+    case Subject::kNode:
       return (teller.preset ? PresetLabels(teller.source, signal, false)
                             : std::string("set the query's node_label to the label that holds the "
                                           "node's name or address")) +
-             std::string(kOfControllers);
-    }
+             "; " + std::string(kOfControllers);
     case Subject::kPlace:
       return "nothing, if that place has no node of this cluster; else label the nodes with "
              "sobre.dev/grid-zone";
@@ -338,7 +338,7 @@ void DiagnoseSignals(const Snapshot& snapshot, Findings& out) {
       const bool others = Has(tally.strangers, "of another cluster");
       out.Add(others ? Severity::kWarning : Severity::kNote, about, tally.strangers,
               (others ? std::string()
-                      : "nothing, if those nodes are gone, or are controllers of such machines; ") +
+                      : "nothing, if those nodes are gone; " + std::string(kOfControllers) + "; ") +
                   "if the server has several clusters, say which one this is, as in "
                   "prometheus.matchers: {cluster: prod}: equal names would be mixed up");
     }
