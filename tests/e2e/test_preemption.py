@@ -52,6 +52,11 @@ class Workloads:
             self.plane.call("DELETE", f"/api/v1/namespaces/default/pods/{name}")
         self.add(node, priority)
 
+    def all_full(self) -> bool:
+        with self.lock:
+            nodes = collections.Counter(p["spec"].get("nodeName") for p in self._pods() if p["metadata"]["uid"] in self.alive)
+            return all(nodes[node] == CPUS for node in self.numbers)
+
     def _pods(self) -> list[dict]:
         return self.plane.call("GET", "/api/v1/namespaces/default/pods")["items"]
 
@@ -97,8 +102,11 @@ class Cluster:
         """The first word that there is no room for it."""
         return eventually(lambda: next((e for e in self.plane.events(name) if e.startswith("FailedScheduling")), ""), f"{name} finds no room")
 
-    def remove(self, name: str) -> None:
-        self.plane.call("DELETE", f"/api/v1/namespaces/default/pods/{name}")
+    def remove(self, *names: str) -> None:
+        """And until who was evicted for them is back."""
+        for name in names:
+            self.plane.call("DELETE", f"/api/v1/namespaces/default/pods/{name}")
+        eventually(self.workloads.all_full, "who was evicted is back")
 
     def asked(self) -> float:
         """How often Sobre was asked where others may be evicted."""
@@ -115,8 +123,15 @@ class Cluster:
         eventually(lambda: all(node for pod, node in self.plane.placements().items() if pod.startswith("pl-2-")), "the node is full again")
 
     def evictions(self) -> dict[str, int]:
+        """So far: what happened a moment ago may not be seen yet."""
         assert not self.workloads.failed
         return dict(collections.Counter(self.workloads.evicted))
+
+    def evicted(self) -> str:
+        """The node of the one eviction that there was."""
+        (node,) = eventually(lambda: list(self.evictions()), "an eviction is seen")
+        assert self.evictions() == {node: 1}
+        return node
 
 
 @pytest.fixture(scope="module")
@@ -145,10 +160,9 @@ def test_nobody_is_evicted_where_the_pod_may_not_run(cluster):
 
 def test_a_pod_without_limits_preempts_as_ever(cluster):
     cluster.ask_for_room("free")
-    assert cluster.plane.wait_placed(["free"])["free"].startswith("pl-")
-    assert list(cluster.evictions().values()) == [1]
+    node = cluster.plane.wait_placed(["free"])["free"]
+    assert node.startswith("pl-") and cluster.evicted() == node
     cluster.remove("free")
-    eventually(lambda: all(cluster.plane.placements().values()), "who was evicted is back")
 
 
 def test_without_the_verb_others_are_evicted_in_vain(cluster):
@@ -160,9 +174,8 @@ def test_without_the_verb_others_are_evicted_in_vain(cluster):
         assert not cluster.pod("claims")["spec"].get("nodeName")
         assert set(cluster.evictions()) <= {"pl-1", "pl-2", "pl-3"}
     finally:
-        cluster.remove("claims")
         cluster.plane.start_scheduler(cluster.sobre.url)
-    eventually(lambda: all(cluster.plane.placements().values()), "who was evicted is back")
+    cluster.remove("claims")
 
 
 def test_with_sobre_dead_nobody_is_evicted_for_a_pod_with_limits(cluster):
@@ -174,17 +187,16 @@ def test_with_sobre_dead_nobody_is_evicted_for_a_pod_with_limits(cluster):
     assert cluster.evictions() == {} and not cluster.pod("bereft")["status"].get("nominatedNodeName")
     # Others are none of its business.
     cluster.ask_for_room("free")
-    assert cluster.plane.wait_placed(["free"])["free"] != "fr-1" and sum(cluster.evictions().values()) == 1
-    cluster.remove("free")
-    cluster.remove("bereft")
+    node = cluster.plane.wait_placed(["free"])["free"]
+    assert node != "fr-1" and cluster.evicted() == node
+    cluster.remove("free", "bereft")
     cluster.sobre.start()
-    eventually(lambda: all(cluster.plane.placements().values()), "who was evicted is back")
 
 
 def test_where_the_limits_allow_it_one_is_evicted(cluster):
     eventually(lambda: "fr-2" in cluster.sobre.nodes(), "Sobre knows the node")
     cluster.ask_for_room("claims", FRENCH)
-    assert cluster.plane.wait_placed(["claims"]) == {"claims": "fr-2"}
+    assert cluster.plane.wait_placed(["claims"]) == {"claims": "fr-2"} and cluster.evicted() == "fr-2"
     # Its controller's next pod waits for room on that node.
     cluster.stir(lambda: True)
     assert cluster.evictions() == {"fr-2": 1}
