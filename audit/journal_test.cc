@@ -37,11 +37,11 @@ class JournalTest : public ::testing::Test {
     return *std::move(opened);
   }
   // What was distrusted of the chain before is in `distrusted_`.
-  Journal OpenJournal(const Journal::Options& more = {}) {
+  Journal OpenJournal(const Journal::Options& more = {}, Timestamp now = kTime) {
     Journal::Options options = more;
     options.name = "sobre-0";
     distrusted_.clear();
-    auto journal = Journal::Open(*database_, options, kTime, distrusted_);
+    auto journal = Journal::Open(*database_, options, now, distrusted_);
     EXPECT_TRUE(journal.ok()) << journal.status().message();
     return *std::move(journal);
   }
@@ -266,11 +266,12 @@ TEST_F(JournalTest, AForgedPruningIsUnprovenAndNeverSealedOver) {
   Run("DELETE FROM entries WHERE seq < 10");
   EXPECT_THAT(Complaint(options), HasSubstr(":19: says that what came before entry 10 was pruned, "
                                             "and no seal covers it"));
-  Journal next = OpenJournal(with_key);
+  const Timestamp later = kTime + std::chrono::seconds(1);
+  Journal next = OpenJournal(with_key, later);
   EXPECT_NE(next.chain(), journal.chain());
   EXPECT_THAT(distrusted_, HasSubstr("entry 19 says that older ones were pruned"));
-  Place(next, 7, kTime);
-  ASSERT_TRUE(next.Seal(kTime).ok());
+  Place(next, 7, later);
+  ASSERT_TRUE(next.Seal(later).ok());
   EXPECT_THAT(Complaint(options), HasSubstr("no seal covers it")) << "still";
   // The next start goes on with the new chain.
   EXPECT_EQ(OpenJournal(with_key).chain(), next.chain());

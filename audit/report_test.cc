@@ -243,8 +243,11 @@ TEST(Report, RowsOutsideItsTimeAreLeftOut) {
 }
 
 TEST(Report, WhatDataCoverIsSaid) {
-  std::vector<UsageRow> rows = {Row(2, "web"), Row(3, "web"), Row(3, "db"), Row(5, "web")};
-  const Report report = Of(rows, "workload");
+  const std::vector<UsageRow> rows = {Row(2, "web"), Row(3, "web"), Row(3, "db"), Row(5, "web")};
+  ReportContext context;
+  context.made = kStart + hours(24);
+  const Report report =
+      MakeReport(rows, std::nullopt, {kStart, kStart + hours(24), {ReportKey::kWorkload}}, context);
   ASSERT_TRUE(report.covered);
   EXPECT_EQ(report.covered->from, rows.front().begin);
   EXPECT_EQ(report.covered->to, rows.back().begin + rows.back().length);

@@ -154,10 +154,12 @@ TEST(Decide, AcceleratorsCountWhereTheirModelIsKnown) {
   EXPECT_EQ(decision.candidates[1].score, 0);
 }
 
-TEST(Decide, AFreePriceAndAnEmptyListAreFine) {
+TEST(Decide, AFreePriceNeverWinsAndAnEmptyListIsFine) {
   TestWorld world = FourRegions();
   world.Price("fr", 0);
-  EXPECT_EQ(DecideFor(*world.Snapshot(), kFour, With(Objective::kCost)).candidates[0].score, 10);
+  const Decision free = DecideFor(*world.Snapshot(), kFour, With(Objective::kCost));
+  EXPECT_LT(free.candidates[0].score, 10);
+  EXPECT_GT(free.candidates[0].placement.euros, EurosPerHour(0)) << "an estimate stands in";
   const Decision empty = DecideFor(*world.Snapshot(), {});
   EXPECT_FALSE(empty.best);
   EXPECT_TRUE(empty.candidates.empty());
@@ -165,14 +167,12 @@ TEST(Decide, AFreePriceAndAnEmptyListAreFine) {
 
 TEST(Decide, NegativePricesScoreInBounds) {
   TestWorld world = FourRegions();
-  world.Price("fr", 0.0);
   world.input().catalog = CatalogWith({{"electricity.csv",
                                         "provider,region,eur_per_kwh,source,year,method,licence\n"
-                                        "aws,*,-2,test,2026,day-ahead,own\n"}});
+                                        "aws,*,-200,test,2026,day-ahead,own\n"}});
   for (const Objective objective : {Objective::kBalanced, Objective::kCost, Objective::kPriced}) {
     const Decision decision = DecideFor(*world.Snapshot(), kFour, With(objective));
     EXPECT_LT(decision.candidates[0].placement.euros, EurosPerHour(0));
-    EXPECT_EQ(decision.candidates[0].score, 10);
     for (const int score : Scores(decision)) {
       EXPECT_GE(score, 0);
       EXPECT_LE(score, 10);

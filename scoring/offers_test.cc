@@ -221,7 +221,7 @@ TEST(Offers, AcceleratorsAreOfTheModelThatNodesHaveOrThatIsNamed) {
 
 TEST(Offers, WhatIsNotKnownIsSaid) {
   const OfferRanking ranking = RankIn(SomeNodes(), {});
-  EXPECT_THAT(ranking.notes, Contains(HasSubstr("price unknown for 20 of 22 offers")));
+  EXPECT_THAT(ranking.notes, Contains(HasSubstr("price unknown for 26 of 28 offers")));
   EXPECT_THAT(ranking.notes, Not(Contains(HasSubstr("nodes"))));
   EXPECT_FALSE(Find(ranking, "aws/eu-west-3")->euros);
 }
