@@ -328,7 +328,8 @@ TEST_F(ServiceTest, LimitsThatNobodyAsksAboutAreInTheScoresAndTold) {
     return Post(Verb::kPrioritize, Both(annotations, marked)).body;
   };
   const std::string usual = R"([{"Host":"de","Score":5},{"Host":"fr","Score":10}])";
-  const std::string german = R"([{"Host":"de","Score":5},{"Host":"fr","Score":0}])";
+  // Those that are left are scored among themselves.
+  const std::string german = R"([{"Host":"de","Score":10},{"Host":"fr","Score":0}])";
   const std::string none = R"([{"Host":"de","Score":0},{"Host":"fr","Score":0}])";
   Say({});
   EXPECT_EQ(scores("", false), usual);
