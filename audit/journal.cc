@@ -298,7 +298,7 @@ Status Journal::WriteSeal(Head& head, Timestamp now) {
 Status Journal::Seal(Timestamp now) {
   if (head_.seq == sealed_) return Status::Ok();
   Head head = head_;
-  const Status status = database_->Transact([&]() -> Status {
+  Status status = database_->Transact([&]() -> Status {
     if (Status done = WriteSeal(head, now); !done.ok()) return done;
     const std::array<SqlValue, 2> seen = {ToMs(now), chain_};
     return database_->Run("UPDATE chains SET last_seen_ms = $1 WHERE chain = $2", seen);
