@@ -87,8 +87,9 @@ void DiagnoseCluster(const WorldState& state, Findings& out) {
   }
   for (const auto& [cause, told] : by_cause) {
     const auto& [names, problem] = told;
-    out.Add(Severity::kError, "kubernetes", names + " cannot be listed: " + problem,
-            RepairCluster(problem));
+    std::string what = names;
+    what.append(" cannot be listed: ").append(problem);
+    out.Add(Severity::kError, "kubernetes", std::move(what), RepairCluster(problem));
   }
   if (by_cause.empty())
     out.Add(Severity::kError, "kubernetes", state.not_ready_reason, RepairCluster(""));
@@ -248,8 +249,8 @@ struct Remedy {
 
 // What is implausible, and what serves meanwhile.
 std::string RepairImplausible(Signal signal, const SignalTally::Teller& teller) {
-  const std::string check = teller.preset ? "look into what " + teller.source + " reads"
-                                          : "check the query's unit and the exporter";
+  std::string check = teller.preset ? "look into what " + teller.source + " reads"
+                                    : "check the query's unit and the exporter";
   switch (signal) {
     case Signal::kNodePower:
     case Signal::kNodeCpuPower:
