@@ -40,7 +40,8 @@ std::optional<std::int64_t> MemoryLimit(const std::string& root) {
     // mounted is then the container's own.
     std::string path(Trim(parts[2]));
     while (!path.empty()) {
-      Take(mount + path + name, least);
+      std::string file = mount;
+      Take(file.append(path).append(name), least);
       path.resize(path.rfind('/'));
     }
     Take(mount + name, least);
