@@ -55,7 +55,7 @@ Result<Timestamp> ReadBegin(const std::optional<std::string>& text, const std::s
 
 Result<Timestamp> ReadEnd(const std::optional<std::string>& text, const std::string& option,
                           Timestamp otherwise) {
-  const Result<Timestamp> time = ReadBegin(text, option, otherwise);
+  Result<Timestamp> time = ReadBegin(text, option, otherwise);
   constexpr std::size_t kDay = std::string_view("2026-05-16").size();
   if (!time.ok() || !text || Trim(*text).size() != kDay) return time;
   return *time + std::chrono::days(1);
