@@ -47,7 +47,7 @@ def misleading(text: bytes, lines: bool = True) -> list[str]:
 
 def nodes(*names: str) -> dict:
     return {"items": [{"metadata": {"name": name, "labels": {"topology.kubernetes.io/region": "eu-west-3" if i == 0 else name,
-                                                             "node.kubernetes.io/instance-type": name, "sobre.dev/pool": name}},
+                                                             "node.kubernetes.io/instance-type": name, "sobre.dev/pool": name, "sobre.dev/provider": "aws"}},
                        "spec": {"providerID": f"aws:///a/{name}"}, "status": {"allocatable": {"cpu": "8", "memory": "32Gi"}}}
                       for i, name in enumerate(names)]}
 
