@@ -105,7 +105,7 @@ class Recorder {
   void Put(Closed closed);
   void Describe(const std::shared_ptr<const Snapshot>& snapshot);
 
-  static constexpr std::size_t kQueue = 8192;
+  static constexpr std::size_t kQueue = 2048;
   static constexpr std::size_t kSpare = 16;
 
   const Listener listener_;
