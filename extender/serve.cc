@@ -225,6 +225,13 @@ void Server::Stop(Duration grace) {
   status_.Stop();
 }
 
+void Server::GiveMemoryBack() {
+  if (!service_.TookLarge()) return;
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 void BlockStopSignals() {
   // A file that may not grow is an error of a write, not the end.
   struct sigaction ignore {};
@@ -294,7 +301,10 @@ int RunServe(std::span<const std::string_view> arguments) {
        {"extender_port", std::to_string(server.extender_port())},
        {"extender_scheme", config->listen.tls ? "https" : "http"},
        {"status_port", std::to_string(server.status_port())}});
-  while (!WaitForStopSignal(kTellLeftOut)) TellLeftOut();
+  while (!WaitForStopSignal(kTellLeftOut)) {
+    TellLeftOut();
+    server.GiveMemoryBack();
+  }
   Log(LogLevel::kInfo, "stopping");
   server.Stop(config->listen.shutdown_grace);
   TellLeftOut(true);

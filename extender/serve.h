@@ -27,6 +27,8 @@ class Server {
   // Not ready at once; answers go on for `grace`, each closing its connection; then what has begun
   // is finished, and nothing new is taken.
   void Stop(Duration grace);
+  // To the system, what large questions left free between what is in use; now and then.
+  void GiveMemoryBack();
   [[nodiscard]] int extender_port() const { return extender_.port(); }
   [[nodiscard]] int status_port() const { return status_.port(); }
   [[nodiscard]] World& world() { return *world_; }

@@ -31,12 +31,13 @@ std::size_t MostNames(const Snapshot& snapshot) {
 // What a large request left behind is not kept for the small ones.
 class Kept {
  public:
-  Kept(std::string_view body, Scratch& scratch)
-      : large_(body.size() > kKeptBodyBytes), scratch_(scratch) {}
+  Kept(std::string_view body, Scratch& scratch, std::atomic<bool>& took_large)
+      : large_(body.size() > kKeptBodyBytes), scratch_(scratch), took_large_(took_large) {}
   ~Kept() {
     if (!large_) return;
     scratch_ = Scratch();
     ReleaseLargeParser();
+    took_large_ = true;
   }
   Kept(const Kept&) = delete;
   Kept& operator=(const Kept&) = delete;
@@ -44,6 +45,7 @@ class Kept {
  private:
   const bool large_;
   Scratch& scratch_;
+  std::atomic<bool>& took_large_;
 };
 
 // Every name's index in the snapshot; an error if one comes twice.
@@ -282,7 +284,7 @@ void ExtenderService::TellOwner(const DecisionRequest& request) {
 
 Status ExtenderService::Handle(Verb verb, std::string_view body, std::string& out) {
   thread_local Scratch scratch;
-  const Kept kept(body, scratch);
+  const Kept kept(body, scratch, took_large_);
   ExtenderArgs& args = scratch.args;
   const auto state = world_.Read();
   const Snapshot* snapshot = state->snapshot.get();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+
 #include "audit/recorder.h"
 #include "extender/metrics.h"
 #include "extender/world.h"
@@ -32,6 +34,8 @@ class ExtenderService {
   void Prioritize(const HttpRequest& request, HttpResponse& response) {
     Answer(Verb::kPrioritize, request, response);
   }
+  // Whether a question since the last call took large buffers, which have been freed.
+  [[nodiscard]] bool TookLarge() { return took_large_.exchange(false); }
 
  private:
   void Answer(Verb verb, const HttpRequest& request, HttpResponse& response);
@@ -45,6 +49,7 @@ class ExtenderService {
   Metrics& metrics_;
   Recorder& recorder_;
   const NodeOrigins origins_;  // of nodes that a request brings along
+  std::atomic<bool> took_large_ = false;
 };
 
 }  // namespace sobre
