@@ -43,10 +43,10 @@ HttpServer::Options OptionsOf(const char* name, const std::string& address, cons
   return options;
 }
 
-// A large request was seen to take up to seven times its size while it is answered, and the service
+// A large request was seen to take up to nine times its size while it is answered, and the service
 // up to 150 MB beside it: a tenth of what may be used is for the requests themselves.
 std::size_t LargeBytes(std::optional<std::int64_t> memory_limit) {
-  constexpr std::int64_t kMost = std::int64_t{48} << 20;
+  constexpr std::int64_t kMost = std::int64_t{36} << 20;
   constexpr std::int64_t kLeast = std::int64_t{4} << 20;
   constexpr std::int64_t kPart = 10;
   return static_cast<std::size_t>(memory_limit ? std::clamp(*memory_limit / kPart, kLeast, kMost)
