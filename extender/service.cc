@@ -35,7 +35,9 @@ class Kept {
       : large_(body.size() > kKeptBodyBytes), scratch_(scratch), took_large_(took_large) {}
   ~Kept() {
     if (!large_) return;
-    scratch_ = Scratch();
+    // Assigning would keep the room of texts.
+    Scratch used;
+    std::swap(scratch_, used);
     ReleaseLargeParser();
     took_large_ = true;
   }
