@@ -27,8 +27,8 @@ void SortWorstFirst(std::vector<Finding>& findings);
 // What is wrong with the signals and the set-up, in plain words: the worst first. Pure.
 std::vector<Finding> Diagnose(const WorldState& state, const Config& config);
 
-// Of them, what is wrong with limits: those that cannot be read, that a mode seems to lift, and that
-// nobody asks about.
+// Of them, what is wrong with limits: those that cannot be read, that a mode seems to lift, and
+// that nobody asks about.
 std::vector<Finding> DiagnosePolicy(const WorldState& state);
 
 // The same of a KubeSchedulerConfiguration: whether it asks Sobre, and whether what it says can
