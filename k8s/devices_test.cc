@@ -156,13 +156,13 @@ TEST(Devices, HowANodesAcceleratorsAreDividedIsRead) {
              {"nvidia.com/vgpu.present", "true"},
              {"nvidia.com/mig-1g.5gb.replicas", "4"},
              {"nvidia.com/mig-1g.5gb.sharing-strategy", "time-slicing"},
-             {"amd.com/gpu.compute-memory-partition", "cpx_nps4"}})
+             {"amd.com/compute-memory-partition", "cpx_nps4"}})
     EXPECT_EQ(NodeWith({}, {{label, value}}).gpu_sharing.by, label);
   for (const auto& [label, value] : Pairs{{"cloud.google.com/gke-max-shared-clients-per-gpu", "1"},
                                           {"nvidia.com/vgpu.present", "false"},
                                           {"nvidia.com/mig-1g.5gb.replicas", "1"},
                                           {"nvidia.com/mig-1g.5gb.count", "4"},
-                                          {"amd.com/gpu.compute-memory-partition", "spx_nps1"}})
+                                          {"amd.com/compute-memory-partition", "spx_nps1"}})
     EXPECT_EQ(NodeWith({}, {{label, value}}).gpu_sharing.by, "") << label;
   EXPECT_EQ(
       NodeWith({}, {}, {{"hami.io/node-nvidia-register", "[]"}, {"hami.io/node-handshake", ""}})

@@ -105,7 +105,7 @@ void ApplySharing(std::string_view key, std::string_view value, GpuSharing& shar
     if (some) DividedBy(key, sharing);
   } else if (key == "cloud.google.com/gke-max-shared-clients-per-gpu") {
     if (number(2) > 1) DividedBy(key, sharing);
-  } else if (key == "amd.com/gpu.compute-memory-partition") {
+  } else if (key == "amd.com/compute-memory-partition") {
     // A card that is one partition.
     if (!ToLower(value).starts_with("spx")) DividedBy(key, sharing);
   } else if (key.starts_with(kMig)) {
