@@ -167,9 +167,10 @@ TEST(Decide, AFreePriceNeverWinsAndAnEmptyListIsFine) {
 
 TEST(Decide, NegativePricesScoreInBounds) {
   TestWorld world = FourRegions();
+  world.Price("fr", 0.05);
   world.input().catalog = CatalogWith({{"electricity.csv",
                                         "provider,region,eur_per_kwh,source,year,method,licence\n"
-                                        "aws,*,-200,test,2026,day-ahead,own\n"}});
+                                        "aws,*,-10,test,2026,day-ahead,own\n"}});
   for (const Objective objective : {Objective::kBalanced, Objective::kCost, Objective::kPriced}) {
     const Decision decision = DecideFor(*world.Snapshot(), kFour, With(objective));
     EXPECT_LT(decision.candidates[0].placement.euros, EurosPerHour(0));
