@@ -21,6 +21,7 @@ constexpr Duration kWhileNotReady = std::chrono::seconds(1);
 constexpr Duration kBetweenForgetting = std::chrono::hours(1);
 constexpr Duration kRemember = std::chrono::hours(24 * 30);
 constexpr std::int64_t kMostKept = 5000;
+constexpr std::size_t kMostUntold = 1000;
 
 MoveSettings SettingsOf(const Config::Moves& moves) {
   MoveSettings settings;
@@ -142,6 +143,19 @@ void MoveAdviser::Keep(Timestamp now) {
   Worked(status);
 }
 
+void MoveAdviser::Tell(World& world, bool leads) {
+  for (PodEvent& event : book_.TakeEvents()) untold_.push_back(std::move(event));
+  if (leads) {
+    for (const PodEvent& event : untold_) world.Tell(event);
+    untold_.clear();
+    return;
+  }
+  // Who has a Lease that is not sure yet leads next; what another leads is told by that one.
+  const std::optional<LeaseState> lease = world.Lease();
+  const bool may_lead = lease && lease->hold != LeaseHold::kOther;
+  if (!may_lead || untold_.size() > kMostUntold) untold_.clear();
+}
+
 bool MoveAdviser::Tick(World& world, bool leads, bool holds, Timestamp now) {
   const auto state = world.Read();
   if (!IsComplete(*state, now)) return false;
@@ -182,9 +196,7 @@ bool MoveAdviser::Tick(World& world, bool leads, bool holds, Timestamp now) {
         book_.Tried(*eviction, outcome, problem, now);
       }
     }
-    std::vector<PodEvent> events = book_.TakeEvents();
-    for (const PodEvent& event : events)
-      if (leads) world.Tell(event);
+    Tell(world, leads);
     Keep(now);
   }
   status_.advice = book_.all();

@@ -48,6 +48,7 @@ class MoveAdviser {
   Status Load(Timestamp now);
   void Keep(Timestamp now);
   void Worked(const Status& status);
+  void Tell(World& world, bool leads);
 
   const Config config_;
   const DatabaseOpener open_;
@@ -59,6 +60,7 @@ class MoveAdviser {
   PlaceHistory history_;
   UsePeaks peaks_;
   MoveBook book_;
+  std::vector<PodEvent> untold_;  // while nobody surely leads
   bool loaded_ = false;
   bool held_ = false;  // at the last look
   std::optional<Timestamp> forgot_;

@@ -18,6 +18,7 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 double HourOf(Duration age) { return std::floor(InHours(age)); }
@@ -443,6 +444,28 @@ TEST(Mover, TellsTheApiAndMetrics) {
   world.leads = false;
   world.Look();
   EXPECT_THAT(MovesMetrics(world.adviser->status()), ::testing::Not(HasSubstr("sobre_moves{")));
+}
+
+TEST(Mover, WhatIsAdvisedBeforeTheLeaseIsSureIsToldOnceItIs) {
+  MovesWorld world;
+  world.AddPod("web", "west");
+  world.leads = world.holds = false;
+  world.lease = LeaseState{LeaseHold::kFresh, false, ""};
+  world.Run(hours(2));
+  ASSERT_EQ(world.advice().size(), 1U);
+  EXPECT_THAT(world.events, IsEmpty());
+  world.leads = true;
+  world.Look();
+  EXPECT_THAT(world.events, ElementsAre("MoveAdvised web-1"));
+
+  MovesWorld other;
+  other.AddPod("web", "west");
+  other.leads = other.holds = false;
+  other.lease = LeaseState{LeaseHold::kOther, false, ""};
+  other.Run(hours(2));
+  other.leads = true;
+  other.Look();
+  EXPECT_THAT(other.events, IsEmpty()) << "another has told it";
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ class MovesWorld : public World {
     config.policy.objective = Objective::kCarbon;
     Reset();
   }
+  [[nodiscard]] std::optional<LeaseState> Lease() const override { return lease; }
   void Tell(const PodEvent& event) override { events.push_back(event.reason + " " + event.pod); }
   // Another process takes over.
   void Reset(DatabaseOpener open = nullptr) {
@@ -115,6 +116,7 @@ class MovesWorld : public World {
   std::vector<std::string> events;
   bool leads = true;
   bool holds = true;
+  std::optional<LeaseState> lease;
   EvictionOutcome answer = EvictionOutcome::kEvicted;
   bool comes_up = true;
   std::string placed;  // by somebody who does not ask us

@@ -110,7 +110,7 @@ def test_a_workload_follows_a_grid_once_and_what_came_of_it_is_measured(shop):
     assert advice["saved"]["gco2ePerHour"] > 0 < advice["net"]["gco2ePerHour"]
     shop.make_older()
     first = shop.pods()
-    assert any("MoveAdvised" in e for name in first for e in shop.cluster.events(name, "shop"))
+    eventually(lambda: any("MoveAdvised" in e for name in first for e in shop.cluster.events(name, "shop")), "its pods tell of it")
     assert not shop.evictions()
 
     # The owner agrees, the disruption budget does not.
