@@ -31,7 +31,7 @@ function columns(): TableColumn<Decision>[] {
     {key: 'candidates', title: t('candidates'), isNumber: true, cell: (d) => d.refused > 0 ? t('refusedOf', {n: d.refused, all: d.candidates}) : whole(d.candidates), order: (d) => d.candidates, raw: (d) => d.candidates},
     {key: 'eur', title: t('euros'), isNumber: true, cell: (d) => figure('eur', d.placementEurPerUnit, euros(times(d.placementEurPerUnit, perOf(d).units))), order: (d) => d.placementEurPerUnit, raw: (d) => d.placementEurPerUnit},
     {key: 'gco2e', title: 'CO₂e', isNumber: true, cell: (d) => figure('gco2e', d.placementGco2ePerUnit, grams(times(d.placementGco2ePerUnit, perOf(d).units))), order: (d) => d.placementGco2ePerUnit, raw: (d) => d.placementGco2ePerUnit},
-    {key: 'per', title: t('ofWhat'), cell: (d) => h('span', {class: 'hint'}, `${perOf(d).name}, ${ledgerName(d.ledger)}`), order: (d) => d.unit},
+    {key: 'per', title: t('ofWhat'), cell: (d) => h('span', {class: 'hint'}, `${perOf(d).name},`, h('br'), ledgerName(d.ledger)), order: (d) => d.unit},
     {key: 'class', title: t('carbonClass'), cell: (d) => d.carbonClass ? badge(d.carbonClass, 'carbon') : '–', order: (d) => d.carbonClass},
     {key: 'why', title: t('why'), cell: (d) => said(d.reason)},
   ];
