@@ -234,10 +234,9 @@ struct Found {
 class Search {
  public:
   Search(dom::element root, std::string kind, std::vector<Found>& found)
-      : root_(root), kind_(std::move(kind)), found_(found) {
-    name_ = NameIn(root);
-    In(root, "", kind_ == "Job", At(root, "metadata"), 0);
-  }
+      : root_(root), kind_(std::move(kind)), name_(NameIn(root)), found_(found) {}
+
+  void Run() { In(root_, "", kind_ == "Job", At(root_, "metadata"), 0); }
 
   // A manifest may leave the end of the name to the API server.
   static std::string NameIn(dom::element object) {
@@ -479,13 +478,14 @@ ManifestPod ReadPod(const std::vector<std::string>& documents, std::string_view 
   std::vector<std::string> kinds;
   for (const auto& [object, kind] : objects) {
     if (!object.is_object()) throw Malformed{"expected an object of Kubernetes, in JSON or YAML"};
-    Search(object, kind, found);
+    Search(object, kind, found).Run();
     if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) kinds.push_back(kind);
   }
   if (found.empty() && objects.empty()) throw Malformed{"a List without an item"};
   if (found.empty()) throw Malformed{WhyNoPod(kinds)};
   if (is_pod_list && which.empty()) {
     std::vector<std::string> names;
+    names.reserve(found.size());
     for (const Found& each : found) names.push_back(Describe(each, found));
     throw Malformed{"a PodList, not a Pod: --template NAME takes one of it: " + Listed(names)};
   }

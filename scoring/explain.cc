@@ -474,7 +474,7 @@ std::string DescribeFigures(const Candidate& candidate, const Decision& decision
 std::string Reason(const Candidate& candidate, const Decision& decision, const Snapshot& snapshot,
                    std::size_t refused) {
   if (RecordOf(candidate, snapshot) == nullptr) return "node not known to Sobre";
-  const std::string unknown = Unknown(candidate, decision, snapshot);
+  std::string unknown = Unknown(candidate, decision, snapshot);
   const std::string but = unknown.empty() ? "" : "; " + unknown;
   if (decision.candidates.size() == 1) {
     const std::string of =
