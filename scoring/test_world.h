@@ -32,7 +32,7 @@ class TestWorld {
     facts.name = std::move(name);
     facts.provider = std::move(provider);
     facts.region = std::move(region);
-    facts.allocatable = allocatable;
+    facts.allocatable = std::move(allocatable);
     return Node(std::move(facts));
   }
   TestWorld& Node(NodeFacts facts) {
@@ -93,7 +93,7 @@ inline DecisionRequest RequestFor(const Policy& policy,
   request.pod.name = "web-1";
   request.pod.workload = "web";
   request.pod.uid = "uid-1";
-  request.pod.requests = requests;
+  request.pod.requests = std::move(requests);
   request.policy = policy;
   return request;
 }
@@ -111,7 +111,7 @@ inline Decision DecideFor(const Snapshot& snapshot, const std::vector<std::strin
 
 inline Decision DecideFor(const Snapshot& snapshot, const std::vector<std::string>& names,
                           const Policy& policy = {}, Resources requests = {2000, 4LL << 30, 0, 0}) {
-  return DecideFor(snapshot, names, RequestFor(policy, requests));
+  return DecideFor(snapshot, names, RequestFor(policy, std::move(requests)));
 }
 
 }  // namespace sobre
