@@ -27,6 +27,7 @@ std::string_view Trim(std::string_view text);
 // The parts between separators, each as it stands; one empty part for an empty text.
 std::vector<std::string_view> Split(std::string_view text, char separator);
 std::string ToLower(std::string_view text);
+std::string ToUpper(std::string_view text);
 // With all but letters, digits, `-`, `_` and `.` as %XX: fit for a URL's query or a form.
 std::string PercentEncode(std::string_view text);
 bool EqualsIgnoreCase(std::string_view a, std::string_view b);

@@ -136,6 +136,13 @@ TEST(Devices, ClaimsOfThePodOrAContainer) {
   }
 }
 
+TEST(Devices, WhoseAcceleratorsANodeListsIsRead) {
+  const GpuSharing both = NodeWith({{"nvidia.com/gpu", "1"}, {"amd.com/gpu", "1"}}, {}).gpu_sharing;
+  EXPECT_TRUE(both.of_nvidia && both.of_amd);
+  const GpuSharing one = NodeWith({{"nvidia.com/gpu", "0"}, {"amd.com/gpu", "1"}}, {}).gpu_sharing;
+  EXPECT_TRUE(!one.of_nvidia && one.of_amd);
+}
+
 TEST(Devices, HowANodesAcceleratorsAreDividedIsRead) {
   EXPECT_EQ(NodeWith({}, {{"nvidia.com/gpu.count", "8"}}).gpu_sharing.count, 8);
   EXPECT_EQ(NodeWith({}, {{"nvidia.com/gpu.count", "99999999999999999"}}).gpu_sharing.count,

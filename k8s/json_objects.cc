@@ -350,7 +350,11 @@ NodeFacts ReadNode(od::object object, const NodeOrigins& origins) {
       });
     } else if (key == "status") {
       ForEachField(field, [&](std::string_view name, od::value status) {
-        if (name == "allocatable") ReadResources(status, node.allocatable);
+        if (name == "allocatable") {
+          ForEachField(status, [&](std::string_view resource, od::value quantity) {
+            ApplyAllocatable(resource, QuantityOf(quantity), node);
+          });
+        }
         if (name == "addresses") {
           ForEachElement(status, [&](od::value entry) {
             std::string type;

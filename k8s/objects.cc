@@ -144,7 +144,7 @@ void ApplyAttested(std::string_view key, std::string_view value, AttestedFacts& 
   } else if (key == "region") {
     facts.region = value;
   } else if (key == "country") {
-    facts.country = value;
+    facts.country = ToUpper(value);
   } else if (key == "operator") {
     facts.operator_name = value;
   } else if (key == "exposure") {
@@ -251,6 +251,13 @@ void ApplyResource(std::string_view name, std::string_view quantity, Resources& 
   } else if (MayBeDevice(name) && ParseQuantity(quantity).value_or(1) > 0) {
     AddDevice(name, resources);
   }
+}
+
+void ApplyAllocatable(std::string_view name, std::string_view quantity, NodeFacts& node) {
+  const std::int64_t gpus = node.allocatable.gpus;
+  ApplyResource(name, quantity, node.allocatable);
+  if (node.allocatable.gpus > gpus)
+    (name == kAmdGpu ? node.gpu_sharing.of_amd : node.gpu_sharing.of_nvidia) = true;
 }
 
 void ApplyShareAnnotation(std::string_view key, std::string_view value, Resources& requests) {

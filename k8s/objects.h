@@ -27,6 +27,8 @@ void ApplyNodeAddress(std::string_view type, std::string_view address, NodeFacts
 // "cpu", "memory" and accelerators that are counted; other extended resources are kept by name.
 // What is no quantity is left alone.
 void ApplyResource(std::string_view name, std::string_view quantity, Resources& resources);
+// The same of what a node can be asked for.
+void ApplyAllocatable(std::string_view name, std::string_view quantity, NodeFacts& node);
 // Part of an accelerator that an annotation asks for, which no request tells of.
 void ApplyShareAnnotation(std::string_view key, std::string_view value, Resources& requests);
 // What a pod requests, as kube-scheduler counts: containers and sidecars run together; an init

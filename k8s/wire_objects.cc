@@ -289,7 +289,7 @@ std::optional<NodeFacts> NodeOf(std::string_view raw, const NodeOrigins& origins
         return EachField(part.bytes, [&](const WireField& field) {
           if (field.tag == BytesTag(2)) {
             return ReadQuantity(field.bytes, [&](std::string_view name, std::string_view quantity) {
-              ApplyResource(name, quantity, node.allocatable);
+              ApplyAllocatable(name, quantity, node);
             });
           }
           if (field.tag != BytesTag(5)) return true;

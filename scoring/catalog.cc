@@ -463,7 +463,7 @@ Status Catalog::Complete() {
     });
     if (!known) schemes_.push_back(scheme);
   }
-  return operators_.Check();
+  return operators_.Finish();
 }
 
 bool Catalog::KnowsRegion(std::string_view provider, std::string_view region) const {

@@ -49,8 +49,10 @@ struct AttestedFacts {
 // What labels and annotations say of how a node's accelerators are divided, beside into how many
 // time-sliced shares.
 struct GpuSharing {
-  std::int64_t count = 0;   // of accelerators, as feature discovery counted them; 0: not said
-  bool shared = false;      // each serves several pods
+  std::int64_t count = 0;  // of accelerators, as feature discovery counted them; 0: not said
+  bool shared = false;     // each serves several pods
+  bool of_nvidia = false;  // the node lists accelerators of that maker
+  bool of_amd = false;
   bool mig_single = false;  // MIG slices, where there are any, have the name of whole cards
   bool mig_slices = false;  // a layout of slices is told
   // The label or annotation that tells of a division that is not counted; of several the first by

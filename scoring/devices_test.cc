@@ -140,6 +140,7 @@ TEST(Devices, SharesThatNobodyCountsAreUnknown) {
       node("NVIDIA-A10G", 4, {.count = 2}, 4),
       node("Tesla-T4-SHARED", 4, {}),
       node("Tesla-T4", 4, {.shared = true}),
+      node("NVIDIA-L4", 2, {.of_nvidia = true, .of_amd = true}),
   };
   for (const NodeFacts& facts : kShared) {
     const Outcome outcome = On(facts, Asks(1));

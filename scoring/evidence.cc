@@ -490,8 +490,14 @@ void Evidence::DropAmbiguous() {
   });
 }
 
-// One source that says two things of one machine: of two chassis, say, of which one has others too.
 void Evidence::DropContradictions() {
+  // The next best source may contradict itself too.
+  while (DropContradictionsOfTheBest()) {
+  }
+}
+
+// One source that says two things of one machine: of two chassis, say, of which one has others too.
+bool Evidence::DropContradictionsOfTheBest() {
   struct Range {
     const Observation* best;
     double highest;
@@ -504,8 +510,8 @@ void Evidence::DropContradictions() {
     Range& range = found.try_emplace(joined.slot, Range{&best, best.value}).first->second;
     range.highest = std::max(range.highest, joined.seen->value);
   }
-  if (found.empty()) return;
-  DropIf(Fate::kImplausible, [&](const Joined& joined) {
+  if (found.empty()) return false;
+  return DropIf(Fate::kImplausible, [&](const Joined& joined) {
     const auto slot = found.find(joined.slot);
     if (slot == found.end() || !IsOfOneTeller(*joined.seen, *slot->second.best))
       return std::string();
@@ -679,8 +685,11 @@ void Evidence::FinishMeasurements() {
       const auto end = std::find_if(first, held.values.end(), [&](const Value& value) {
         return replica(value) != replica(*first);
       });
-      const auto other = std::find_if(first, end, [&](const Value& value) {
-        return AreOfTwoClusters(*value.seen, *first->seen);
+      // Not each value names its cluster.
+      const auto named =
+          std::find_if(first, end, [](const Value& value) { return !value.seen->cluster.empty(); });
+      const auto other = std::find_if(named, end, [&](const Value& value) {
+        return AreOfTwoClusters(*value.seen, *named->seen);
       });
       bool taken = false;
       for (auto at = first; at != end; ++at) {
@@ -690,7 +699,7 @@ void Evidence::FinishMeasurements() {
           if (is_first(seen))
             SetAside(
                 seen, Fate::kAmbiguous,
-                "of one name in several clusters: " + Listed({Printable(first->seen->cluster, 63),
+                "of one name in several clusters: " + Listed({Printable(named->seen->cluster, 63),
                                                               Printable(other->seen->cluster, 63)},
                                                              ", "));
         } else if (adds && at->role == Role::kPrefill && sharing->second.is_split()) {

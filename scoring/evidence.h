@@ -124,6 +124,7 @@ class Evidence {
   bool DropIf(Fate fate, const Judge& judge);
   void DropAmbiguous();
   void DropContradictions();
+  bool DropContradictionsOfTheBest();
   void DropWholesBelowParts();
   void DropPods();
   [[nodiscard]] std::string WhyNotPower(const Observation& seen, const NodeRecord& node) const;

@@ -215,6 +215,16 @@ TEST(Evidence, OfOneSourceThatSaysTwoThingsOfOneMachineNeitherIsBelieved) {
   EXPECT_THAT(snapshot->notes(), Contains(HasSubstr("kepler says 450 and 1980 W of one machine")));
 }
 
+TEST(Evidence, NeitherIsTheNextSourceThatContradictsItself) {
+  TestWorld world;
+  world.Node(TwoSockets("a"));
+  world.input().observations = {Of("kepler", 1, 450), Of("kepler", 1, 1980), Of("acpi", 2, 460),
+                                Of("acpi", 2, 900)};
+  const auto snapshot = world.Snapshot();
+  EXPECT_FALSE(snapshot->nodes()[0].measured_power);
+  EXPECT_THAT(snapshot->notes(), Contains(HasSubstr("acpi says 460 and 900 W of one machine")));
+}
+
 TEST(Evidence, OfOneNameInTwoClustersNothingIsBelieved) {
   TestWorld world;
   world.Node(TwoSockets("a")).Node(TwoSockets("b"));
@@ -427,6 +437,16 @@ TEST_F(PodRates, OfOneNameInTwoClustersAreNobodys) {
   const auto snapshot = world_.Snapshot();
   EXPECT_DOUBLE_EQ(snapshot->OfWorkload("shop", "web").at(0).requests->value(), 6 * 3600);
   EXPECT_EQ(Tally(*snapshot, Signal::kWorkloadRequests).of(Fate::kAmbiguous), 2);
+}
+
+TEST_F(PodRates, WhoNamesNoClusterHidesNoOther) {
+  See("web-1", 4).cluster = "cluster=prod";
+  See("web-1", 400).cluster = "cluster=staging";
+  Observation& newest = See("web-1", 50);
+  newest.rank = 2;
+  newest.time += std::chrono::seconds(1);
+  const auto snapshot = world_.Snapshot();
+  EXPECT_EQ(Tally(*snapshot, Signal::kWorkloadRequests).of(Fate::kAmbiguous), 3);
 }
 
 TEST_F(PodRates, OfOtherClustersNothingIsSaidWhileSomethingMatches) {

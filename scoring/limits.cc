@@ -189,18 +189,18 @@ Figure CauseOf(const UnitBudget<EurosPerUnit>& /*of*/) { return Figure::kReportE
 
 }  // namespace
 
-std::vector<std::string> UnknownNames(const Limits& limits, const Snapshot& snapshot) {
+std::vector<std::string> UnknownNames(const Limits& limits, const Snapshot& snapshot,
+                                      std::size_t most) {
   std::vector<std::string> unknown;
   const auto check = [&](const Kind& kind, const std::vector<std::string>& names,
                          const LimitSource* source) {
     for (const std::string& name : names) {
+      if (unknown.size() >= most) return;
       if (IsKnown(kind.key, name, snapshot)) continue;
       unknown.push_back((source ? std::string(ToString(source->origin)) + ": " : "") +
                         std::string(kAnnotationPrefix) + std::string(ToString(kind.key)) +
                         ": nobody knows the " + kind.what + " '" + Printable(name, 63) + "'" +
                         Nearest(kind, name, snapshot));
-      constexpr std::size_t kMostTold = 20;
-      if (unknown.size() == kMostTold) return;
     }
   };
   for (const Kind& kind : kNamed) {
@@ -222,7 +222,8 @@ PlaceCheck::PlaceCheck(const Limits& limits, const Snapshot& snapshot)
     of_all_ = Refusal{kUnreadable + limits.unreadable.front(), true};
     return;
   }
-  if (const std::vector<std::string> unknown = UnknownNames(limits, snapshot); !unknown.empty()) {
+  if (const std::vector<std::string> unknown = UnknownNames(limits, snapshot, 1);
+      !unknown.empty()) {
     of_all_ = Refusal{kUnreadable + unknown.front(), true};
     return;
   }
@@ -249,12 +250,13 @@ std::optional<Refusal> PlaceCheck::CheckOperator(const Sovereignty& place) const
   const OperatorNames& names = snapshot_.catalog().operators();
   for (const std::string& name : {place.operator_name, place.provider}) {
     if (name.empty()) continue;
+    const bool of_provider = name != place.operator_name;
     const std::vector<std::string> behind = names.WithOwners(name);
     for (std::size_t i = 0; i < behind.size(); ++i) {
       for (const auto& [meant, written] : denied_) {
         if (meant != behind[i]) continue;
-        return Refusal{Place(place) + ": operator " + place.operator_name + " is denied" +
-                           (i > 0 ? ", as it belongs to " + written : ""),
+        return Refusal{Place(place) + (of_provider ? ": provider " : ": operator ") + name +
+                           " is denied" + (i > 0 ? ", as it belongs to " + written : ""),
                        true};
       }
     }

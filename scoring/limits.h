@@ -20,8 +20,9 @@ struct Refusal {
 
 // Names that the limits use and that no row of the catalogue, no alias and no label of a node
 // knows, as sentences with the nearest that are known: what they were to mean cannot be said, so
-// that the limits refuse every node.
-std::vector<std::string> UnknownNames(const Limits& limits, const Snapshot& snapshot);
+// that the limits refuse every node. The first `most` of them.
+std::vector<std::string> UnknownNames(const Limits& limits, const Snapshot& snapshot,
+                                      std::size_t most = 20);
 
 // What depends on a node's place alone: countries, regions, operators, exposure, certifications.
 // Prepared once for many nodes; refers to the limits and the snapshot. Of one thread.

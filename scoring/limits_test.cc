@@ -143,6 +143,31 @@ TEST(Limits, ANameIsKnownByARowOrByANodesLabel) {
   EXPECT_THAT(UnknownNames(limits, *untrusted.Snapshot()), ElementsAre(HasSubstr("'gogle'")));
 }
 
+TEST(Limits, OfManyNamesThatNobodyKnowsAFewAreTold) {
+  Limits limits;
+  for (int i = 0; i < 300; ++i) {
+    const std::string number = std::to_string(i);
+    for (const auto& [key, name] : {std::pair(PolicyKey::kAllowedRegions, "nowhere/" + number),
+                                    std::pair(PolicyKey::kDeniedOperators, "nobody " + number)}) {
+      LimitSource source{key, Origin::kPod, false, name, {name}};
+      limits.sources.push_back(source);
+    }
+  }
+  const auto snapshot = TestWorld().Snapshot();
+  EXPECT_EQ(UnknownNames(limits, *snapshot).size(), 20U);
+  EXPECT_EQ(UnknownNames(limits, *snapshot, 1).size(), 1U);
+}
+
+TEST(Limits, ADeniedProviderIsNotToldAsTheOperator) {
+  const auto snapshot = TestWorld().Snapshot();
+  Limits limits;
+  limits.denied_operators = {"AWS"};
+  const auto refusal = CheckPlaceLimits(limits, OperatedBy("Scaleway", "aws"), *snapshot);
+  ASSERT_TRUE(refusal);
+  EXPECT_THAT(refusal->reason, HasSubstr("provider aws is denied"));
+  EXPECT_TRUE(Denies("Aliyun", OperatedBy("Scaleway", "alibaba")));
+}
+
 TEST(Limits, RowsOfOnesOwnNameOperators) {
   const std::string header = "name,relation,of,source,year,method,licence\n";
   const auto load = [&](const std::string& rows) {
@@ -152,9 +177,12 @@ TEST(Limits, RowsOfOnesOwnNameOperators) {
   TestWorld world;
   world.input().catalog = load(
       "Old Name,alias,New Name,own,2026,own,own\n"
-      "New Name,owned by,Big Holding,own,2026,own,own\n");
+      "New Name,owned by,Big Holding,own,2026,own,own\n"
+      "Scaleway SAS,owned by,Far Holding,own,2026,own,own\n");
   const auto snapshot = world.Snapshot();
   Limits limits;
+  limits.denied_operators = {"far holding"};
+  EXPECT_TRUE(CheckPlaceLimits(limits, OperatedBy("Scaleway"), *snapshot)) << "by an alias of it";
   limits.denied_operators = {"big holding"};
   EXPECT_TRUE(CheckPlaceLimits(limits, OperatedBy("old-name"), *snapshot));
   EXPECT_FALSE(CheckPlaceLimits(limits, OperatedBy("Scaleway"), *snapshot));

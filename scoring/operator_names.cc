@@ -31,7 +31,7 @@ void OperatorNames::AddOwner(std::string_view name, std::string_view owner) {
   owners_[ComparableName(name)].push_back(ComparableName(owner));
 }
 
-Status OperatorNames::Check() const {
+Status OperatorNames::Finish() {
   for (const auto& [name, of] : aliases_) {
     std::size_t steps = 0;
     for (auto at = aliases_.find(of); at != aliases_.end(); at = aliases_.find(at->second)) {
@@ -40,6 +40,13 @@ Status OperatorNames::Check() const {
                                "' is an alias that leads back to itself");
     }
   }
+  // A row about a name in another spelling is about what is meant by it.
+  std::unordered_map<std::string, std::vector<std::string>> of_meant;
+  for (const auto& [name, owners] : owners_) {
+    std::vector<std::string>& all = of_meant[Meant(name)];
+    all.insert(all.end(), owners.begin(), owners.end());
+  }
+  owners_ = std::move(of_meant);
   return Status::Ok();
 }
 

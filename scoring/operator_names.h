@@ -14,7 +14,7 @@ namespace sobre {
 // (a node's label holds no spaces). All else stays, so that what only looks like a name is none.
 std::string ComparableName(std::string_view name);
 
-// Under which names operators go, and who owns them. Immutable once it is checked; safe to share
+// Under which names operators go, and who owns them. Immutable once it is finished; safe to share
 // between threads.
 class OperatorNames {
  public:
@@ -22,8 +22,8 @@ class OperatorNames {
   // Of two aliases of one name, the first counts.
   void AddAlias(std::string_view name, std::string_view of);
   void AddOwner(std::string_view name, std::string_view owner);
-  // An alias that leads back to itself is an error.
-  [[nodiscard]] Status Check() const;
+  // After all names. An alias that leads back to itself is an error.
+  [[nodiscard]] Status Finish();
 
   [[nodiscard]] bool Knows(std::string_view name) const;
   // Whom a name means, as names are compared; somebody of that name, where no row says more.
@@ -36,6 +36,7 @@ class OperatorNames {
  private:
   std::unordered_set<std::string> known_;
   std::unordered_map<std::string, std::string> aliases_;
+  // By whom a name means, once it is finished.
   std::unordered_map<std::string, std::vector<std::string>> owners_;
   std::vector<std::string> spelt_;
 };

@@ -190,13 +190,6 @@ void SortUnique(std::vector<std::string>& list) {
   list.erase(std::unique(list.begin(), list.end()), list.end());
 }
 
-std::string ToUpper(std::string_view text) {
-  std::string upper(text);
-  for (char& c : upper)
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  return upper;
-}
-
 // `names` gets those that were written, without what sets stand for.
 std::string SetCountries(std::string_view value, std::vector<std::string>& countries,
                          std::vector<std::string>& names) {
@@ -586,9 +579,18 @@ class Voice {
         return;
       }
       // Whoever misspells a limit wants one, and how far a word may be from it nobody knows.
-      return CannotRead(annotation, "unknown annotation" + WhatWasMeant(name), false);
+      return CannotRead(annotation, "unknown annotation" + WhatWasMeant(name), MayBind(name));
     }
     if (!wrong.empty()) Tell(annotation, wrong);
+  }
+
+  // Whether an unknown name may be of a limit that was to hold for whoever comes nearer: of a voice
+  // that enforces, or that misspelt the word for it.
+  [[nodiscard]] bool MayBind(std::string_view name) const {
+    if (origin_ == Origin::kPod) return false;
+    constexpr std::array<std::string_view, 1> kWord = {kEnforced};
+    return NearestName(name, kWord).has_value() ||
+           std::find(enforces_.begin(), enforces_.end(), true) != enforces_.end();
   }
 
   std::string Prefer(PolicyKey key, std::string_view value) {
@@ -626,9 +628,8 @@ class Voice {
     for (const LimitSource& source : policy_.limits.sources) {
       if (source.key != key) continue;
       others += (others.empty() ? "what the " : ", and what the ") +
-                std::string(ToString(source.origin)) +
-                (before_[static_cast<std::size_t>(key)].enforced ? " enforces" : " says") + " ('" +
-                source.text + "')";
+                std::string(ToString(source.origin)) + (source.enforced ? " enforces" : " says") +
+                " ('" + source.text + "')";
     }
     if (narrowed == Narrowed::kToNothing)
       return Quoted(value) + " and " + others + " have nothing in common: no node can keep both";

@@ -289,6 +289,15 @@ TEST(Limits, AnEnforcedOneThatCannotBeReadRefusesInEveryMode) {
               ElementsAre("namespace shop: sobre.dev/enforced: 'allowed-contries' is no key; did "
                           "you mean 'allowed-countries'?"));
   EXPECT_TRUE(list.policy.OriginOf(PolicyKey::kMaxExposure).enforced) << "its neighbour counts";
+  // The word for it, or the limit beside it, is misspelt.
+  for (const Annotations& said :
+       {Annotations{{"allowed-countries", "DE"}, {"enforce", "allowed-countries"}},
+        Annotations{{"allowed-contries", "DE"}, {"enforced", "allowed-countries"}}})
+    EXPECT_EQ(ReadBoth(said, {{"mode", "off"}}).policy.InForce().unreadable.size(), 1U);
+  EXPECT_TRUE(ReadBoth({{"mode", "shadow"}, {"objectiv", "carbon"}}, {})
+                  .policy.InForce()
+                  .unreadable.empty())
+      << "nothing was to be enforced";
   const Read own = ReadBoth({{"allowed-countries", "FR"}, {"enforced", "allowed-countries"}},
                             {{"allowed-countries", "France"}});
   EXPECT_EQ(own.policy.limits.unreadable.size(), 1U) << "the pod wants a limit too";

@@ -65,6 +65,8 @@ std::string WhyGpusAreUnknown(const NodeFacts& facts) {
     if (facts.gpu_model.empty() && said.count == 0) return {};
     return "its labels tell of accelerators, and it lists none that can be asked for by name";
   }
+  if (said.of_nvidia && said.of_amd)
+    return "it lists accelerators of two makers, and labels tell the model of one";
   if (size.gpus > 0 && IsOfSlices(facts))
     return "its MIG slices have the name of whole cards (strategy single)";
   if (!said.by.empty())
