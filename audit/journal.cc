@@ -162,13 +162,26 @@ Result<Journal> Journal::Open(Database& database, const Options& options, Timest
     distrusted = "chain " + Printable(journal.chain_, kLongestName) + ": " + *doubt;
   }
   Journal journal(database, options.name + "-" + RandomSuffix(), options.key);
-  const std::array<SqlValue, 3> values = {journal.chain_, AsBlob(journal.head_.hash), ToMs(now)};
-  if (Status status = database.Run(
-          "INSERT INTO chains(chain, first_seq, anchor, last_seen_ms) VALUES($1, 1, $2, $3)",
-          values);
-      !status.ok())
-    return status;
+  if (Status status = journal.Begin(now); !status.ok()) return status;
   return journal;
+}
+
+// Where seals are signed, the first entry is one: from then on a chain without one is not ours.
+Status Journal::Begin(Timestamp now) {
+  Head head = head_;
+  const Status status = database_->Transact([&]() -> Status {
+    const std::array<SqlValue, 3> values = {chain_, AsBlob(head.hash), ToMs(now)};
+    if (Status done = database_->Run(
+            "INSERT INTO chains(chain, first_seq, anchor, last_seen_ms) VALUES($1, 1, $2, $3)",
+            values);
+        !done.ok())
+      return done;
+    return key_ == nullptr ? Status::Ok() : WriteSeal(head, now);
+  });
+  if (!status.ok()) return status;
+  head_ = head;
+  sealed_ = head.seq;
+  return Status::Ok();
 }
 
 Status Journal::ReadHead() {
@@ -203,6 +216,8 @@ Result<std::string> Journal::Doubt(const std::optional<PublishedHead>& published
 // What stands before the last seal was vouched for when it was sealed. What came after it has to
 // follow from it, and no pruning is among it, as this program seals each with itself.
 Result<std::string> Journal::DoubtFromSealOn() {
+  if (key_ != nullptr && sealed_ == 0 && head_.seq > anchor_.seq)
+    return std::string("it has entries, and no seal that this program signed");
   const std::array<SqlValue, 2> since = {chain_, sealed_ - 1};
   const auto rows =
       database_->Rows(SelectEntries("WHERE chain = $1 AND seq >= $2 ORDER BY seq"), since);
@@ -220,7 +235,9 @@ Result<std::string> Journal::DoubtFromSealOn() {
     if (entry->kind == EntryKind::kPruning && entry->seq > sealed_)
       return which +
              " says that older ones were pruned, and no seal covers it: somebody else wrote it";
-    if (entry->seq == sealed_ && key_ != nullptr && before) {
+    if (entry->seq == sealed_ && !before)
+      return std::string("the entry before its last seal is missing");
+    if (entry->seq == sealed_ && key_ != nullptr) {
       const auto seal = Parse<v1::RecordedSeal>(*entry);
       if (!seal.ok()) return seal.status().message();
       if (seal->public_key() != key_->public_key())
@@ -391,6 +408,40 @@ Result<bool> Journal::Prune(const Retention& retention, Timestamp now) {
   sealed_ = head.seq;
   anchor_ = anchor;
   return true;
+}
+
+Result<std::vector<std::string>> Journal::DropGivenUp(const Retention& retention, Timestamp now) {
+  const SqlValue own = chain_;
+  const auto others = database_->Rows(
+      "SELECT chain, last_seen_ms FROM chains WHERE chain <> $1 ORDER BY last_seen_ms", {&own, 1});
+  if (!others.ok()) return others.status();
+  std::vector<std::string> dropped;
+  for (const SqlRow& other : *others) {
+    bool goes = FromMs(Integer(other[1])) < now - retention.age;
+    if (!goes && retention.bytes > 0) {
+      const Result<std::int64_t> size = SizeOf(*database_);
+      if (!size.ok()) return size.status();
+      goes = *size > retention.bytes;
+    }
+    if (!goes) break;
+    const Status status = database_->Transact([&]() -> Status {
+      if (Status done = database_->Run("DELETE FROM entries WHERE chain = $1", {other.data(), 1});
+          !done.ok())
+        return done;
+      return database_->Run("DELETE FROM chains WHERE chain = $1", {other.data(), 1});
+    });
+    if (!status.ok()) return status;
+    dropped.push_back(Text(other[0]));
+  }
+  if (dropped.empty()) return dropped;
+  const auto first = database_->Rows("SELECT MIN(time_ms) FROM entries");
+  if (!first.ok()) return first.status();
+  // Where nothing is left, what is being written may still need them.
+  const auto oldest = first->front().front();
+  if (Integer(oldest) == 0) return dropped;
+  if (Status status = DropContents(*database_, FromMs(Integer(oldest))); !status.ok())
+    return status;
+  return dropped;
 }
 
 Result<Entry> ReadEntry(const SqlRow& row) {

@@ -101,6 +101,9 @@ class Journal {
   // Takes sealed entries away that are older, or while there is more than may be; the last seal
   // stays, and an entry says what went. True if something did.
   Result<bool> Prune(const Retention& retention, Timestamp now);
+  // Chains that were given up go as a whole: once their last entry is too old, and, where the file
+  // is too large, the oldest of them. Their names.
+  Result<std::vector<std::string>> DropGivenUp(const Retention& retention, Timestamp now);
 
   [[nodiscard]] const std::string& chain() const { return chain_; }
   [[nodiscard]] const Head& head() const { return head_; }
@@ -121,6 +124,7 @@ class Journal {
   Result<std::optional<Oldest>> OldestToKeep(const Retention& retention, Timestamp now);
   // For a transaction.
   Result<std::int64_t> Write(const std::vector<Draft>& drafts, Head& head);
+  Status Begin(Timestamp now);
   Status WriteSeal(Head& head, Timestamp now);
 
   Database* database_;

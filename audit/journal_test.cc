@@ -16,7 +16,9 @@
 namespace sobre {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 constexpr Timestamp kTime = TestWorld::kTime;
@@ -223,17 +225,17 @@ TEST_F(JournalTest, SealsAreSigned) {
   VerifyOptions options;
   options.public_key = key->public_key();
   ASSERT_TRUE(Verify(options).ok()) << Complaint(options);
-  EXPECT_EQ(Verify(options)->front().signed_seals, 1);
+  EXPECT_EQ(Verify(options)->front().signed_seals, 2) << "the first entry is one";
   options.public_key = std::string(32, 'x');
   EXPECT_THAT(Complaint(options), HasSubstr("signed by another key"));
   Journal journal = OpenJournal();
   Place(journal, 2, kTime);
   ASSERT_TRUE(journal.Seal(kTime).ok());
   options.public_key = key->public_key();
-  EXPECT_THAT(Complaint(options), HasSubstr(":6: the seal is not signed"));
+  EXPECT_THAT(Complaint(options), HasSubstr(":7: the seal is not signed"));
   // Nor is what somebody else sealed gone on with.
   EXPECT_NE(OpenJournal(with_key).chain(), journal.chain());
-  EXPECT_THAT(distrusted_, HasSubstr("entry 6, is not signed by this program's key"));
+  EXPECT_THAT(distrusted_, HasSubstr("entry 7, is not signed by this program's key"));
 }
 
 // Half of the chain taken away by somebody who can write the file, but not sign: an entry says that
@@ -252,7 +254,7 @@ TEST_F(JournalTest, AForgedPruningIsUnprovenAndNeverSealedOver) {
   options.heads = {{{journal.chain(), kept.seq}, kept.hash, 1}};
   ASSERT_TRUE(Verify(options).ok()) << Complaint(options);
   v1::RecordedPruning pruning;
-  pruning.set_first_seq(10);
+  pruning.set_first_seq(11);
   const Draft draft = DraftOf(EntryKind::kPruning, kTime, pruning);
   const std::array<SqlValue, 5> values = {
       journal.chain(), kept.seq + 1, kTime.time_since_epoch().count(), Blob{draft.payload},
@@ -262,14 +264,14 @@ TEST_F(JournalTest, AForgedPruningIsUnprovenAndNeverSealedOver) {
                         "payload, hash) VALUES($1, $2, 'pruning', $3, '', '', '', $4, $5)",
                         values)
                   .ok());
-  Run("UPDATE chains SET first_seq = 10, anchor = (SELECT hash FROM entries WHERE seq = 9)");
-  Run("DELETE FROM entries WHERE seq < 10");
-  EXPECT_THAT(Complaint(options), HasSubstr(":19: says that what came before entry 10 was pruned, "
+  Run("UPDATE chains SET first_seq = 11, anchor = (SELECT hash FROM entries WHERE seq = 10)");
+  Run("DELETE FROM entries WHERE seq < 11");
+  EXPECT_THAT(Complaint(options), HasSubstr(":20: says that what came before entry 11 was pruned, "
                                             "and no seal covers it"));
   const Timestamp later = kTime + std::chrono::seconds(1);
   Journal next = OpenJournal(with_key, later);
   EXPECT_NE(next.chain(), journal.chain());
-  EXPECT_THAT(distrusted_, HasSubstr("entry 19 says that older ones were pruned"));
+  EXPECT_THAT(distrusted_, HasSubstr("entry 20 says that older ones were pruned"));
   Place(next, 7, later);
   ASSERT_TRUE(next.Seal(later).ok());
   EXPECT_THAT(Complaint(options), HasSubstr("no seal covers it")) << "still";
@@ -306,6 +308,59 @@ TEST_F(JournalTest, WhatComesAfterTheLastSealMustFollowFromIt) {
   Run("UPDATE entries SET pod = 'another' WHERE seq = 5");
   EXPECT_NE(OpenJournal().chain(), journal.chain());
   EXPECT_THAT(distrusted_, HasSubstr("entry 5 does not follow from the one before it"));
+}
+
+// Hashes can be computed by anybody.
+TEST_F(JournalTest, WhereSealsAreSignedAChainWithoutOneIsNotGoneOnWith) {
+  const Journal::Options with_key{.name = {}, .key = MakeKey("key.pem"), .published = {}};
+  Journal journal = OpenJournal();
+  Place(journal, 1, kTime);
+  EXPECT_NE(OpenJournal(with_key).chain(), journal.chain());
+  EXPECT_THAT(distrusted_, HasSubstr("no seal that this program signed"));
+  const Timestamp later = kTime + std::chrono::seconds(1);
+  Journal next = OpenJournal(with_key, later);
+  EXPECT_EQ(next.entries_since_seal(), 0);
+  for (unsigned i = 2; i < 4; ++i) {
+    Place(next, i, later);
+    ASSERT_TRUE(next.Seal(later).ok());
+  }
+  Run("DELETE FROM entries WHERE kind = 'outcome' AND seq = 6");
+  EXPECT_NE(OpenJournal(with_key, later).chain(), next.chain());
+  EXPECT_THAT(distrusted_, HasSubstr("the entry before its last seal is missing"));
+}
+
+TEST_F(JournalTest, ChainsThatWereGivenUpGoOnceTheyAreOld) {
+  using std::chrono::hours;
+  Journal old = OpenJournal();
+  Place(old, 1, kTime);
+  const Journal::Options with_key{.name = {}, .key = MakeKey("key.pem"), .published = {}};
+  const Timestamp later = kTime + hours(2);
+  Journal next = OpenJournal(with_key, later);
+  ASSERT_NE(next.chain(), old.chain());
+  Place(next, 2, later);
+  EXPECT_THAT(*next.DropGivenUp({hours(24), 0}, later), IsEmpty());
+  EXPECT_THAT(*next.DropGivenUp({hours(1), 0}, later), ElementsAre(old.chain()));
+  const auto left = Verify();
+  ASSERT_TRUE(left.ok()) << left.status().message();
+  ASSERT_EQ(left->size(), 1U);
+  EXPECT_EQ(left->front().chain, next.chain());
+  EXPECT_EQ(left->front().decisions, 1) << "what it refers to is there still";
+}
+
+// As it looks to whoever reads it while the service prunes.
+TEST_F(JournalTest, APruningThatComesWhileTheChainIsReadIsNoFault) {
+  Journal journal = OpenJournal();
+  using std::chrono::hours;
+  for (unsigned day = 0; day < 6; ++day) {
+    Place(journal, day, kTime + hours(24 * day));
+    ASSERT_TRUE(journal.Seal(kTime + hours(24 * day)).ok());
+  }
+  ASSERT_TRUE(*journal.Prune({hours(24 * 3), 0}, kTime + hours(24 * 5)));
+  v1::RecordedPruning later;
+  later.set_first_seq(journal.first_seq() + 3);
+  const Timestamp now = kTime + hours(24 * 6);
+  ASSERT_TRUE(journal.Append({DraftOf(EntryKind::kPruning, now, later)}, {}, now).ok());
+  EXPECT_TRUE(Verify().ok()) << Verify().status().message();
 }
 
 TEST_F(JournalTest, PruningLeavesAChainThatVerifies) {

@@ -328,6 +328,12 @@ Status JournalWriter::Maintain(Timestamp now) {
   if (now - last_seal_ > options_.seal_every) last_seal_ = now;
   if (!options_.retention || now < next_prune_) return Status::Ok();
   next_prune_ = now + kBetweenPrunings;
+  const auto dropped = journal_->DropGivenUp(*options_.retention, now);
+  if (!dropped.ok()) return dropped.status();
+  for (const std::string& chain : *dropped)
+    Log(LogLevel::kWarning, "a chain that was given up is gone: records.keep, or the file's size",
+        {{"chain", chain}});
+  if (!dropped->empty()) stored_.Clear();
   const Result<bool> pruned = journal_->Prune(*options_.retention, now);
   if (!pruned.ok()) return pruned.status();
   // Contents that nothing kept refers to are gone, and unknown to `stored_`.

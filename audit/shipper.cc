@@ -89,21 +89,32 @@ Status Shipper::ShipAll(Timestamp now) {
     if (!opened.ok()) return opened.status();
     shared_ = *std::move(opened);
   }
-  const auto chains = local_->Rows("SELECT chain FROM chains");
+  // The journal goes on with the one that was written last.
+  const auto chains = local_->Rows("SELECT chain FROM chains ORDER BY last_seen_ms DESC");
   if (!chains.ok()) return chains.status();
-  for (const SqlRow& row : *chains) {
-    const std::string chain = Text(row.front());
-    if (Status status = Arrive(chain); !status.ok()) return status;
-    while (true) {
-      const Result<std::int64_t> shipped = ShipSome(chain, Now());
-      if (!shipped.ok()) return shipped.status();
-      if (*shipped < kPage) break;
-    }
-    if (now < next_trim_) continue;
-    if (Status status = Trim(chain, now); !status.ok()) return status;
+  for (std::size_t i = 0; i < chains->size(); ++i) {
+    const std::string chain = Text((*chains)[i].front());
+    if (i == 0) own_ = chain;
+    if (given_up_.contains(chain)) continue;
+    Status status = Ship(chain, now);
+    if (status.ok()) continue;
+    if (i == 0 || status.code() != ErrorCode::kDenied) return status;
+    Log(LogLevel::kWarning, "a chain that was given up cannot be copied to the shared database",
+        {{"error", status.message()}});
+    given_up_.insert(chain);
   }
   if (now >= next_trim_) next_trim_ = now + kBetweenTrims;
   return Status::Ok();
+}
+
+Status Shipper::Ship(const std::string& chain, Timestamp now) {
+  if (Status status = Arrive(chain); !status.ok()) return status;
+  while (true) {
+    const Result<std::int64_t> shipped = ShipSome(chain, Now());
+    if (!shipped.ok()) return shipped.status();
+    if (*shipped < kPage) break;
+  }
+  return now < next_trim_ ? Status::Ok() : Trim(chain, now);
 }
 
 // Finds out how far the shared database has the chain, and makes it known there.
@@ -125,7 +136,8 @@ Status Shipper::Arrive(const std::string& chain) {
         !status.ok())
       return status;
     // It was there once, and forgotten while we were away.
-    if (Integer((*own)[0][0]) > 1) PutPruning(Integer((*own)[0][0]), Now(), "forgotten as dead");
+    if (Integer((*own)[0][0]) > 1 && chain == own_)
+      PutPruning(Integer((*own)[0][0]), Now(), "forgotten as dead");
   }
   const auto last = shared_->Rows(
       "SELECT seq, hash FROM entries WHERE chain = $1 ORDER BY seq DESC LIMIT 1", {&name, 1});
@@ -141,8 +153,7 @@ Status Shipper::Arrive(const std::string& chain) {
     if ((!here->empty() && (*here)[0][0] != (*last)[0][1]) ||
         (is_anchor && (*own)[0][1] != (*last)[0][1]))
       return Status::Denied("chain " + chain + ": entry " + std::to_string(arrived) +
-                            " differs between this disk and the shared database; move " +
-                            local_->Name() + " away, and a new chain is begun");
+                            " differs between this disk and the shared database" + Advice(chain));
   }
   arrived_[chain] = arrived;
   return Status::Ok();
@@ -161,6 +172,11 @@ Status Shipper::StillThere(const std::string& chain, std::int64_t arrived) {
   return Status::Unavailable("the shared database has lost entry " + std::to_string(arrived) +
                              " of chain " + chain +
                              ", which it had: what this disk still has is sent again");
+}
+
+std::string Shipper::Advice(const std::string& chain) const {
+  return chain == own_ ? "; move " + local_->Name() + " away, and a new chain is begun"
+                       : "; what is on this disk of it stays there";
 }
 
 void Shipper::PutPruning(std::int64_t first_seq, Timestamp now, const char* reason) {
@@ -221,8 +237,7 @@ Result<std::int64_t> Shipper::ShipSome(const std::string& chain, Timestamp now) 
   if (entries.front().seq != arrived + 1)
     return Status::Denied("chain " + chain + ": the shared database ends at entry " +
                           std::to_string(arrived) + ", this disk begins at " +
-                          std::to_string(entries.front().seq) + "; move " + local_->Name() +
-                          " away, and a new chain is begun");
+                          std::to_string(entries.front().seq) + Advice(chain));
   const Result<std::vector<Content>> contents = ContentsOf(entries, now);
   if (!contents.ok()) return contents.status();
   const Status status = shared_->Transact([&]() -> Status {
@@ -282,6 +297,7 @@ Status Shipper::Maintain(Timestamp now) {
   if (prune) next_pruning_ = now + kBetweenPrunings;
   for (const auto& [chain, seq] : arrived_) {
     if (Status status = StillThere(chain, seq); !status.ok()) return status;
+    if (chain != own_) continue;
     const std::array<SqlValue, 2> seen = {ToMs(now), chain};
     if (Status status = shared_->Run("UPDATE chains SET last_seen_ms = $1 WHERE chain = $2", seen);
         !status.ok())
@@ -315,8 +331,39 @@ Status Shipper::AskToPrune(const std::string& chain, Timestamp now) {
   return Status::Ok();
 }
 
+// Whether the service wrote it: the next seal vouches for it, and is signed where ours are.
+Result<bool> Shipper::IsSealed(const Entry& pruning) {
+  constexpr std::int64_t kMostBetween = 10'000;
+  const std::array<SqlValue, 3> after = {pruning.chain, pruning.seq, kMostBetween};
+  const auto rows =
+      local_->Rows(SelectEntries("WHERE chain = $1 AND seq > $2 ORDER BY seq LIMIT $3"), after);
+  if (!rows.ok()) return rows.status();
+  std::string before = pruning.hash;
+  for (const SqlRow& row : *rows) {
+    const Result<Entry> entry = ReadEntry(row);
+    if (!entry.ok()) return entry.status();
+    if (HashOf(before, entry->chain, entry->seq, *entry) != entry->hash) return false;
+    if (entry->kind == EntryKind::kSeal) {
+      const auto seal = Parse<v1::RecordedSeal>(*entry);
+      if (!seal.ok()) return seal.status();
+      return options_.public_key.empty() ||
+             (seal->public_key() == options_.public_key &&
+              IsSignedBy(seal->public_key(), before, seal->signature()));
+    }
+    before = entry->hash;
+  }
+  return false;
+}
+
 // The chain begins later from now on; DeletePruned() takes the rows away.
 Status Shipper::Prune(const std::string& chain, const Entry& entry) {
+  const Result<bool> sealed = IsSealed(entry);
+  if (!sealed.ok()) return sealed.status();
+  if (!*sealed) {
+    Log(LogLevel::kWarning, "a pruning that no seal of this replica covers was not followed",
+        {{"entry", ToString(EntryId{chain, entry.seq})}});
+    return Status::Ok();
+  }
   const auto pruning = Parse<v1::RecordedPruning>(entry);
   if (!pruning.ok()) return pruning.status();
   return BeginAt(*shared_, chain, pruning->first_seq()).status();

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -27,6 +28,8 @@ struct ShipperOptions {
   Duration every = std::chrono::milliseconds(500);
   // How long a replica may say nothing before others look after its decisions.
   Duration silent = std::chrono::minutes(3);
+  // Of the key that signs the own chain's seals; empty: they are not signed.
+  std::string public_key;
   // Decisions of replicas that are gone, to hear what became of their pods.
   std::function<void(std::vector<std::pair<std::string, OpenDecision>>)> adopt;
   // To be written into the own chain.
@@ -41,7 +44,8 @@ struct ShipperState {
 
 // Copies a replica's chain from its own disk to the database that all share, in order, as often as
 // it takes, and trims what has arrived. Nothing is lost while the shared database is away, as long
-// as the disk has room.
+// as the disk has room. Chains that were given up, and lie on the disk beside it, are copied too,
+// and forgotten in the shared database as those of replicas that are gone.
 class Shipper {
  public:
   explicit Shipper(ShipperOptions options);
@@ -56,6 +60,7 @@ class Shipper {
  private:
   void Run();
   Status ShipAll(Timestamp now);
+  Status Ship(const std::string& chain, Timestamp now);
   Result<std::int64_t> ShipSome(const std::string& chain, Timestamp now);
   Status Arrive(const std::string& chain);
   Status StillThere(const std::string& chain, std::int64_t arrived);
@@ -64,6 +69,9 @@ class Shipper {
   Status Maintain(Timestamp now);
   Status AskToPrune(const std::string& chain, Timestamp now);
   Status Prune(const std::string& chain, const Entry& entry);
+  Result<bool> IsSealed(const Entry& pruning);
+  // What to do about a chain that cannot be copied.
+  [[nodiscard]] std::string Advice(const std::string& chain) const;
   void PutPruning(std::int64_t first_seq, Timestamp now, const char* reason);
   Status DeleteBefore(const std::string& chain, std::int64_t first_seq);
   Status DeletePruned();
@@ -82,6 +90,8 @@ class Shipper {
   std::unique_ptr<Database> shared_;
   std::unordered_map<std::string, std::int64_t> arrived_;  // last entry that is shared, by chain
   ContentMarks marked_;                                    // contents that are shared
+  std::string own_;                                        // the chain that is written on
+  std::set<std::string> given_up_;                         // that were, and cannot be copied
   std::int64_t asked_to_prune_ = 0;
   Timestamp next_maintenance_;
   Timestamp next_pruning_;

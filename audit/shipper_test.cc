@@ -44,6 +44,13 @@ class ShipperTest : public RecordingTest {
     return VerifyChains(**Open("shared"), SnapshotInput::EmbeddedCatalog(), {});
   }
 
+  static bool Eventually(const std::function<bool()>& check) {
+    const auto deadline = std::chrono::steady_clock::now() + kLong;
+    while (!check() && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return check();
+  }
+
   std::atomic<bool> away_ = false;
 };
 
@@ -80,6 +87,37 @@ TEST_F(ShipperTest, WhatHasArrivedAndIsSealedLeavesTheOwnDisk) {
   ASSERT_TRUE(chains.ok()) << chains.status().message();
   EXPECT_EQ(chains->front().decisions, 30);
   EXPECT_LT(Count("a", "1 = 1"), 30);
+}
+
+// Somebody who can write the own disk deletes nothing that is shared.
+TEST_F(ShipperTest, APruningThatNoSealCoversIsNotFollowed) {
+  auto recorder = Record("a");
+  auto shipper = Ship("a", *recorder);
+  for (unsigned i = 0; i < 30; ++i) Place(*recorder, i);
+  ASSERT_TRUE(recorder->WaitUntilWritten(kLong));
+  recorder.reset();
+  const auto arrived = [this] { return Count("shared", "kind = 'decision'") == 30; };
+  ASSERT_TRUE(Eventually(arrived));
+  const auto own = Open("a");
+  const SqlRow last =
+      (*(*own)->Rows("SELECT chain, seq, hash FROM entries ORDER BY seq DESC LIMIT 1"))[0];
+  v1::RecordedPruning pruning;
+  pruning.set_first_seq(20);
+  const Draft draft = DraftOf(EntryKind::kPruning, Timestamp(Duration(1)), pruning);
+  const std::string chain = Text(last[0]);
+  const std::int64_t seq = Integer(last[1]) + 1;
+  const std::array<SqlValue, 5> values = {chain, seq, std::int64_t{1}, Blob{draft.payload},
+                                          Blob{HashOf(Bytes(last[2]), chain, seq, draft)}};
+  ASSERT_TRUE((*own)
+                  ->Run("INSERT INTO entries(chain, seq, kind, time_ms, pod_uid, namespace, pod, "
+                        "payload, hash) VALUES($1, $2, 'pruning', $3, '', '', '', $4, $5)",
+                        values)
+                  .ok());
+  ASSERT_TRUE(Eventually([&] { return Count("shared", "kind = 'pruning'") == 1; }));
+  shipper.reset();
+  const auto chains = (*Open("shared"))->Rows("SELECT first_seq FROM chains");
+  EXPECT_EQ(Integer(chains->front()[0]), 1);
+  EXPECT_TRUE(arrived());
 }
 
 TEST_F(ShipperTest, AnotherReplicaHearsOfThePodsOfOneThatIsGone) {

@@ -90,7 +90,7 @@ class ChainVerifier {
         database_.Rows("SELECT seq FROM entries WHERE chain = $1 AND seq < $2 LIMIT 1", before);
     if (!early.ok()) return early.status();
     // Rows that were pruned may be there for a while yet.
-    if (!early->empty() && (!pruning_ || pruning_->first_seq != summary_.first_seq))
+    if (!early->empty() && !pruning_)
       return Wrong({summary_.chain, Integer(early->front()[0])},
                    "stands before the chain's beginning");
     summary_.unsealed = summary_.head.seq - last_seal_;
@@ -105,7 +105,7 @@ class ChainVerifier {
   // Whether what is gone from the chain's beginning may be.
   Status CheckPruning() {
     const std::string gone = "what came before entry " + std::to_string(summary_.first_seq);
-    if (!pruning_ || pruning_->first_seq != summary_.first_seq)
+    if (!pruning_)
       return Wrong({summary_.chain, summary_.first_seq},
                    "entries before it are gone, and no entry says that they were pruned");
     const EntryId said{summary_.chain, pruning_->seq};
@@ -123,6 +123,7 @@ class ChainVerifier {
     }
     if (!options_.keep) return Status::Ok();
     if (options_.keep->bounded_size && pruning_->for_size.value_or(true)) return Status::Ok();
+    if (summary_.pruning_proven && pruning_->for_size.value_or(false)) return Status::Ok();
     // What the service itself signed tells how long entries were to be kept then.
     const Duration keep = summary_.pruning_proven && pruning_->keep
                               ? std::min(*pruning_->keep, options_.keep->age)
@@ -181,7 +182,9 @@ class ChainVerifier {
       case EntryKind::kPruning: {
         const auto pruning = Parse<v1::RecordedPruning>(entry);
         if (!pruning.ok()) return pruning.status();
-        pruning_ = Pruning{pruning->first_seq(), entry.seq, entry.time, {}, {}};
+        // A later one came while the chain was read, and its rows are still there.
+        if (pruning->first_seq() != summary_.first_seq) return Status::Ok();
+        pruning_ = Pruning{entry.seq, entry.time, {}, {}};
         if (pruning->has_for_size()) pruning_->for_size = pruning->for_size();
         if (pruning->has_keep_ms()) pruning_->keep = Duration(pruning->keep_ms());
         return Status::Ok();
@@ -289,13 +292,12 @@ class ChainVerifier {
     std::int64_t outcomes = 0;
   } since_seal_;
   struct Pruning {
-    std::int64_t first_seq = 1;
     std::int64_t seq = 0;
     Timestamp time;
     std::optional<bool> for_size;
     std::optional<Duration> keep;
   };
-  std::optional<Pruning> pruning_;  // the last one that the chain tells of
+  std::optional<Pruning> pruning_;  // that made the chain begin where it does
   Timestamp first_time_;            // of the first entry that is kept
   std::string before_;
   std::unordered_set<std::int64_t> seen_outcomes_;

@@ -207,11 +207,21 @@ std::optional<LeaseState> Gatekeeper::lease(SteadyTime now) const {
 void Gatekeeper::Check(Timestamp now) {
   const auto state = world_.Read();
   if (!state->ready) return;
-  // Nobody waits: nobody need lead.
-  if (state->gated.empty() && !options_.always_lead) return;
+  // Nobody waits: nobody need lead, nor is anything told of the Lease.
+  if (state->gated.empty() && !options_.always_lead) {
+    const MutexLock lock(mutex_);
+    state_.reset();
+    return;
+  }
   // A gate that two replicas open opens once: better both than none.
-  const bool leads = AskForLease(now) != LeaseHold::kOther;
+  bool leads = AskForLease(now) != LeaseHold::kOther;
+  SteadyTime asked = std::chrono::steady_clock::now();
   for (const auto& pod : state->gated) {
+    // Many gates, or a slow API server, take longer than the Lease lasts.
+    if (std::chrono::steady_clock::now() - asked >= options_.lease.duration / 3) {
+      leads = AskForLease(Now()) != LeaseHold::kOther;
+      asked = std::chrono::steady_clock::now();
+    }
     const auto in_namespace = state->namespaces.find(pod->namespace_name);
     PodFacts facts;
     facts.annotations = pod->annotations;

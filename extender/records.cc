@@ -304,6 +304,7 @@ RecordsState Records::State() const {
 Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
   std::unique_ptr<Records> records(new Records());
   RecorderOptions options;
+  std::string public_key;
   options.extender_weight = config.records.extender_weight;
   if (!config.records.directory.empty()) {
     JournalOptions journal;
@@ -317,6 +318,7 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
       Result<SigningKey> key = SigningKey::Load(config.records.signing_key_file);
       if (!key.ok()) return key.status().WithContext("records.signing_key_file");
       journal.chain.key = std::make_shared<const SigningKey>(*std::move(key));
+      public_key = journal.chain.key->public_key();
     }
     if (!config.records.head_config_map.empty()) {
       const Result<ApiAccess> access = AccessOf(config);
@@ -351,6 +353,7 @@ Result<std::unique_ptr<Records>> Records::Open(const Config& config) {
     };
     shipping.open_shared = [config] { return Migrated(OpenShared(config.records)); };
     shipping.keep = config.records.keep;
+    shipping.public_key = public_key;
     shipping.adopt = [recorder](auto decisions) { recorder->Adopt(std::move(decisions)); };
     shipping.put = [recorder](Draft draft) { recorder->Put(std::move(draft)); };
     records->shipper_ = std::make_unique<Shipper>(std::move(shipping));

@@ -46,7 +46,7 @@ HttpServer::Options OptionsOf(const char* name, const std::string& address, cons
 // A large request was seen to take up to nine times its size while it is answered, and the service
 // up to 150 MB beside it: a tenth of what may be used is for the requests themselves.
 std::size_t LargeBytes(std::optional<std::int64_t> memory_limit) {
-  constexpr std::int64_t kMost = std::int64_t{36} << 20;
+  constexpr std::int64_t kMost = std::int64_t{32} << 20;
   constexpr std::int64_t kLeast = std::int64_t{4} << 20;
   constexpr std::int64_t kPart = 10;
   return static_cast<std::size_t>(memory_limit ? std::clamp(*memory_limit / kPart, kLeast, kMost)
@@ -67,6 +67,8 @@ HttpServer::Options StatusOptions(const Config& config, Access* access) {
   HttpServer::Options options = OptionsOf("status", config.listen.status, config);
   // Nobody keeps all others out; and whoever does, kubelet's probes are answered.
   options.max_by_peer = std::max(options.max_connections / 2, 1);
+  // Beside the extender's large requests. What is read here is not worked on again.
+  options.max_large_bytes = LargeBytes(MemoryLimit()) / 2;
   options.reserved = {"/healthz", "/readyz"};
   options.compress = true;
   // Many who look must not keep kube-scheduler waiting.

@@ -1,5 +1,7 @@
 #include "k8s/lease.h"
 
+#include <algorithm>
+
 #include <simdjson.h>
 
 #include "base/json_writer.h"
@@ -7,6 +9,9 @@
 
 namespace sobre {
 namespace {
+
+// Nobody states more who means it.
+constexpr std::int64_t kMostSeconds = 3600;
 
 std::string LeaseJson(const Lease::Options& options, std::string_view version, Timestamp now) {
   std::string micro_time = FormatTime(now);
@@ -36,7 +41,7 @@ Result<Lease::Found> Lease::Find(const Call& call) const {
   const Result<HttpReply> reply =
       call("GET", Folder(options_) + "/" + PercentEncode(options_.name), "");
   if (!reply.ok()) return reply.status();
-  if (reply->status == 404) return Found();
+  if (reply->status == 404) return Found{"", "", options_.duration};
   if (reply->status != 200)
     return Status::Unavailable("lease " + options_.name + ": " + Complaint(*reply));
   simdjson::dom::parser parser;
@@ -47,7 +52,11 @@ Result<Lease::Found> Lease::Find(const Call& call) const {
       lease["metadata"]["resourceVersion"].get(version) != simdjson::SUCCESS || version.empty())
     return Status::Invalid("lease " + options_.name + ": not what the API server sends");
   if (lease["spec"]["holderIdentity"].get(holder) != simdjson::SUCCESS) holder = {};
-  return Found{std::string(version), std::string(holder)};
+  std::int64_t seconds = 0;
+  if (lease["spec"]["leaseDurationSeconds"].get(seconds) != simdjson::SUCCESS) seconds = 0;
+  // Whoever holds it may believe so for as long as it says.
+  const Duration stated = std::chrono::seconds(std::clamp<std::int64_t>(seconds, 0, kMostSeconds));
+  return Found{std::string(version), std::string(holder), std::max(options_.duration, stated)};
 }
 
 Result<bool> Lease::Write(const Call& call, const std::string& version, Timestamp now,
@@ -75,7 +84,7 @@ Result<LeaseHold> Lease::TryHold(const Call& call, Timestamp now, const Clock& c
       seen_version_ = found->version;
       seen_ = clock();
     }
-    ran_out = !found->holder.empty() && begun - seen_ >= options_.duration;
+    ran_out = !found->holder.empty() && begun - seen_ >= found->duration;
     if (!ours && !found->holder.empty() && !ran_out) {
       sure_from_.reset();
       return LeaseHold::kOther;
@@ -90,7 +99,7 @@ Result<LeaseHold> Lease::TryHold(const Call& call, Timestamp now, const Clock& c
   // One that was deleted while we held it is ours still: who made another is not sure of it before
   // our time is over.
   const bool kept = sure_from_ && (ours || begun < held_until_);
-  if (!kept) sure_from_ = ran_out && !ours ? begun : clock() + options_.duration;
+  if (!kept) sure_from_ = ran_out && !ours ? begun : clock() + found->duration;
   held_until_ = begun + options_.duration;
   return begun >= *sure_from_ ? LeaseHold::kOurs : LeaseHold::kFresh;
 }

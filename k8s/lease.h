@@ -44,6 +44,7 @@ class Lease {
   struct Found {
     std::string version;  // empty: there is none
     std::string holder;
+    Duration duration;  // of the holder's, or ours where that is longer
   };
   Result<Found> Find(const Call& call) const;
   // False: somebody was quicker.

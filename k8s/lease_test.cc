@@ -25,7 +25,8 @@ class LeaseTest : public ::testing::Test {
       EXPECT_EQ(path, folder + "/keeper");
       if (!there_) return HttpReply{404, "none"};
       return HttpReply{200, R"({"metadata":{"resourceVersion":")" + std::to_string(version_) +
-                                R"("},"spec":{"holderIdentity":")" + holder_ + "\"}}"};
+                                R"("},"spec":{"holderIdentity":")" + holder_ +
+                                R"(","leaseDurationSeconds":)" + std::to_string(stated_) + "}}"};
     }
     const bool dry = path.ends_with("?dryRun=All");
     const std::string where = path.substr(0, path.find('?'));
@@ -59,6 +60,7 @@ class LeaseTest : public ::testing::Test {
   bool there_ = false;
   bool writable_ = true;
   std::string holder_;
+  std::int64_t stated_ = 15;  // seconds, by whoever holds it
   int version_ = 0;
   const Lease::Call calls_ = [this](std::string_view method, const std::string& path,
                                     const std::string& body) { return Answer(method, path, body); };
@@ -120,6 +122,23 @@ TEST_F(LeaseTest, AnotherHoldsItForItsDurationWhateverBecomesOfTheClock) {
   EXPECT_EQ(TryHold(lease_, seconds(20)), LeaseHold::kOther);
   // Its end was seen: nobody else believes to hold it.
   EXPECT_EQ(TryHold(lease_, seconds(36)), LeaseHold::kOurs);
+}
+
+TEST_F(LeaseTest, WhoeverStatesALongerTimeHasIt) {
+  Hold("other");
+  stated_ = 60;
+  EXPECT_EQ(TryHold(lease_, seconds(0)), LeaseHold::kOther);
+  EXPECT_EQ(TryHold(lease_, seconds(59)), LeaseHold::kOther);
+  EXPECT_EQ(TryHold(lease_, seconds(60)), LeaseHold::kOurs);
+  Hold("other");
+  stated_ = 1;
+  EXPECT_EQ(TryHold(lease_, seconds(100)), LeaseHold::kOther);
+  EXPECT_EQ(TryHold(lease_, seconds(114)), LeaseHold::kOther) << "ours is longer";
+  EXPECT_EQ(TryHold(lease_, seconds(115)), LeaseHold::kOurs);
+  Hold("other");
+  stated_ = std::int64_t{1} << 60;
+  EXPECT_EQ(TryHold(lease_, seconds(200)), LeaseHold::kOther);
+  EXPECT_EQ(TryHold(lease_, seconds(200 + 3600)), LeaseHold::kOurs) << "nobody means more";
 }
 
 // An answer that was long on its way tells of the time at which it came.

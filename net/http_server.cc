@@ -41,6 +41,8 @@ constexpr std::size_t kCoalesceBytes = 16U << 10;
 constexpr int kHandshakes = 32;
 constexpr int kReserved = 16;
 constexpr Duration kReservedTimeout = std::chrono::seconds(2);
+// What is asked for there is answered sooner.
+constexpr Duration kReservedRest = std::chrono::milliseconds(250);
 // A client whose first message was answered needs so long at most for the rest of its handshake.
 constexpr Duration kHandshakeRest = std::chrono::milliseconds(250);
 
@@ -465,7 +467,7 @@ class HttpServer::Impl final : public httplib::Server {
         stop_event_(::eventfd(0, EFD_CLOEXEC)),
         connections_({options_.max_connections,
                       options_.max_by_peer > 0 ? options_.max_by_peer : options_.max_connections}),
-        reserved_({kReserved, kReserved / 2, PeerPlaces::WhenFull::kReplace}),
+        reserved_({kReserved, kReserved / 2, PeerPlaces::WhenFull::kReplace, kReservedRest}),
         handshakes_({kHandshakes, kHandshakes / 2, PeerPlaces::WhenFull::kReplace, kHandshakeRest}),
         streams_({options_.max_streams, options_.max_streams, PeerPlaces::WhenFull::kShare}) {
     set_payload_max_length(options_.max_body_bytes);
@@ -484,6 +486,7 @@ class HttpServer::Impl final : public httplib::Server {
       // Here, and not by the library's routes: these are regular expressions, which recurse for
       // each character of a path.
       Serve(*Find("GET", request.path), request, {}, response);
+      if (!TakeAnswer(response) && !TakeAlone(response)) RefuseLarge(response);
       return HandlerResponse::Handled;
     });
     Post(".*",
@@ -817,12 +820,12 @@ class HttpServer::Impl final : public httplib::Server {
       return false;
     };
     if (connection.reserved() != nullptr) {
-      reserved_.Begin(connection.reserved());
       if (malformed || has_body || !IsReserved(request.path)) {
         NoteTurnedAway(connection);
         response.set_header("Retry-After", "1");
         return refuse(503, std::string(kNoPlace));
       }
+      reserved_.Begin(connection.reserved());
     }
     if (malformed) return refuse(malformed->first, malformed->second);
     const auto route = RouteOf(request.path);
@@ -916,9 +919,27 @@ class HttpServer::Impl final : public httplib::Server {
     // The answer holds nothing of it.
     Kept::GiveBack();
     GiveLarge(connection);
-    const std::size_t answer = std::max(response.body.size(), kKeptBodyBytes) - kKeptBodyBytes;
-    if (TakeLarge(connection, answer)) return;
+    if (!TakeAnswer(response)) RefuseLarge(response);
+  }
+
+  // Until the answer has been sent.
+  bool TakeAnswer(const httplib::Response& response) const {
+    return TakeLarge(*current_connection, LargeBytesOf(response));
+  }
+  // What somebody looks at goes out however large it is, one at a time.
+  bool TakeAlone(const httplib::Response& response) const {
+    std::size_t none = 0;
+    if (!large_bytes_.compare_exchange_strong(none, LargeBytesOf(response))) return false;
+    current_connection->large_bytes = LargeBytesOf(response);
+    return true;
+  }
+  static std::size_t LargeBytesOf(const httplib::Response& response) {
+    return std::max(response.body.size(), kKeptBodyBytes) - kKeptBodyBytes;
+  }
+  void RefuseLarge(httplib::Response& response) const {
     std::string().swap(response.body);
+    response.headers.erase("Content-Encoding");
+    response.headers.erase("Content-Type");
     RefuseBusy(kTooMuch, response);
   }
 
@@ -958,9 +979,11 @@ class HttpServer::Impl final : public httplib::Server {
 
   void ServeParts(HttpResponse&& response, const httplib::Request& request,
                   httplib::Response& to) const {
+    // HEAD asks for nothing that could be followed.
+    const bool follows = request.method != "HEAD";
     const PeerPlaces::Place place =
-        streams_.Take(current_connection->peer(), current_connection->socket());
-    if (place == nullptr) {
+        follows ? streams_.Take(current_connection->peer(), current_connection->socket()) : nullptr;
+    if (follows && place == nullptr) {
       to.set_header("Retry-After", "60");
       return Refuse(503,
                     std::to_string(options_.max_streams) +
@@ -970,8 +993,7 @@ class HttpServer::Impl final : public httplib::Server {
     SetHeaders(response, to);
     to.set_header("Connection", "close");
     current_connection->CloseAfterAnswer();
-    // HEAD asks for nothing that could be followed.
-    if (request.method == "HEAD") return streams_.Give(place);
+    if (!follows) return;
     current_connection->SetPartsOpen(true);
     to.set_chunked_content_provider(
         std::string(response.content_type),

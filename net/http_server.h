@@ -80,8 +80,9 @@ class HttpServer {
     // "host:port"; port 0 takes any free one.
     std::string address = "127.0.0.1:0";
     std::size_t max_body_bytes = 1U << 20;
-    // Bodies of POSTs while they are read and answered, then the answers until they are sent, in
-    // sum over all connections, without the first kKeptBodyBytes of each; beyond it 503.
+    // Bodies of POSTs while they are read and answered, and answers until they are sent, in sum
+    // over all connections, without the first kKeptBodyBytes of each; beyond it 503. An answer to a
+    // GET that is alone goes out however large it is.
     std::size_t max_large_bytes = std::size_t{1} << 40;
     // The only Content-Type that a POST may have; its charset, where one is stated, is UTF-8.
     std::string body_type = "application/json";

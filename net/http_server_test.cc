@@ -477,6 +477,24 @@ TEST(HttpServerReserve, AnswersReservedPathsWhereNoConnectionIsLeft) {
   EXPECT_EQ(server.load().accepted, 80U + 3U * 31U);
 }
 
+// What is refused with a body on its way is waited for, but not at the cost of a probe.
+TEST(HttpServerReserve, WhoAsksForSomethingElseKeepsNoProbeOut) {
+  HttpServer server({.hosts = {"x"}, .max_connections = 1, .reserved = {"/healthz"}});
+  server.Handle("GET", "/healthz", [](const HttpRequest&, HttpResponse& r) { r.body = "here"; });
+  ASSERT_TRUE(server.Start().ok());
+  const auto held = Dawdlers(server.port(), 1, "GET ", "127.0.0.1");
+  const std::string other = "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
+  for (int i = 0; i < 5; ++i) {
+    const auto first = Dawdlers(server.port(), 10, other, "127.0.0.2");
+    const auto second = Dawdlers(server.port(), 10, other, "127.0.0.3");
+    for (const char* source : {"127.0.0.1", "127.0.0.2", "127.0.0.4"}) {
+      RawClient client(server.port(), source);
+      client.Send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+      EXPECT_THAT(client.Answer(), StartsWith("HTTP/1.1 200")) << source;
+    }
+  }
+}
+
 TEST(HttpServerReserve, WhoGetsNoPlaceIsToldSo) {
   HttpServer server({.max_connections = 1, .reserved = {"/healthz"}});
   ASSERT_TRUE(server.Start().ok());
@@ -485,6 +503,35 @@ TEST(HttpServerReserve, WhoGetsNoPlaceIsToldSo) {
   // Each was cut off by a later one, or after two seconds.
   for (const auto& client : over) EXPECT_THAT(client->Answer(), StartsWith("HTTP/1.1 503"));
   EXPECT_EQ(server.load().turned_away, 40U);
+}
+
+TEST(HttpServer, AnswersThatNobodyReadsAreBoundedInSum) {
+  HttpServer server({.max_large_bytes = 1U << 20, .max_connections = 8});
+  server.Handle("GET", "/large",
+                [](const HttpRequest&, HttpResponse& r) { r.body.assign(20U << 20, 'x'); });
+  server.Handle("GET", "/small", [](const HttpRequest&, HttpResponse& r) { r.body = "here"; });
+  ASSERT_TRUE(server.Start().ok());
+  const auto get = [&](const char* path) {
+    return std::string("GET ") + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  };
+  {
+    // Nothing else is under way: it goes out, however large it is.
+    RawClient idle(server.port());
+    idle.Send(get("/large"));
+    ASSERT_TRUE(Eventually([&] {
+      RawClient other(server.port());
+      other.Send(get("/large"));
+      return other.Answer().starts_with("HTTP/1.1 503");
+    }));
+    RawClient small(server.port());
+    small.Send(get("/small"));
+    EXPECT_THAT(small.Answer(), StartsWith("HTTP/1.1 200"));
+  }
+  ASSERT_TRUE(Eventually([&] {
+    RawClient next(server.port());
+    next.Send(get("/large"));
+    return next.Answer().starts_with("HTTP/1.1 200");
+  })) << "what was held is given back";
 }
 
 TEST(HttpServerHandshakes, TakeNoConnectionsAndKeepNobodyOut) {
