@@ -278,7 +278,7 @@ def test_a_forged_pruning_is_unproven_and_nothing_is_signed_over_it(start, tmp_p
     check(0)
     chain = prune(sobre.folder / "records" / "records.db", 20)
     unproven = check(1)
-    assert f"{chain}:42: says that what came before entry 20 was pruned, and no seal covers it" in unproven, unproven
+    assert f"{chain}:43: says that what came before entry 20 was pruned, and no seal covers it" in unproven, unproven
     sobre.start()
     eventually(lambda: metric(sobre, "sobre_records_distrusted") == 1, "it is noticed")
     assert f"[+]records ok: 0 wait to be written; not gone on with: chain {chain}" in fetch(sobre.status_url + "/readyz?verbose").decode()
