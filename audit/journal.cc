@@ -169,7 +169,7 @@ Result<Journal> Journal::Open(Database& database, const Options& options, Timest
 // Where seals are signed, the first entry is one: from then on a chain without one is not ours.
 Status Journal::Begin(Timestamp now) {
   Head head = head_;
-  const Status status = database_->Transact([&]() -> Status {
+  Status status = database_->Transact([&]() -> Status {
     const std::array<SqlValue, 3> values = {chain_, AsBlob(head.hash), ToMs(now)};
     if (Status done = database_->Run(
             "INSERT INTO chains(chain, first_seq, anchor, last_seen_ms) VALUES($1, 1, $2, $3)",
