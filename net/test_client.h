@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <string>
@@ -90,6 +91,12 @@ class RawClient {
       sent += written;
     }
     return true;
+  }
+  // What has come by then of an answer that may be long.
+  std::string Beginning() {
+    std::array<char, 4096> buffer;
+    const ssize_t n = Receive(buffer.data(), buffer.size());
+    return {buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0))};
   }
   // One answer: its header and the body that Content-Length promises; what came if the peer closes.
   std::string Answer() {
