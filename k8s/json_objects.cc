@@ -59,11 +59,14 @@ struct Asked {
   std::size_t most;
 };
 
-void CheckRoom(const Asked& asked) {
-  if (asked.args.names.size() < asked.most) return;
-  throw Malformed{"over " + std::to_string(asked.most) +
-                      " nodes in the request, most of which are not known here",
-                  true};
+[[noreturn, gnu::cold, gnu::noinline]] void RefuseMore(std::size_t most) {
+  throw Malformed{
+      "over " + std::to_string(most) + " nodes in the request, most of which are not known here",
+      true};
+}
+
+inline void CheckRoom(const Asked& asked) {
+  if (asked.args.names.size() >= asked.most) RefuseMore(asked.most);
 }
 
 // Adds a name. A plain one is known to have no escape and is not copied.
