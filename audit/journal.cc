@@ -94,6 +94,17 @@ Status DropContents(Database& database, Timestamp oldest_entry) {
   return database.Run("DELETE FROM contents WHERE last_used_ms < $1", {&unused, 1});
 }
 
+namespace {
+
+// What no entry can refer to any more.
+Status DropUnusedContents(Database& database) {
+  const auto first = database.Rows("SELECT MIN(time_ms) FROM entries");
+  if (!first.ok()) return first.status();
+  return DropContents(database, FromMs(Integer(first->front().front())));
+}
+
+}  // namespace
+
 Result<bool> BeginAt(Database& database, const std::string& chain, std::int64_t first_seq) {
   const std::array<SqlValue, 2> before = {chain, first_seq - 1};
   const auto anchor =
@@ -399,9 +410,7 @@ Result<bool> Journal::Prune(const Retention& retention, Timestamp now) {
     if (Status done = database_->Run("DELETE FROM entries WHERE chain = $1 AND seq < $2", before);
         !done.ok())
       return done;
-    const auto first = database_->Rows("SELECT MIN(time_ms) FROM entries");
-    if (!first.ok()) return first.status();
-    return DropContents(*database_, FromMs(Integer(first->front().front())));
+    return DropUnusedContents(*database_);
   });
   if (!status.ok()) return status;
   head_ = head;
@@ -434,13 +443,7 @@ Result<std::vector<std::string>> Journal::DropGivenUp(const Retention& retention
     dropped.push_back(Text(other[0]));
   }
   if (dropped.empty()) return dropped;
-  const auto first = database_->Rows("SELECT MIN(time_ms) FROM entries");
-  if (!first.ok()) return first.status();
-  // Where nothing is left, what is being written may still need them.
-  const auto oldest = first->front().front();
-  if (Integer(oldest) == 0) return dropped;
-  if (Status status = DropContents(*database_, FromMs(Integer(oldest))); !status.ok())
-    return status;
+  if (Status status = DropUnusedContents(*database_); !status.ok()) return status;
   return dropped;
 }
 

@@ -253,17 +253,7 @@ TEST_F(JournalTest, AForgedPruningIsUnprovenAndNeverSealedOver) {
   options.public_key = key->public_key();
   options.heads = {{{journal.chain(), kept.seq}, kept.hash, 1}};
   ASSERT_TRUE(Verify(options).ok()) << Complaint(options);
-  v1::RecordedPruning pruning;
-  pruning.set_first_seq(11);
-  const Draft draft = DraftOf(EntryKind::kPruning, kTime, pruning);
-  const std::array<SqlValue, 5> values = {
-      journal.chain(), kept.seq + 1, kTime.time_since_epoch().count(), Blob{draft.payload},
-      Blob{HashOf(kept.hash, journal.chain(), kept.seq + 1, draft)}};
-  ASSERT_TRUE(database_
-                  ->Run("INSERT INTO entries(chain, seq, kind, time_ms, pod_uid, namespace, pod, "
-                        "payload, hash) VALUES($1, $2, 'pruning', $3, '', '', '', $4, $5)",
-                        values)
-                  .ok());
+  ASSERT_TRUE(ForgePruning(*database_, journal.chain(), kept, 11).ok());
   Run("UPDATE chains SET first_seq = 11, anchor = (SELECT hash FROM entries WHERE seq = 10)");
   Run("DELETE FROM entries WHERE seq < 11");
   EXPECT_THAT(Complaint(options), HasSubstr(":20: says that what came before entry 11 was pruned, "

@@ -336,7 +336,10 @@ Result<bool> Shipper::IsSealed(const Entry& pruning) {
   constexpr std::int64_t kMostBetween = 10'000;
   const std::array<SqlValue, 3> after = {pruning.chain, pruning.seq, kMostBetween};
   const auto rows =
-      local_->Rows(SelectEntries("WHERE chain = $1 AND seq > $2 ORDER BY seq LIMIT $3"), after);
+      local_->Rows(SelectEntries("WHERE chain = $1 AND seq > $2 AND seq <= (SELECT MIN(seq) FROM "
+                                 "entries WHERE chain = $1 AND seq > $2 AND kind = 'seal') "
+                                 "ORDER BY seq LIMIT $3"),
+                   after);
   if (!rows.ok()) return rows.status();
   std::string before = pruning.hash;
   for (const SqlRow& row : *rows) {

@@ -103,18 +103,7 @@ TEST_F(ShipperTest, APruningThatNoSealCoversIsNotFollowed) {
   const auto own = Open("a");
   const SqlRow last =
       (*(*own)->Rows("SELECT chain, seq, hash FROM entries ORDER BY seq DESC LIMIT 1"))[0];
-  v1::RecordedPruning pruning;
-  pruning.set_first_seq(20);
-  const Draft draft = DraftOf(EntryKind::kPruning, Timestamp(Duration(1)), pruning);
-  const std::string chain = Text(last[0]);
-  const std::int64_t seq = Integer(last[1]) + 1;
-  const std::array<SqlValue, 5> values = {chain, seq, std::int64_t{1}, Blob{draft.payload},
-                                          Blob{HashOf(Bytes(last[2]), chain, seq, draft)}};
-  ASSERT_TRUE((*own)
-                  ->Run("INSERT INTO entries(chain, seq, kind, time_ms, pod_uid, namespace, pod, "
-                        "payload, hash) VALUES($1, $2, 'pruning', $3, '', '', '', $4, $5)",
-                        values)
-                  .ok());
+  ASSERT_TRUE(ForgePruning(**own, Text(last[0]), {Integer(last[1]), Bytes(last[2])}, 20).ok());
   ASSERT_TRUE(Eventually([&] { return Count("shared", "kind = 'pruning'") == 1; }));
   shipper.reset();
   const auto chains = (*Open("shared"))->Rows("SELECT first_seq FROM chains");

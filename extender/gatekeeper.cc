@@ -214,14 +214,16 @@ void Gatekeeper::Check(Timestamp now) {
     return;
   }
   // A gate that two replicas open opens once: better both than none.
-  bool leads = AskForLease(now) != LeaseHold::kOther;
-  SteadyTime asked = std::chrono::steady_clock::now();
+  bool leads = false;
+  SteadyTime asked;
+  const auto ask = [&](Timestamp time) {
+    leads = AskForLease(time) != LeaseHold::kOther;
+    asked = std::chrono::steady_clock::now();
+  };
+  ask(now);
   for (const auto& pod : state->gated) {
     // Many gates, or a slow API server, take longer than the Lease lasts.
-    if (std::chrono::steady_clock::now() - asked >= options_.lease.duration / 3) {
-      leads = AskForLease(Now()) != LeaseHold::kOther;
-      asked = std::chrono::steady_clock::now();
-    }
+    if (std::chrono::steady_clock::now() - asked >= options_.lease.duration / 3) ask(Now());
     const auto in_namespace = state->namespaces.find(pod->namespace_name);
     PodFacts facts;
     facts.annotations = pod->annotations;

@@ -108,10 +108,17 @@ std::string QuantityOf(od::value value) {
   return std::string(Trim(raw));
 }
 
-void ReadResources(od::value value, Resources& resources) {
+template <class Take>
+void ForEachQuantity(od::value value, const Take& take) {
   ForEachField(value, [&](std::string_view name, od::value quantity) {
     const std::string key(name);
-    ApplyResource(key, QuantityOf(quantity), resources);
+    take(key, QuantityOf(quantity));
+  });
+}
+
+void ReadResources(od::value value, Resources& resources) {
+  ForEachQuantity(value, [&](std::string_view name, std::string_view quantity) {
+    ApplyResource(name, quantity, resources);
   });
 }
 
@@ -354,8 +361,8 @@ NodeFacts ReadNode(od::object object, const NodeOrigins& origins) {
     } else if (key == "status") {
       ForEachField(field, [&](std::string_view name, od::value status) {
         if (name == "allocatable") {
-          ForEachField(status, [&](std::string_view resource, od::value quantity) {
-            ApplyAllocatable(resource, QuantityOf(quantity), node);
+          ForEachQuantity(status, [&](std::string_view resource, std::string_view quantity) {
+            ApplyAllocatable(resource, quantity, node);
           });
         }
         if (name == "addresses") {

@@ -977,23 +977,26 @@ class HttpServer::Impl final : public httplib::Server {
     }
   }
 
+  void SetPartsHeader(const HttpResponse& from, httplib::Response& to) const {
+    SetHeaders(from, to);
+    to.set_header("Connection", "close");
+    current_connection->CloseAfterAnswer();
+  }
+
   void ServeParts(HttpResponse&& response, const httplib::Request& request,
                   httplib::Response& to) const {
     // HEAD asks for nothing that could be followed.
-    const bool follows = request.method != "HEAD";
+    if (request.method == "HEAD") return SetPartsHeader(response, to);
     const PeerPlaces::Place place =
-        follows ? streams_.Take(current_connection->peer(), current_connection->socket()) : nullptr;
-    if (follows && place == nullptr) {
+        streams_.Take(current_connection->peer(), current_connection->socket());
+    if (place == nullptr) {
       to.set_header("Retry-After", "60");
       return Refuse(503,
                     std::to_string(options_.max_streams) +
                         " clients are following already; ask for single answers instead",
                     to);
     }
-    SetHeaders(response, to);
-    to.set_header("Connection", "close");
-    current_connection->CloseAfterAnswer();
-    if (!follows) return;
+    SetPartsHeader(response, to);
     current_connection->SetPartsOpen(true);
     to.set_chunked_content_provider(
         std::string(response.content_type),
