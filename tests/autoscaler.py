@@ -1,8 +1,9 @@
 """The Cluster Autoscaler's side of its gRPC expander, by the Go client in tests/e2e/expander."""
 import json
-import os
 import pathlib
 import subprocess
+
+from tests import programs
 
 
 def option(group: str, template: dict | None, pods: list[dict], count: int = 1, copies: int = 1) -> dict:
@@ -11,7 +12,7 @@ def option(group: str, template: dict | None, pods: list[dict], count: int = 1, 
 
 def ask(address: str, authority: pathlib.Path, questions, name: str = "") -> list[dict]:
     """The answers to {shape, options}; `name` is what the certificate is for, if not the address."""
-    done = subprocess.run([os.environ["SOBRE_EXPANDER_CLIENT"], "--address", address, "--ca", authority, "--name", name],
+    done = subprocess.run([programs.named("expander-client"), "--address", address, "--ca", authority, "--name", name],
                           input="".join(json.dumps(q) + "\n" for q in questions), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]

@@ -1,5 +1,6 @@
 """The Helm chart as the tests render it: by real Helm, in combinations of values that users have."""
 import base64
+import difflib
 import json
 import os
 import pathlib
@@ -8,12 +9,13 @@ import subprocess
 
 import yaml
 
+from tests import programs
 from tests.harness import ROOT
 
 CHART = ROOT / "helm" / "sobre"
 MUTATING = "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
 
-# Each is rendered, held against schemas and compared with tests/golden/chart/NAME.yaml.
+# Each is rendered, held against schemas and compared with what tests/golden/chart records of it.
 COMBINATIONS: dict[str, dict] = {
     "default": {},
     "existing-scheduler": {"scheduler": {"mode": "existing"}, "extender": {"service": {"clusterIP": "10.96.0.50"}}},
@@ -75,7 +77,7 @@ COMBINATIONS: dict[str, dict] = {
 def helm(*arguments, check: bool = True, folder: pathlib.Path | None = None) -> subprocess.CompletedProcess:
     """Real Helm with settings of its own; an error's text where it fails."""
     home = {f"HELM_{part}_HOME": str((folder or pathlib.Path("/nonexistent")) / part) for part in ("CACHE", "CONFIG", "DATA")}
-    done = subprocess.run([f"{os.environ['SOBRE_TOOLS']}/helm", *map(str, arguments)], capture_output=True, text=True, env=os.environ | home)
+    done = subprocess.run([f"{programs.named('tools')}/helm", *map(str, arguments)], capture_output=True, text=True, env=os.environ | home)
     assert not check or done.returncode == 0, done.stderr
     return done
 
@@ -114,6 +116,33 @@ def without_chance(text: str) -> str:
     """A rendering without what is new each time: keys, certificates, and the digests of what names them."""
     text = re.sub(r"((?:ca\.crt|tls\.crt|tls\.key|caData): )[A-Za-z0-9+/=]{40,}", r"\1MADE", text)
     return re.sub(r"(sobre\.dev/config: )\S+", r"\1DIGEST", text)
+
+
+def by_object(text: str) -> dict[str, str]:
+    """The parts of a rendering by the kind and name of their objects."""
+    parts = {}
+    for part in re.split(r"^---\n", text, flags=re.MULTILINE):
+        if part.strip():
+            kind, name = re.search(r"^kind: (\S+)", part, re.MULTILINE), re.search(r'^  name: "?([^"\n]+)', part, re.MULTILINE)
+            key = f"{kind[1]} {name[1]}"
+            assert key not in parts, f"two objects are called {key}"
+            parts[key] = part
+    return parts
+
+
+def difference(before: str, after: str) -> str:
+    """What differs between two renderings, object by object; without line numbers, which would change with every object before."""
+    old, new = by_object(before), by_object(after)
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        if key not in new:
+            lines.append(f"without {key}\n")
+        elif old.get(key) != new[key]:
+            lines.append(f"{'in' if key in old else 'with'} {key}\n")
+            changes = difflib.unified_diff(old.get(key, "").splitlines(keepends=True), new[key].splitlines(keepends=True), n=2)
+            # The first two lines name files.
+            lines += ["@@\n" if line.startswith("@@") else line for line in list(changes)[2:]]
+    return "".join(lines)
 
 
 def decoded(secret: dict) -> dict[str, bytes]:

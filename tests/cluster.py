@@ -1,10 +1,9 @@
 """./run cluster: a real control plane and Prometheus with Sobre attached, until Ctrl-C."""
-import os
 import pathlib
 import signal
 import tempfile
 
-from tests import world
+from tests import programs, world
 from tests.harness import ControlPlane, Exporter, Prometheus, Sobre
 
 
@@ -15,7 +14,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as text:
         folder = pathlib.Path(text)
         try:
-            plane = ControlPlane(folder, pathlib.Path(os.environ["SOBRE_CONTROL_PLANE"]))
+            plane = ControlPlane(folder, pathlib.Path(programs.named("control-plane")))
             started.append(plane)
             exporter = Exporter()
             started.append(exporter)

@@ -1,13 +1,12 @@
 import contextlib
 import itertools
-import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
 
-from tests import isolation
+from tests import isolation, programs
 from tests.harness import ROOT, ControlPlane, Exporter, Postgres, Prometheus
 from tests.minicluster import Image, MiniCluster
 
@@ -70,26 +69,19 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
 
-def _from_environment(name: str) -> str:
-    value = os.environ.get(name)
-    if not value:
-        pytest.fail(f"{name} is not set; run the tests with ./run test", pytrace=False)
-    return value
-
-
 @pytest.fixture(scope="session")
 def sobre_bin() -> str:
-    return _from_environment("SOBRE_BIN")
+    return programs.sobre()
 
 
 @pytest.fixture(scope="session")
 def tools() -> pathlib.Path:
-    return pathlib.Path(_from_environment("SOBRE_TOOLS"))
+    return pathlib.Path(programs.named("tools"))
 
 
 @pytest.fixture(scope="module")
 def control_plane(tmp_path_factory):
-    binaries = pathlib.Path(_from_environment("SOBRE_CONTROL_PLANE"))
+    binaries = pathlib.Path(programs.named("control-plane"))
     plane = ControlPlane(tmp_path_factory.mktemp("control-plane"), binaries)
     yield plane
     plane.stop()
@@ -98,7 +90,7 @@ def control_plane(tmp_path_factory):
 @pytest.fixture(scope="session")
 def control_planes() -> dict[str, pathlib.Path]:
     """The folders of all versions that are tested, by minor version ("1.36")."""
-    folders = [pathlib.Path(f) for f in _from_environment("SOBRE_CONTROL_PLANES").split(":")]
+    folders = [pathlib.Path(f) for f in programs.named("control-planes").split(":")]
     return {f.name.split("-")[1].removeprefix("v").rpartition(".")[0]: f for f in folders}
 
 
@@ -151,7 +143,3 @@ def stubs(tmp_path_factory):
     sys.path.insert(0, str(folder))
     yield folder
     sys.path.remove(str(folder))
-
-
-def templates(cpu: int = 8) -> dict[str, dict]:
-    return {region: node(region, region, cpu, cpu * 4) for region in REGIONS}

@@ -22,6 +22,8 @@ import urllib.request
 
 import yaml
 
+from tests import programs
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOKEN = "test-admin-token"
 
@@ -480,7 +482,7 @@ class Sobre:
         self.start()
 
     def start(self) -> None:
-        self.process = Process(self.folder / "sobre.log", os.environ["SOBRE_BIN"], "serve", "--config", self.config, *self.arguments)
+        self.process = Process(self.folder / "sobre.log", programs.sobre(), "serve", "--config", self.config, *self.arguments)
         eventually(lambda: fetch(self.status_url + "/readyz") == b"ok\n", "sobre ready")
 
     def signals(self) -> dict:

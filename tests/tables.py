@@ -1,11 +1,10 @@
 """The tables of docs/, made by `sobre score` or from what tests do. `./run tables` rewrites them; test_tables.py compares."""
 import json
-import os
 import pathlib
 import subprocess
 import tempfile
 
-from tests import faults
+from tests import faults, programs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OBJECTIVES = ["balanced", "carbon", "cost", "priced"]
@@ -44,7 +43,7 @@ class World:
                 (folder / "rows" / name).write_text(rows)
             files = {"nodes": {"items": self.nodes}, "signals": self.signals, "pod": pod,
                      "config": {"catalog": {"directory": "rows"}}}
-            arguments = [os.environ["SOBRE_BIN"], "score", "--at", AT]
+            arguments = [programs.sobre(), "score", "--at", AT]
             for name, content in files.items():
                 (folder / f"{name}.json").write_text(json.dumps(content))
                 arguments += [f"--{name}", str(folder / f"{name}.json")]

@@ -1,23 +1,20 @@
 """The records' backup: taken from a running service by the documented commands, restored elsewhere, and gone on with."""
-import os
 import re
 import subprocess
 import threading
 
 import pytest
 
+from tests import programs
 from tests.harness import ROOT, Postgres, eventually
 from tests.test_records import Client, counts, in_postgres, shared, start, verify, written  # noqa: F401 - a fixture
-
-SOBRE = os.environ.get("SOBRE_BIN", "sobre")
-
 
 def head(text: str) -> str:
     return re.search(r"head (\S+:\d+:[0-9a-f]{64})", text)[1]
 
 
 def backup(*arguments, **more) -> subprocess.CompletedProcess:
-    return subprocess.run([SOBRE, "backup", *map(str, arguments)], capture_output=True, **more)
+    return subprocess.run([programs.sobre(), "backup", *map(str, arguments)], capture_output=True, **more)
 
 
 @pytest.mark.parametrize("how", ["file", "standard output", "sqlite3"])
@@ -44,7 +41,7 @@ def test_a_running_replicas_records_are_restored_elsewhere_and_gone_on_with(star
             import sqlite3
             with sqlite3.connect(sobre.folder / "records" / "records.db") as live, sqlite3.connect(copy) as to:
                 live.backup(to)
-            done = subprocess.run([SOBRE, "verify", "--db", copy], capture_output=True, check=True)
+            done = subprocess.run([programs.sobre(), "verify", "--db", copy], capture_output=True, check=True)
         told = head((done.stdout if how == "sqlite3" else done.stderr).decode())
     finally:
         stop.set()
@@ -56,7 +53,7 @@ def test_a_running_replicas_records_are_restored_elsewhere_and_gone_on_with(star
     folder = tmp_path / "second" / "records"
     folder.mkdir(parents=True)
     (folder / "records.db").write_bytes(copy.read_bytes())
-    (before,) = counts(subprocess.run([SOBRE, "verify", "--db", copy], capture_output=True, text=True, check=True).stdout)
+    (before,) = counts(subprocess.run([programs.sobre(), "verify", "--db", copy], capture_output=True, text=True, check=True).stdout)
     assert 100 < before <= len(asked)
     restored = start("second")
     assert told.split(':')[0] in verify(restored)
@@ -67,12 +64,12 @@ def test_a_running_replicas_records_are_restored_elsewhere_and_gone_on_with(star
     restored.stop()
     # One chain, all of it, from before the backup to the last decision.
     assert counts(verify(restored)) == [before + 20]
-    checked = subprocess.run([SOBRE, "verify", "--config", restored.config, "--head", told], capture_output=True, text=True)
+    checked = subprocess.run([programs.sobre(), "verify", "--config", restored.config, "--head", told], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
     # The first replica went on too: whoever kept its newest head sees that the restored chain lacks entries.
     sobre.stop()
     newest = head(verify(sobre))
-    checked = subprocess.run([SOBRE, "verify", "--config", restored.config, "--head", newest], capture_output=True, text=True)
+    checked = subprocess.run([programs.sobre(), "verify", "--config", restored.config, "--head", newest], capture_output=True, text=True)
     assert checked.returncode == 1, checked.stdout
 
 
@@ -87,7 +84,7 @@ def test_a_backup_is_never_half_and_never_over_something(start, tmp_path):  # no
     done = backup("--config", sobre.config, "--out", tmp_path / "no" / "such" / "folder.db", text=True)
     assert done.returncode == 1 and done.stderr, done
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([SOBRE, "backup", "--config", sobre.config], stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run([programs.sobre(), "backup", "--config", sobre.config], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1 and "standard output" in done.stderr
     assert not list(tmp_path.rglob("*.part"))
     out = tmp_path / "good.db"
@@ -131,7 +128,7 @@ def test_postgres_is_dumped_and_restored_and_entries_since_then_come_again(start
         eventually(lambda: in_postgres(first) == "50", "arrived")
         first.stop()
         subprocess.run([Postgres.BINARIES / "pg_restore", "--no-owner", f"--dbname={second.url()}", dump], check=True, capture_output=True)
-        restored = subprocess.run([SOBRE, "verify", "--db", second.url()], capture_output=True, text=True, check=True)
+        restored = subprocess.run([programs.sobre(), "verify", "--db", second.url()], capture_output=True, text=True, check=True)
         assert counts(restored.stdout) == [30]
         sobre.stop()
         sobre.config.write_text(sobre.config.read_text().replace(str(first.port), str(second.port)))

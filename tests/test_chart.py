@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests import chart
+from tests import chart, programs
 from tests.harness import ROOT
 
 GOLDEN = ROOT / "tests" / "golden" / "chart"
@@ -17,14 +17,22 @@ def _tools(tools):
     """Every test here needs Helm."""
 
 
+# These are recorded whole, all others as what they change in the default.
+WHOLE = ("default", "everything")
+
+
 @pytest.mark.parametrize("name", chart.COMBINATIONS)
 def test_rendering_is_the_recorded_one(name, tmp_path):
     rendered = chart.without_chance(chart.render(chart.COMBINATIONS[name], tmp_path).stdout)
-    golden = GOLDEN / f"{name}.yaml"
+    recorded = GOLDEN / f"{name}.yaml"
+    if name not in WHOLE:
+        default = chart.without_chance(chart.render(chart.COMBINATIONS["default"], tmp_path).stdout)
+        rendered = chart.difference(default, rendered)
+        recorded = GOLDEN / f"{name}.diff"
     if os.environ.get("SOBRE_GOLDEN") == "write":
-        golden.parent.mkdir(parents=True, exist_ok=True)
-        golden.write_text(rendered)
-    assert rendered == golden.read_text(), f"{golden.name} differs; if that is meant: ./run golden"
+        GOLDEN.mkdir(parents=True, exist_ok=True)
+        recorded.write_text(rendered)
+    assert rendered == recorded.read_text(), f"{recorded.name} differs; if that is meant: ./run golden"
 
 
 @pytest.mark.parametrize("values, complaint", [
@@ -125,7 +133,7 @@ def test_values_are_documented(tmp_path):
     """helm-docs makes the table in the chart's README from the comments of values.yaml."""
     readme = chart.CHART / "README.md"
     before = readme.read_text() if readme.exists() else ""
-    subprocess.run([f"{os.environ['SOBRE_TOOLS']}/helm-docs", f"--chart-search-root={chart.CHART}", "--output-file=README.md", "--dry-run=false"],
+    subprocess.run([f"{programs.named('tools')}/helm-docs", f"--chart-search-root={chart.CHART}", "--output-file=README.md", "--dry-run=false"],
                    check=True, capture_output=True)
     after = readme.read_text()
     assert "|  |\n" not in after, "a value without a description"

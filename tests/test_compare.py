@@ -1,12 +1,12 @@
 """`sobre compare` on the cases of docs/compare.md, held against the same calculation made here."""
 import json
-import os
 import re
 import subprocess
 
 import pytest
 import yaml
 
+from tests import programs
 from tests.harness import ROOT
 
 AT = "2026-11-24T00:00:00Z"
@@ -111,7 +111,7 @@ class Case:
         (folder / "offers.yaml").write_text(block(f"case-{number}-offers"))
 
     def run(self, *more: str) -> subprocess.CompletedProcess:
-        return subprocess.run([os.environ["SOBRE_BIN"], "compare", "--in", str(self.folder / "offers.yaml"), "--pod", str(self.folder / "pod.json"),
+        return subprocess.run([programs.sobre(), "compare", "--in", str(self.folder / "offers.yaml"), "--pod", str(self.folder / "pod.json"),
                                "--at", AT, *more], capture_output=True, text=True)
 
 

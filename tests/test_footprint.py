@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from tests import programs
+
 HOUR = {"embodied": [{"total_gco2e": 1000000, "lifetime_hours": 35040, "used_hours": 1, "share": 1.0}]}
 
 
@@ -20,7 +22,7 @@ def sci(seconds: float, load: float) -> dict:
 
 def run(document, **environment) -> subprocess.CompletedProcess:
     text = document if isinstance(document, str) else json.dumps(document)
-    return subprocess.run([os.environ["SOBRE_BIN"], "footprint", "--in", "-"], input=text, capture_output=True, text=True,
+    return subprocess.run([programs.sobre(), "footprint", "--in", "-"], input=text, capture_output=True, text=True,
                           env=os.environ | environment)
 
 
@@ -87,5 +89,5 @@ def test_mistakes_are_named_by_their_path(document, said):
 
 
 def test_a_missing_file_is_an_error():
-    result = subprocess.run([os.environ["SOBRE_BIN"], "footprint", "--in", "/nowhere.json"], capture_output=True, text=True)
+    result = subprocess.run([programs.sobre(), "footprint", "--in", "/nowhere.json"], capture_output=True, text=True)
     assert result.returncode == 2 and "/nowhere.json" in result.stderr

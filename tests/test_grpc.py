@@ -13,7 +13,7 @@ import grpc
 import pytest
 import yaml
 
-from tests import autoscaler
+from tests import autoscaler, programs
 from tests.autoscaler import option
 from tests.certificates import Authority, Mount
 from tests.harness import ROOT, HttpStub, Process, Sobre, eventually, fetch
@@ -55,7 +55,7 @@ class Grpc:
         (folder / "nodes.json").write_text(json.dumps({"items": nodes}))
         (folder / "signals.json").write_text(json.dumps(list(signals)))
         self.files = ["--config", folder / "grpc.yaml", "--nodes", folder / "nodes.json", "--signals", folder / "signals.json"]
-        self.process = Process(folder / "grpc.log", os.environ["SOBRE_BIN"] + "-grpc", *self.files)
+        self.process = Process(folder / "grpc.log", programs.sobre() + "-grpc", *self.files)
         self.port = int(eventually(self._served, "sobre-grpc serves")["grpc_port"])
 
     def _served(self) -> dict | None:
@@ -86,7 +86,7 @@ class Grpc:
     def score(self, question: dict, *more: str) -> dict:
         """What `sobre score` says of the pod, on the same files."""
         (self.folder / "pod.json").write_text(json.dumps(question))
-        done = subprocess.run([os.environ["SOBRE_BIN"], "score", "--pod", self.folder / "pod.json", *self.files, *more], capture_output=True, text=True)
+        done = subprocess.run([programs.sobre(), "score", "--pod", self.folder / "pod.json", *self.files, *more], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -431,6 +431,6 @@ def test_a_renewed_certificate_is_taken_without_a_restart(start, authority):
 def test_a_wrong_configuration_is_refused_in_words(tmp_path, change, said):
     (tmp_path / "grpc.yaml").write_text(yaml.safe_dump({"grpc": change}))
     (tmp_path / "nodes.json").write_text('{"items": []}')
-    done = subprocess.run([os.environ["SOBRE_BIN"] + "-grpc", "--config", "grpc.yaml", "--nodes", "nodes.json"], cwd=tmp_path,
+    done = subprocess.run([programs.sobre() + "-grpc", "--config", "grpc.yaml", "--nodes", "nodes.json"], cwd=tmp_path,
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and said in done.stderr, done.stderr

@@ -1,12 +1,12 @@
 """Where a node is and whose it is: every command that reads nodes reads them as the configuration says."""
 import json
-import os
 import subprocess
 import urllib.request
 
 import pytest
 import yaml
 
+from tests import programs
 from tests.harness import Process, eventually, free_ports
 
 AT = "2026-11-24T00:00:00Z"
@@ -31,7 +31,7 @@ class Case:
         (self.folder / "pod.json").write_text(json.dumps(pod))
         (self.folder / "sobre.yaml").write_text(yaml.safe_dump(self.config))
         of_pod = ["--pod", str(self.folder / "pod.json"), "--at", AT] if command in ("score", "regions") else []
-        return [os.environ["SOBRE_BIN"], command, "--nodes", str(self.folder / "nodes.json"), "--config", str(self.folder / "sobre.yaml"),
+        return [programs.sobre(), command, "--nodes", str(self.folder / "nodes.json"), "--config", str(self.folder / "sobre.yaml"),
                 *of_pod, *more]
 
     def run(self, command: str, *more: str) -> str:
@@ -128,10 +128,10 @@ def test_a_small_machine_of_any_cloud_keeps_a_budget_that_a_server_would_break(c
 def test_kubeconfig_is_relative_to_the_configuration(case):
     (case.folder / "sobre.yaml").write_text("kubernetes: {kubeconfig: cluster/config.yaml}\n")
     (case.folder / "cluster").mkdir()
-    done = subprocess.run([os.environ["SOBRE_BIN"], "doctor", "--config", str(case.folder / "sobre.yaml"), "--wait", "1s"],
+    done = subprocess.run([programs.sobre(), "doctor", "--config", str(case.folder / "sobre.yaml"), "--wait", "1s"],
                           capture_output=True, text=True, cwd="/")
     assert str(case.folder / "cluster" / "config.yaml") in done.stderr, done.stderr
     (case.folder / "cluster" / "config.yaml").write_text("kind: Config\nclusters: []\n")
-    done = subprocess.run([os.environ["SOBRE_BIN"], "doctor", "--config", str(case.folder / "sobre.yaml"), "--wait", "1s"],
+    done = subprocess.run([programs.sobre(), "doctor", "--config", str(case.folder / "sobre.yaml"), "--wait", "1s"],
                           capture_output=True, text=True, cwd="/")
     assert "cannot be read" not in done.stderr, done.stderr

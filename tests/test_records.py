@@ -16,6 +16,7 @@ import zlib
 
 import pytest
 
+from tests import programs
 from tests.harness import Sobre, eventually, fetch
 
 NODES = {"items": [{"metadata": {"name": f"n{i}", "labels": {"topology.kubernetes.io/region": region}},
@@ -62,7 +63,7 @@ def start(tmp_path, sobre_bin):
 
 
 def verify(sobre: Sobre, code: int = 0) -> str:
-    done = subprocess.run([os.environ["SOBRE_BIN"], "verify", "--config", sobre.config], capture_output=True, text=True)
+    done = subprocess.run([programs.sobre(), "verify", "--config", sobre.config], capture_output=True, text=True)
     assert done.returncode == code, done.stderr
     return done.stdout + done.stderr
 
@@ -271,7 +272,7 @@ def test_a_forged_pruning_is_unproven_and_nothing_is_signed_over_it(start, tmp_p
     told = re.search(r"head (\S+)", verify(sobre))[1]
 
     def check(code: int) -> str:
-        done = subprocess.run([os.environ["SOBRE_BIN"], "verify", "--config", sobre.config, "--public-key", public, "--head", told],
+        done = subprocess.run([programs.sobre(), "verify", "--config", sobre.config, "--public-key", public, "--head", told],
                               capture_output=True, text=True)
         assert done.returncode == code, done
         return done.stdout + done.stderr
@@ -292,7 +293,7 @@ def test_the_doctor_says_what_cannot_work(start, tmp_path):
     config = tmp_path / "bad.yaml"
     config.write_text(json.dumps({"records": {"directory": str(tmp_path / "nodes.json" / "nope"), "signing_key_file": str(tmp_path / "no.pem"),
                                               "postgres": "postgresql://nobody@127.0.0.1:1/none"}}))
-    done = subprocess.run([os.environ["SOBRE_BIN"], "doctor", "--config", config, "--nodes", tmp_path / "nodes.json", "--wait", "1s"],
+    done = subprocess.run([programs.sobre(), "doctor", "--config", config, "--nodes", tmp_path / "nodes.json", "--wait", "1s"],
                           capture_output=True, text=True)
     assert done.returncode == 1
     for words in ["nodes.json/nope is not there and cannot be made", "seals cannot be signed", "the shared database cannot be used"]:
@@ -398,6 +399,6 @@ def test_two_replicas_under_load_leave_no_duplicate_and_no_gap(start, empty_post
         replica.stop()
     assert sum(counts(verify(replicas[0]))) == 1600
     last = in_postgres(postgres, "MAX(pod)")
-    explained = subprocess.run([os.environ["SOBRE_BIN"], "explain", f"shop/{last}", "--config", replicas[0].config],
+    explained = subprocess.run([programs.sobre(), "explain", f"shop/{last}", "--config", replicas[0].config],
                                capture_output=True, text=True, check=True).stdout
     assert "Checked: made again" in explained

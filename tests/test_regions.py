@@ -1,11 +1,11 @@
 """`sobre regions`: every region and machine that is known, ranked for a pod by files alone."""
 import json
-import os
 import re
 import subprocess
 
 import pytest
 
+from tests import programs
 from tests.harness import ROOT
 
 AT = "2026-11-24T00:00:00Z"
@@ -36,7 +36,7 @@ class Case:
                "spec": {"containers": [{"name": "app", "resources": {"requests": {"cpu": "2", "memory": "4Gi"}}}]}}
         files = {"pod": pod, "config": {"catalog": {"directory": "rows"}, "currencies": [{"currency": "USD", "eur": 0.92, "date": "2026-11-01"}]},
                  "nodes": {"items": self.nodes}, "signals": self.signals}
-        arguments = [os.environ["SOBRE_BIN"], "regions", "--at", AT, *more]
+        arguments = [programs.sobre(), "regions", "--at", AT, *more]
         for name, content in files.items():
             (self.folder / f"{name}.json").write_text(json.dumps(content))
             arguments += [f"--{name}", str(self.folder / f"{name}.json")]
@@ -100,7 +100,7 @@ def test_the_text_has_a_line_for_each_offer(case):
 
 @pytest.mark.parametrize("arguments, said", [(["--pod", "/nowhere"], "/nowhere"), (["--jsn"], "did you mean '--json'"), ([], "--pod FILE is required")])
 def test_wrong_usage_is_told(arguments, said):
-    done = subprocess.run([os.environ["SOBRE_BIN"], "regions", *arguments], capture_output=True, text=True)
+    done = subprocess.run([programs.sobre(), "regions", *arguments], capture_output=True, text=True)
     assert done.returncode == 2 and said in done.stderr and not done.stdout
 
 
@@ -109,7 +109,7 @@ def test_the_documented_clusters_are_a_configuration(case, tmp_path):
     path = tmp_path / "documented.yaml"
     path.write_text(re.search(r"```yaml\n(clusters:.*?)```", text, re.S)[1])
     case.run()
-    arguments = [os.environ["SOBRE_BIN"], "regions", "--at", AT, "--pod", str(tmp_path / "pod.json"), "--config"]
+    arguments = [programs.sobre(), "regions", "--at", AT, "--pod", str(tmp_path / "pod.json"), "--config"]
     assert subprocess.run([*arguments, str(path)], capture_output=True).returncode == 0
     path.write_text(path.read_text().replace("region: pl-waw", "regio: pl-waw"))
     refused = subprocess.run([*arguments, str(path)], capture_output=True, text=True)

@@ -20,7 +20,7 @@ import urllib.parse
 import pytest
 import yaml
 
-from tests import promql
+from tests import programs, promql
 from tests.browser import Browser
 from tests.certificates import Authority
 from tests.harness import ROOT, HttpStub, Sobre, eventually, fetch, free_ports
@@ -234,7 +234,7 @@ LIMITS = {"sobre.dev/denied-operators": MARKUP, "sobre.dev/required-certificatio
 
 
 def program(sobre: Sobre, *arguments, **more) -> subprocess.CompletedProcess:
-    return subprocess.run([os.environ["SOBRE_BIN"], *map(str, arguments)], capture_output=True, timeout=120, **more)
+    return subprocess.run([programs.sobre(), *map(str, arguments)], capture_output=True, timeout=120, **more)
 
 
 @pytest.fixture
@@ -409,7 +409,7 @@ def limited() -> None:
 
 
 def refused(*arguments) -> str:
-    done = subprocess.run([os.environ["SOBRE_BIN"], *map(str, arguments)], capture_output=True, timeout=300, preexec_fn=limited)
+    done = subprocess.run([programs.sobre(), *map(str, arguments)], capture_output=True, timeout=300, preexec_fn=limited)
     assert done.returncode in (1, 2), (done.returncode, done.stderr[-2000:])
     assert not misleading(done.stderr) and 0 < len(done.stderr) < 5000
     return done.stderr.decode()

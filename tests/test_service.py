@@ -9,7 +9,7 @@ import urllib.error
 
 import pytest
 
-from tests.harness import Exporter, HttpStub, Prometheus, Sobre, eventually, fetch, free_ports
+from tests.harness import Exporter, HttpStub, Prometheus, Sobre, eventually, fetch
 
 NODES = {"items": [
     {"metadata": {"name": name, "labels": {"topology.kubernetes.io/region": region}},

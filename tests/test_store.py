@@ -7,19 +7,13 @@ import time
 
 import pytest
 
+from tests import programs
 from tests.harness import Postgres, eventually
 
 
-def program(name: str) -> str:
-    path = os.environ.get(name)
-    if not path:
-        pytest.skip(f"{name} is not set: the path of that test program")
-    return path
-
-
-@pytest.mark.parametrize("name, least", [("SOBRE_STORE_TEST", 20), ("SOBRE_AUDIT_TEST", 4)])
+@pytest.mark.parametrize("name, least", [("store-test", 20), ("audit-test", 4)])
 def test_what_holds_for_a_file_holds_for_a_server(postgres, name, least):
-    run = subprocess.run([program(name), "--gtest_filter=*/Postgres"], capture_output=True, text=True, timeout=300,
+    run = subprocess.run([programs.named(name), "--gtest_filter=*/Postgres"], capture_output=True, text=True, timeout=300,
                          stdin=subprocess.DEVNULL, env=os.environ | {"SOBRE_TEST_POSTGRES": postgres.url()})
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-3000:]
     assert int(re.search(r"\[  PASSED  \] (\d+) test", run.stdout)[1]) >= least
@@ -30,7 +24,7 @@ class Client:
     """One connection of ours in a process; do() runs a statement on it and gives its outcome as "code message"."""
 
     def __init__(self, url: str, password: str = "") -> None:
-        self.child = subprocess.Popen([program("SOBRE_STORE_TEST"), "--gtest_filter=*.AnswersLines/Postgres"], text=True,
+        self.child = subprocess.Popen([programs.named("store-test"), "--gtest_filter=*.AnswersLines/Postgres"], text=True,
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       env=os.environ | {"SOBRE_TEST_POSTGRES": url, "SOBRE_TEST_PASSWORD": password})
 

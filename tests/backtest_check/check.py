@@ -1,11 +1,11 @@
 """A real day held against those of the backtest."""
 import dataclasses
 import json
-import os
 import pathlib
 import statistics
 import subprocess
 
+from tests import programs
 from tests.backtest_check import real, world
 from tests.harness import ControlPlane
 
@@ -22,7 +22,7 @@ class Result:
 
 
 def backtest(scenario: pathlib.Path, seed: int) -> dict[str, Result]:
-    run = subprocess.run([os.environ["SOBRE_BIN"], "backtest", "--in", scenario, "--seed", str(seed), "--format", "json", "--quiet"],
+    run = subprocess.run([programs.sobre(), "backtest", "--in", scenario, "--seed", str(seed), "--format", "json", "--quiet"],
                          capture_output=True, text=True, check=True)
     results = {}
     for policy in json.loads(run.stdout)["policies"]:

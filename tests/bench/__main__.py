@@ -1,11 +1,11 @@
 """./run bench: what Sobre costs a cluster, beside floors that are measured in the same run. Ratios count, not times."""
 import argparse
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
+from tests import programs
 from tests.bench import latency, page, pods, records, refresh, scale, scoring
 from tests.bench.rows import Row, print_rows
 from tests.harness import ROOT
@@ -16,7 +16,7 @@ PROGRAMS = ROOT / "build" / "release" / "tests"
 def go_server(folder: pathlib.Path) -> pathlib.Path:
     program = folder / "goserver"
     if not program.exists():
-        subprocess.run([os.environ["SOBRE_GO"], "build", "-o", program, "."], cwd=ROOT / "tests" / "bench" / "goserver", check=True)
+        subprocess.run([programs.named("go"), "build", "-o", program, "."], cwd=ROOT / "tests" / "bench" / "goserver", check=True)
     return program
 
 

@@ -1,10 +1,10 @@
 """Pods per second of the real kube-scheduler over 5,000 nodes, against a do-nothing extender on the same verbs."""
 import concurrent.futures
-import os
 import pathlib
 import statistics
 import time
 
+from tests import programs
 from tests.bench.load import REGIONS
 from tests.bench.rows import Row
 from tests.harness import ControlPlane, Process, Sobre, eventually, free_ports
@@ -33,7 +33,7 @@ def rate(plane: ControlPlane, url: str | None, **extender) -> float:
 
 def pods(folder: pathlib.Path, go_server: pathlib.Path, rounds: int = ROUNDS) -> list[Row]:
     folder.mkdir(exist_ok=True)
-    plane = ControlPlane(folder, pathlib.Path(os.environ["SOBRE_CONTROL_PLANE"]))
+    plane = ControlPlane(folder, pathlib.Path(programs.named("control-plane")))
     sobre = None
     (go_port,) = free_ports(1)
     go = Process(folder / "go.log", go_server, go_port)

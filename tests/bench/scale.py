@@ -10,6 +10,7 @@ import urllib.parse
 
 import yaml
 
+from tests import programs
 from tests.bench.load import memory_mib, metrics_of
 from tests.bench.rows import Row
 from tests.harness import Process, Sobre, eventually, fetch, free_ports
@@ -22,7 +23,7 @@ class SimCluster:
     def __init__(self, folder: pathlib.Path, **options) -> None:
         log = folder / "simcluster.log"
         log.unlink(missing_ok=True)
-        self.process = Process(log, os.environ["SOBRE_SIMCLUSTER"], *(f"--{name.replace('_', '-')}={value}" for name, value in options.items()))
+        self.process = Process(log, programs.named("simcluster"), *(f"--{name.replace('_', '-')}={value}" for name, value in options.items()))
         self.url = eventually(lambda: log.read_text().strip().startswith("http://") and log.read_text().strip(), "the simulated cluster's address")
         self.kubeconfig = folder / "simulated.yaml"
         self.kubeconfig.write_text(yaml.safe_dump({
@@ -62,7 +63,7 @@ def first_answer(folder: pathlib.Path, kubeconfig: pathlib.Path, body: bytes, se
     config.write_text(yaml.safe_dump({"kubernetes": {"kubeconfig": str(kubeconfig)}, "listen": {
         "extender": f"127.0.0.1:{extender}", "status": f"127.0.0.1:{status}", "shutdown_grace": "1ms"}}))
     begin = time.monotonic()
-    process = Process(folder / "start.log", os.environ["SOBRE_BIN"], "serve", "--config", config)
+    process = Process(folder / "start.log", programs.sobre(), "serve", "--config", config)
     try:
         while True:
             try:

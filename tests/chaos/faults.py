@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 
-from tests import world
+from tests import programs, world
 from tests.chaos.proxies import Answer, Request, Way
 from tests.chaos.setting import FAKETIME, LEASE_SECONDS, Replica, Setting, random_name
 from tests.chaos.workload import GATE, Workload
@@ -565,7 +565,7 @@ def checkpointed(replica: Replica) -> None:
 
 
 def verify(setting: Setting, *arguments) -> subprocess.CompletedProcess:
-    return subprocess.run([os.environ["SOBRE_BIN"], "verify", "--public-key", setting.public_key, *map(str, arguments)], capture_output=True, text=True)
+    return subprocess.run([programs.sobre(), "verify", "--public-key", setting.public_key, *map(str, arguments)], capture_output=True, text=True)
 
 
 @fault("postgres-down", "store", "PostgreSQL dies (immediate) and is started", RECORDS, ("postgres",))

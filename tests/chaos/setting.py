@@ -16,7 +16,7 @@ import urllib.error
 
 import yaml
 
-from tests import world
+from tests import programs, world
 from tests.certificates import Authority, Mount
 from tests.chaos.history import History
 from tests.chaos.proxies import ApiFront, Relay, Service
@@ -142,7 +142,7 @@ class Replica:
         """Does not wait: what it needs may be away."""
         if self.running():
             return
-        command = [os.environ["SOBRE_BIN"], "serve", "--config", self.config]
+        command = [programs.sobre(), "serve", "--config", self.config]
         if FAKETIME.exists():
             command = ["env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={self.clock}", "FAKETIME_NO_CACHE=1",
                        "FAKETIME_DONT_FAKE_MONOTONIC=1", *command]
@@ -222,7 +222,7 @@ class Setting:
 
     def _start(self, store: str) -> None:
         folder = self.folder
-        self.plane = ControlPlane(folder, pathlib.Path(os.environ["SOBRE_CONTROL_PLANE"]))
+        self.plane = ControlPlane(folder, pathlib.Path(programs.named("control-plane")))
         self.stack.callback(self.plane.stop)
         self.controllers = self.plane.run(
             "kube-controller-manager", f"--kubeconfig={self.plane.kubeconfig}", "--controllers=namespace-controller",

@@ -6,7 +6,7 @@ import pytest
 
 from tests import world
 from tests.chart import objects, render
-from tests.harness import Exporter, Prometheus, Sobre, eventually, fetch
+from tests.harness import Sobre, eventually, fetch
 from tests.world import INTENSITY, PRICES
 
 GROUP = "cluster.open-cluster-management.io"

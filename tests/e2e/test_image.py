@@ -13,6 +13,7 @@ import tarfile
 
 import pytest
 
+from tests import programs
 from tests.harness import Sobre, eventually, fetch
 from tests.tables import AT, WORLDS, demand
 from tests.test_tls import Authority, ask, connect
@@ -26,10 +27,7 @@ STATUS = "var/lib/dpkg/status.d"
 
 @pytest.fixture(scope="module")
 def root(namespaces) -> pathlib.Path:
-    folder = os.environ.get("SOBRE_IMAGE_ROOT")
-    if not folder:
-        pytest.fail("SOBRE_IMAGE_ROOT is not set; run the tests with ./run test", pytrace=False)
-    return pathlib.Path(folder)
+    return pathlib.Path(programs.named("image-root"))
 
 
 def paths(root: pathlib.Path) -> list[pathlib.Path]:
@@ -219,7 +217,7 @@ def test_it_decides_what_the_hosts_build_decides_to_the_byte(root, tmp_path, sob
 
 
 def test_thousands_of_decisions_are_the_hosts(root):
-    program = os.environ["SOBRE_DIGESTS"].split(":")[0]
+    program = programs.named("digests").split(":")[0]
     host = subprocess.run([program, "1"], capture_output=True, text=True, check=True).stdout
     assert (root / "usr/share/doc/sobre/decisions.digest").read_text() == host
 

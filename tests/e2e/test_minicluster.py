@@ -1,6 +1,5 @@
 """The test cluster itself: what a pod asks for is what it gets, and nothing stays behind."""
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -14,6 +13,7 @@ import time
 import pytest
 import yaml
 
+from tests import programs
 from tests.harness import ROOT, eventually, fetch
 from tests.minicluster import Image, MiniCluster
 
@@ -23,8 +23,8 @@ SERVER = ["-m", "http.server", "8000", "--directory", "/etc/web"]
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory, containers):
-    cluster = MiniCluster(tmp_path_factory.mktemp("cluster"), pathlib.Path(os.environ["SOBRE_CONTROL_PLANE"]), IMAGES,
-                          tools=pathlib.Path(os.environ["SOBRE_TOOLS"]))
+    cluster = MiniCluster(tmp_path_factory.mktemp("cluster"), pathlib.Path(programs.named("control-plane")), IMAGES,
+                          tools=pathlib.Path(programs.named("tools")))
     yield cluster
     cluster.stop()
 
@@ -382,7 +382,7 @@ else:
 def test_nothing_stays_behind(tmp_path, containers, how):
     """Neither after stop() nor when the tests themselves are killed."""
     folder = str(tmp_path)
-    with subprocess.Popen([sys.executable, "-c", STARTED, folder, os.environ["SOBRE_CONTROL_PLANE"], how], cwd=ROOT, text=True,
+    with subprocess.Popen([sys.executable, "-c", STARTED, folder, programs.named("control-plane"), how], cwd=ROOT, text=True,
                           stdout=subprocess.PIPE, start_new_session=True) as started:
         try:
             bridge, pid = started.stdout.readline().split()

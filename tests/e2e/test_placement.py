@@ -1,13 +1,12 @@
 """The real kube-scheduler places real pods by our scores."""
 import collections
 import json
-import os
 import subprocess
 import time
 
 import pytest
 
-from tests import world
+from tests import programs, world
 from tests.harness import Sobre, eventually, fetch
 from tests.world import INTENSITY, PRICES, REGIONS
 
@@ -33,7 +32,7 @@ class Cluster:
             return subprocess.run([self.plane.binaries / "kubectl", f"--kubeconfig={self.plane.kubeconfig}", "get", *arguments,
                                    "-o", "json"], check=True, capture_output=True, text=True).stdout
         files = {"nodes": kubectl("nodes"), "pod": kubectl("pod", pod_name), "signals": json.dumps(self.signals)}
-        arguments = [os.environ["SOBRE_BIN"], "score"]
+        arguments = [programs.sobre(), "score"]
         for name, text in files.items():
             (self.folder / f"{name}.json").write_text(text)
             arguments += [f"--{name}", self.folder / f"{name}.json"]

@@ -1,7 +1,6 @@
 """Decisions on record, with a real API server and kube-scheduler: each placement once, with what became of it."""
 import csv
 import json
-import os
 import pathlib
 import random
 import shutil
@@ -12,13 +11,13 @@ import time
 import pytest
 import yaml
 
-from tests import focus, world
+from tests import focus, programs, world
 from tests.harness import Sobre, eventually, fetch
 from tests.world import INTENSITY, PRICES, REGIONS
 
 
 def run(*arguments, code: int = 0) -> subprocess.CompletedProcess:
-    done = subprocess.run([os.environ["SOBRE_BIN"], *map(str, arguments)], capture_output=True, text=True)
+    done = subprocess.run([programs.sobre(), *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
     return done
 
@@ -222,7 +221,7 @@ def test_a_flipped_byte_anywhere_is_found(cluster, tmp_path):
         place = dice.randrange(len(data))
         data[place] ^= 1 << dice.randrange(8)
         copy.write_bytes(data)
-        done = subprocess.run([os.environ["SOBRE_BIN"], "verify", "--db", copy, "--chain-only"], capture_output=True, text=True)
+        done = subprocess.run([programs.sobre(), "verify", "--db", copy, "--chain-only"], capture_output=True, text=True)
         if done.returncode == 0:
             assert recorded(dump(copy)) == before, f"byte {place} of the record changed and nobody noticed"
             untouched += 1
@@ -246,7 +245,7 @@ def test_a_flipped_byte_of_the_record_itself_names_its_entry(cluster, tmp_path):
             changed[dice.randrange(len(changed))] ^= 1 << dice.randrange(8)
             connection.execute(f"UPDATE entries SET {column} = ? WHERE seq = ?", (bytes(changed), seq))
             connection.commit()
-            done = subprocess.run([os.environ["SOBRE_BIN"], "verify", "--db", copy, "--chain-only"], capture_output=True, text=True)
+            done = subprocess.run([programs.sobre(), "verify", "--db", copy, "--chain-only"], capture_output=True, text=True)
             assert done.returncode == 1 and f"{chain}:{seq}: " in done.stderr, (column, seq, done)
             connection.execute("UPDATE entries SET payload = ?, hash = ? WHERE seq = ?", (payload, digest, seq))
             connection.commit()

@@ -5,7 +5,6 @@ import contextlib
 import http.client
 import itertools
 import json
-import os
 import pathlib
 import random
 import statistics
@@ -17,6 +16,7 @@ import time
 
 import yaml
 
+from tests import programs
 from tests.bench.load import node
 from tests.bench.scale import SimCluster
 from tests.harness import Sobre, eventually, fetch
@@ -216,7 +216,7 @@ def main() -> int:
             for port in (soak.sobre.extender_port, soak.sobre.status_port):
                 soak.crowd_once(port)
             soak.start_traffic()
-            print(f"seed {wanted.seed}; {NODES} nodes, {PODS} pods; {os.environ['SOBRE_BIN']}\n\n{verdict.HEADER}", flush=True)
+            print(f"seed {wanted.seed}; {NODES} nodes, {PODS} pods; {programs.sobre()}\n\n{verdict.HEADER}", flush=True)
             for number in range(1, wanted.minutes + 1):
                 minutes.append(soak.minute(number, wanted.minute))
                 print(minutes[-1].row(), flush=True)
@@ -229,7 +229,7 @@ def main() -> int:
             soak.line.stop()
             soak.prometheus.stop()
             soak.cluster.stop()
-        verified = subprocess.run([os.environ["SOBRE_BIN"], "verify", "--config", soak.sobre.config], capture_output=True, text=True)
+        verified = subprocess.run([programs.sobre(), "verify", "--config", soak.sobre.config], capture_output=True, text=True)
         said = verdict.judge(minutes) + [(f"SIGTERM: ended with status {code}", code == 0),
                                          ("records: " + (verified.stdout + verified.stderr).strip().replace("\n", ";"), verified.returncode == 0)]
         log = soak.sobre.process.log

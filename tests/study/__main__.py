@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+from tests import programs
 from tests.study import document, grid, world
 
 WORK = pathlib.Path(__file__).resolve().parents[2] / "build" / "study"
@@ -86,7 +87,7 @@ def main() -> None:
     grid.write(arguments.work, loaded)
     grids = world.Grids(*(grid.read_series(arguments.work / name) for name in ("grid.csv", "margin.csv")))
     cells = world.cells(arguments.nodes, grids)
-    player = Player(pathlib.Path(os.environ["SOBRE_BIN"]), arguments.work)
+    player = Player(pathlib.Path(programs.sobre()), arguments.work)
     results = play_all(player, cells, arguments.seeds, grids, arguments.processes)
     document.write(arguments.out, document.Study(cells, results, grids, loaded, arguments.seeds, arguments.nodes))
 
