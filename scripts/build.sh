@@ -32,16 +32,7 @@ format_check() {
 lint() {
   local preset=$1
   shift
-  need clang-tidy
+  need clang-tidy python3
   say "clang-tidy (a few minutes; quick once its results are cached)"
-  # A source is checked again when it, a header or the rules changed; and by itself, without g++'s precompiled headers.
-  local stamp source key
-  mkdir -p "$cache/tidy" build/tidy
-  sed 's/ -Winvalid-pch -include [^ ]*//; s/ -fpch-preprocess//' "build/$preset/compile_commands.json" >build/tidy/compile_commands.json
-  key=$( (echo "$@" && cat .clang-tidy $(git ls-files '*.h' '*.proto')) | sha256sum | cut -c1-32)
-  git ls-files '*.cc' | grep -v '_test\.cc$' | while read -r source; do
-    stamp=$(sha256sum <"$source" | cut -c1-32)
-    [ -f "$cache/tidy/$key-$stamp" ] || printf '%s %s\n' "$source" "$cache/tidy/$key-$stamp"
-  done | xargs -r -P "$jobs" -L 1 sh -c 'clang-tidy -p build/tidy --quiet '"$*"' "$0" 2>/dev/null && touch "$1"' \
-    || fail "clang-tidy found the above"
+  /usr/bin/python3 scripts/tidy.py "build/$preset" "$cache/tidy" "$jobs" "$@" || fail "clang-tidy found the above"
 }
