@@ -11,24 +11,54 @@ isolation_refusal() {
   rmdir "$folder"
 }
 
+# What the release image and the other versions of Kubernetes are made from and tested with. Its digest names what last passed.
+whole_depends_on=(image helm deploy k8s cmake CMakeLists.txt CMakePresets.json web/package-lock.json tests/chart.py tests/minicluster tests/e2e)
+
+whole_stamp() { echo "$cache/whole/$(git ls-files -z "${whole_depends_on[@]}" | xargs -0 cat | sha256sum | cut -c1-32)"; }
+
+# in_background JOBS NICENESS COMMAND: ./run COMMAND beside everything else; its process is $started.
+in_background() {
+  say "In the background: ./run $3 (its log: $cache/$3.log)"
+  SOBRE_JOBS=$1 nice -n "$2" "$PWD/run" "$3" >"$cache/$3.log" 2>&1 &
+  started=$!
+}
+
+wait_for() {
+  say "Waiting for $2"
+  wait "$1" || { tail -20 "$cache/$2.log" >&2; fail "$2 was not made"; }
+}
+
+# run_tests [all | changed]: all has the release image and the other versions of Kubernetes too; changed has them where what they are made
+# from has changed since they last passed here.
 run_tests() {
-  local refused image='' plane name
+  local which=${1:-} refused started plane image='' name marks=()
+  case $which in
+    '') ;;
+    all) ;;
+    changed) if [ -f "$(whole_stamp)" ]; then which=''; else which=all; fi ;;
+    *) fail "test takes all, changed or nothing, not '$which'" ;;
+  esac
   # Known before an hour has passed. `python3 -m tests.isolation`, which skips tests, tries the same and more.
   refused=$(isolation_refusal)
   [ -z "$refused" ] || say "Without the release image, and without the tests that isolate programs, which are named at the end: $refused"
   need_build
   need_e2e
   need clang clang-format clang-tidy python3-pytest-xdist
-  # The longest part first, beside everything else.
-  mkdir -p "$cache"
-  say "Building the control plane in the background (its log: $cache/controlplane.log)"
-  SOBRE_JOBS=1 "$PWD/run" control-plane >"$cache/controlplane.log" 2>&1 &
-  plane=$!
-  [ -n "$refused" ] || {
-    say "Building the release image in the background (its log: $cache/image.log)"
-    nice -n 10 "$PWD/run" image >"$cache/image.log" 2>&1 &
-    image=$!
-  }
+  mkdir -p "$cache/whole"
+  # The longest part first.
+  if [ -n "$which" ]; then
+    in_background 1 0 control-planes
+    plane=$started
+    [ -n "$refused" ] || {
+      in_background "$jobs" 10 image
+      image=$started
+    }
+  else
+    say "Without the release image and other versions of Kubernetes than 1.36: ./run test all has them"
+    marks=(-m "not whole")
+    in_background 1 0 control-plane
+    plane=$started
+  fi
   format_check
   # What the sanitizers cannot run is run with the release; else their tests are dev's.
   unit asan
@@ -40,19 +70,19 @@ run_tests() {
   build/release/audit/audit_test --gtest_brief=1 --gtest_filter='Digest.*'
   build asan --target decide_digest
   build clang --target decide_digest
-  say "Waiting for the control plane"
-  wait $plane || { tail -20 "$cache/controlplane.log" >&2; fail "the control plane did not build"; }
-  [ -z "$image" ] || say "Waiting for the release image"
-  [ -z "$image" ] || wait $image || { tail -20 "$cache/image.log" >&2; fail "the release image did not build"; }
+  if [ -n "$which" ]; then wait_for "$plane" control-planes; else wait_for "$plane" control-plane; fi
+  [ -z "$image" ] || wait_for "$image" image
   # Known to all processes of the tests, so that none of them asks the build again.
-  for name in bin control-plane control-planes tools expander-client store-test audit-test digests study-python; do
+  for name in bin control-plane tools expander-client store-test audit-test digests study-python; do
     name_program $name
   done
-  export SOBRE_IMAGE_ROOT=$PWD/build/image/root
+  [ -z "$which" ] || name_program control-planes
+  [ -z "$image" ] || export SOBRE_IMAGE_ROOT=$PWD/build/image/root
   say "The bench's short form"
   /usr/bin/python3 -m tests.bench short || fail "slower against the floor than the bench allows; ./run bench latency tells more"
   say "Tests with real programs"
-  python_tests -n "${SOBRE_TEST_WORKERS:-2}" tests
+  python_tests -n "${SOBRE_TEST_WORKERS:-2}" "${marks[@]}" tests
+  [ -z "$image" ] || touch "$(whole_stamp)"
 }
 
 python_tests() { /usr/bin/python3 -m pytest -q -p no:cacheprovider "$@"; }

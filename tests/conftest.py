@@ -23,6 +23,10 @@ LONGEST = {
 FIRST = ["tests/e2e/test_installed.py::test_without_any_one_rule_something_fails"]
 
 
+def pytest_configure(config) -> None:
+    config.addinivalue_line("markers", "whole: of the release image, or of a version of Kubernetes beside 1.36; `./run test all` runs them")
+
+
 def _file(nodeid: str) -> str:
     return nodeid.partition("::")[0]
 
@@ -88,19 +92,24 @@ def control_plane(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def control_planes() -> dict[str, pathlib.Path]:
-    """The folders of all versions that are tested, by minor version ("1.36")."""
-    folders = [pathlib.Path(f) for f in programs.named("control-planes").split(":")]
-    return {f.name.split("-")[1].removeprefix("v").rpartition(".")[0]: f for f in folders}
+def control_plane_of():
+    """control_plane_of(version): the folder of a control plane by minor version ("1.36"). Tests of any other version are marked `whole`."""
+    def folder(version: str) -> pathlib.Path:
+        if version == "1.36":
+            return pathlib.Path(programs.named("control-plane"))
+        folders = [pathlib.Path(f) for f in programs.named("control-planes").split(":")]
+        return {f.name.split("-")[1].removeprefix("v").rpartition(".")[0]: f for f in folders}[version]
+
+    return folder
 
 
 @pytest.fixture
-def make_cluster(tmp_path, sobre_bin, tools, control_planes, containers):
+def make_cluster(tmp_path, sobre_bin, tools, control_plane_of, containers):
     """make_cluster(version="1.36", **what MiniCluster takes): a cluster that knows the chart's images; stopped after the test."""
     stack, numbers = contextlib.ExitStack(), itertools.count()
 
     def make(version: str = "1.36", images=None, **more) -> MiniCluster:
-        binaries, folder = control_planes[version], tmp_path / f"cluster-{next(numbers)}"
+        binaries, folder = control_plane_of(version), tmp_path / f"cluster-{next(numbers)}"
         folder.mkdir()
         known = {"sobre": Image(["/usr/bin/sobre"], files={f"/usr/bin/{p.name}": p for p in map(pathlib.Path, (sobre_bin, f"{sobre_bin}-grpc"))}),
                  "registry.k8s.io/kube-scheduler": Image(files={"/usr/local/bin/kube-scheduler": binaries / "kube-scheduler"})}

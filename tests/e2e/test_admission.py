@@ -241,8 +241,9 @@ class Beta(ControlPlane):
     api_arguments = [*ControlPlane.api_arguments, "--feature-gates=MutatingAdmissionPolicy=true", "--runtime-config=admissionregistration.k8s.io/v1beta1=true"]
 
 
-def test_an_older_api_server_takes_the_beta(tools, control_planes, tmp_path):
-    plane = Beta(tmp_path, control_planes["1.34"])
+@pytest.mark.whole
+def test_an_older_api_server_takes_the_beta(tools, control_plane_of, tmp_path):
+    plane = Beta(tmp_path, control_plane_of("1.34"))
     try:
         for name, (labels, annotations) in NAMESPACES.items():
             plane.add_namespace(name, annotations, labels)

@@ -18,6 +18,8 @@ from tests.harness import Sobre, eventually, fetch
 from tests.tables import AT, WORLDS, demand
 from tests.test_tls import Authority, ask, connect
 
+pytestmark = pytest.mark.whole
+
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 ENTER = PROJECT / "image" / "enter"
 USER = 65532

@@ -62,7 +62,8 @@ def left_of_release(cluster, before: set) -> set:
     return {o for o in cluster.objects() - before if o[3] not in (NAMESPACE, "kube-root-ca.crt", "default", "paris", "frankfurt") and o[1] != "Pod"}
 
 
-@pytest.mark.parametrize("version, settings", [("1.36", []), ("1.36", ["tls.mutual=true"]), ("1.34", []), ("1.37", [])])
+@pytest.mark.parametrize("version, settings", [
+    ("1.36", []), ("1.36", ["tls.mutual=true"]), pytest.param("1.34", [], marks=pytest.mark.whole), pytest.param("1.37", [], marks=pytest.mark.whole)])
 def test_pods_are_placed_over_tls(make_cluster, version, settings):
     cluster = make_cluster(version)
     before = cluster.objects()
