@@ -326,6 +326,15 @@ void AddConnections(const std::vector<const HttpServer*>& servers, MetricFamilie
             "Connections that were answered 503 and closed, as there were too many.",
             MetricType::Counter);
   add([](const HttpServer::Load& load) { return load.turned_away; });
+  out.Begin("sobre_http_refused_total",
+            "Requests that a port refused before anything else saw them, by HTTP status.",
+            MetricType::Counter);
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    for (const auto& [status, count] : loads[i].refused) {
+      out.Value(static_cast<double>(count),
+                {{"server", servers[i]->name()}, {"status", std::to_string(status)}});
+    }
+  }
 }
 
 }  // namespace

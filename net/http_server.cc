@@ -53,6 +53,8 @@ std::string BusyAnswer(const HttpHeaders& headers) {
     answer.append(name).append(": ").append(value).append("\r\n");
   return answer + "Content-Length: 0\r\n\r\n";
 }
+// The statuses with which the server itself refuses a request.
+constexpr std::array kRefusals = {400, 404, 405, 411, 413, 415, 421, 500, 503};
 constexpr std::string_view kNoPlace = "all connections are taken: try again";
 constexpr std::string_view kTooMuch =
     "too much is being sent to and fro at the moment: try again, with a smaller request perhaps";
@@ -562,8 +564,14 @@ class HttpServer::Impl final : public httplib::Server {
   [[nodiscard]] int bound_port() const { return port_; }
   [[nodiscard]] const std::string& name() const { return options_.name; }
   [[nodiscard]] HttpServer::Load load() const {
-    return {connections_.taken(), streams_.taken(), options_.max_connections, accepted_,
-            turned_away_};
+    HttpServer::Load load{connections_.taken(),
+                          streams_.taken(),
+                          options_.max_connections,
+                          accepted_,
+                          turned_away_,
+                          {}};
+    for (std::size_t i = 0; i < kRefusals.size(); ++i) load.refused[kRefusals[i]] = refused_[i];
+    return load;
   }
   void BeginDrain() { draining_ = true; }
 
@@ -733,6 +741,15 @@ class HttpServer::Impl final : public httplib::Server {
   }
 
   void Refuse(int status, std::string_view message, httplib::Response& response) const {
+    if (const auto known = std::find(kRefusals.begin(), kRefusals.end(), status);
+        known != kRefusals.end())
+      ++refused_[static_cast<std::size_t>(known - kRefusals.begin())];
+    Log(status == 413 || status == 421 || status == 503 ? LogLevel::kWarning : LogLevel::kInfo,
+        "a request was refused",
+        {{"server", options_.name},
+         {"status", std::to_string(status)},
+         {"reason", message},
+         {"peer", ToString(current_connection->peer())}});
     HttpResponse refusal;
     refusal.Fail(status, message);
     SetResponse(std::move(refusal), response);
@@ -1141,6 +1158,7 @@ class HttpServer::Impl final : public httplib::Server {
   mutable std::atomic<std::size_t> large_bytes_ = 0;
   std::atomic<std::uint64_t> accepted_ = 0;
   std::atomic<std::uint64_t> turned_away_ = 0;
+  mutable std::array<std::atomic<std::uint64_t>, kRefusals.size()> refused_ = {};
 };
 
 HttpServer::HttpServer(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}

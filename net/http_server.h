@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -141,6 +142,8 @@ class HttpServer {
     int most = 0;         // Options::max_connections
     std::uint64_t accepted = 0;
     std::uint64_t turned_away = 0;  // of those: over a bound
+    // By status, the requests that the server refused itself: no handler saw them.
+    std::map<int, std::uint64_t> refused;
   };
   [[nodiscard]] Load load() const;
   // Options::name.

@@ -351,6 +351,20 @@ TEST_P(HttpServerTest, LargeBodiesAreBoundedInSum) {
   EXPECT_THAT(Ask(Post(std::string(3U << 20, 'x'))), StartsWith("HTTP/1.1 503"));
 }
 
+TEST_P(HttpServerTest, WhatTheServerItselfRefusesIsCountedByStatus) {
+  StartWith({.max_body_bytes = 100});
+  EXPECT_THAT(Ask(Post(std::string(101, 'x'))), StartsWith("HTTP/1.1 413"));
+  for (int i = 0; i < 2; ++i)
+    EXPECT_THAT(Ask("GET /hello HTTP/1.1\r\nHost: evil.example\r\n\r\n"),
+                StartsWith("HTTP/1.1 421"));
+  EXPECT_THAT(Ask(Post("x")), StartsWith("HTTP/1.1 200"));
+  std::map<int, std::uint64_t> refused = server_->load().refused;
+  EXPECT_EQ(refused[413], 1U);
+  EXPECT_EQ(refused[421], 2U);
+  EXPECT_EQ(refused[503], 0U) << "those that are always told";
+  EXPECT_EQ(refused.size(), 9U);
+}
+
 TEST_P(HttpServerTest, LargeAnswersAreBoundedWithThem) {
   server_ = std::make_unique<HttpServer>(Prepared({.max_large_bytes = 1U << 20}));
   server_->Handle("POST", "/blow", [](const HttpRequest& q, HttpResponse& r) {

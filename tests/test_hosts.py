@@ -54,6 +54,9 @@ def test_another_s_name_is_not_answered(named, host, status):
             if status == 421:
                 error = json.loads(said)["error"]
                 assert host.split(":")[0] in error and "listen.hosts" in error and "extender.hosts" in error
+    if status == 421:
+        page = fetch(sobre.status_url + "/metrics").decode()
+        assert int(re.search(r'^sobre_http_refused_total{server="extender",status="421"} (\d+)$', page, re.MULTILINE)[1]) > 0
 
 
 @pytest.mark.parametrize("head", [
