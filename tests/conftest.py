@@ -24,7 +24,8 @@ FIRST = ["tests/e2e/test_installed.py::test_without_any_one_rule_something_fails
 
 
 def pytest_configure(config) -> None:
-    config.addinivalue_line("markers", "whole: of the release image, or of a version of Kubernetes beside 1.36; `./run test all` runs them")
+    config.addinivalue_line("markers", "image: of the release image; `./run test all` runs them")
+    config.addinivalue_line("markers", "versions: of a version of Kubernetes beside 1.36; `./run test all` runs them")
 
 
 def _file(nodeid: str) -> str:
@@ -93,7 +94,7 @@ def control_plane(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def control_plane_of():
-    """control_plane_of(version): the folder of a control plane by minor version ("1.36"). Tests of any other version are marked `whole`."""
+    """control_plane_of(version): the folder of a control plane by minor version ("1.36"). Tests of any other version are marked `versions`."""
     def folder(version: str) -> pathlib.Path:
         if version == "1.36":
             return pathlib.Path(programs.named("control-plane"))

@@ -241,7 +241,7 @@ class Beta(ControlPlane):
     api_arguments = [*ControlPlane.api_arguments, "--feature-gates=MutatingAdmissionPolicy=true", "--runtime-config=admissionregistration.k8s.io/v1beta1=true"]
 
 
-@pytest.mark.whole
+@pytest.mark.versions
 def test_an_older_api_server_takes_the_beta(tools, control_plane_of, tmp_path):
     plane = Beta(tmp_path, control_plane_of("1.34"))
     try:

@@ -18,7 +18,7 @@ from tests.harness import Sobre, eventually, fetch
 from tests.tables import AT, WORLDS, demand
 from tests.test_tls import Authority, ask, connect
 
-pytestmark = pytest.mark.whole
+pytestmark = pytest.mark.image
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 ENTER = PROJECT / "image" / "enter"

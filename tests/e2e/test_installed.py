@@ -63,7 +63,7 @@ def left_of_release(cluster, before: set) -> set:
 
 
 @pytest.mark.parametrize("version, settings", [
-    ("1.36", []), ("1.36", ["tls.mutual=true"]), pytest.param("1.34", [], marks=pytest.mark.whole), pytest.param("1.37", [], marks=pytest.mark.whole)])
+    ("1.36", []), ("1.36", ["tls.mutual=true"]), pytest.param("1.34", [], marks=pytest.mark.versions), pytest.param("1.37", [], marks=pytest.mark.versions)])
 def test_pods_are_placed_over_tls(make_cluster, version, settings):
     cluster = make_cluster(version)
     before = cluster.objects()
