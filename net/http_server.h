@@ -143,7 +143,7 @@ class HttpServer {
     std::uint64_t accepted = 0;
     std::uint64_t turned_away = 0;  // of those: over a bound
     // By status, the requests that the server refused itself: no handler saw them.
-    std::map<int, std::uint64_t> refused;
+    std::map<int, std::uint64_t> refused = {};
   };
   [[nodiscard]] Load load() const;
   // Options::name.
