@@ -22,10 +22,18 @@ unit() {
   ctest --preset "$preset" -j "$jobs" --no-tests=error
 }
 
+# clang-format with these options over all sources, also those that are not committed yet.
+clang_format() {
+  need clang-format git
+  git rev-parse --git-dir >/dev/null || fail "this is no git checkout of yours: git says above what to do"
+  git ls-files -z -co --exclude-standard -- '*.cc' '*.h' | while IFS= read -r -d '' source; do
+    [ ! -e "$source" ] || printf '%s\0' "$source"
+  done | xargs -0 clang-format "$@"
+}
+
 format_check() {
-  need clang-format
   say "Checking the format"
-  git ls-files '*.cc' '*.h' | xargs clang-format --dry-run -Werror || fail "not formatted; call ./run format"
+  clang_format --dry-run -Werror || fail "not formatted; call ./run format"
 }
 
 # Takes the preset that was built, and options of clang-tidy.

@@ -18,7 +18,7 @@ fuzz() {
     grep -qx -- "$target" <<<"$known" || fail "no fuzz target $target; there are:" $known
   done
   need clang libclang-rt-dev
-  build fuzz "${targets[@]/#/fuzz_}"
+  build fuzz --target "${targets[@]/#/fuzz_}"
   mkdir -p build/fuzz/findings
   for target in "${targets[@]}"; do
     log=build/fuzz/$target.log

@@ -53,9 +53,9 @@ kubernetes_version() { grep -o 'k8s.io/kubernetes v[0-9.]*' "$1" | head -1 | cut
 # Builds a control plane once by version; prints its folder. Version 1.36 brings etcd and kubectl for all.
 control_plane() {
   local source=$control_plane_sources/${1:-v1.36} folder first program
-  folder=$(built_once "controlplane-$(kubernetes_version "$source/go.mod")" "$source" build_control_plane)
+  folder=$(built_once "controlplane-$(kubernetes_version "$source/go.mod")" "$source" build_control_plane) || return
   if [ ! -f "$folder/etcd" ]; then
-    first=$(control_plane)
+    first=$(control_plane) || return
     for program in etcd kubectl; do ln -f "$first/$program" "$folder/$program"; done
   fi
   echo "$folder"
@@ -131,8 +131,8 @@ image() {
 
 tested_programs=(sobre sobre-grpc decide_digest store_test audit_test allocation_test bench_latency bench_floor)
 
-# Prints where a program that tests or measurements start stands; makes it first where it is missing or older than its sources. The names are
-# those of tests/programs.py.
+# Prints where a program that tests or measurements start stands; makes it first where it is missing or older than its sources (the image only
+# where it is missing). The names are those of tests/programs.py.
 provide() {
   local release=$PWD/build/release preset
   case $1 in

@@ -11,22 +11,31 @@ isolation_refusal() {
   rmdir "$folder"
 }
 
-# What the release image is made from, and what the further versions of Kubernetes are tested with. Its digest names what last passed.
-image_depends_on=(image cmake CMakeLists.txt CMakePresets.json web/package.json web/package-lock.json tests/e2e/test_image.py)
+# The recipe of the release image, and what the further versions of Kubernetes are tested with. Its digest names what last passed.
+image_depends_on=(image cmake '*CMakeLists.txt' CMakePresets.json 'web/*.json' 'web/*.mjs' 'web/*.cmake' tests/e2e/test_image.py)
 versions_depend_on=(helm deploy k8s tests/chart.py tests/minicluster tests/e2e/controlplane tests/e2e/test_installed.py tests/e2e/test_admission.py)
 
 # stamp NAME FILES...: the file that says that these passed.
 stamp() {
-  local name=$1
+  local name=$1 digest
   shift
-  echo "$cache/passed/$name-$(git ls-files -z "$@" | xargs -0 cat | sha256sum | cut -c1-32)"
+  digest=$(git ls-files -z -- "$@" | xargs -0 sha256sum | sha256sum | cut -c1-32) || fail "git cannot list the files of $name"
+  echo "$cache/passed/$name-$digest"
 }
 
-# in_background JOBS NICENESS COMMAND: ./run COMMAND beside everything else; its process is $started.
+# in_background JOBS NICENESS COMMAND: ./run COMMAND beside everything else, in a process group of its own: $started.
 in_background() {
   say "In the background: ./run $3 (its log: $cache/$3.log)"
-  SOBRE_JOBS=$1 nice -n "$2" "$PWD/run" "$3" >"$cache/$3.log" 2>&1 &
+  SOBRE_JOBS=$1 setsid nice -n "$2" "$PWD/run" "$3" >"$cache/$3.log" 2>&1 &
   started=$!
+  background+=("$started")
+}
+background=()
+
+# What still runs in the background ends with this script, however that ends.
+end_background() {
+  local group
+  for group in "${background[@]}"; do kill -- "-$group" 2>/dev/null || true; done
 }
 
 wait_for() {
@@ -58,6 +67,7 @@ run_tests() {
   need clang clang-format clang-tidy python3-pytest-xdist
   [ -z "$refused" ] || with_image=''
   mkdir -p "$cache/passed"
+  trap end_background EXIT
   # The longest part first.
   if [ -n "$with_versions" ]; then planes=control-planes; else left_out+=(versions); fi
   in_background 1 0 $planes
@@ -68,7 +78,7 @@ run_tests() {
   elif [ -z "$refused" ]; then
     left_out+=(image)
   fi
-  [ ${#left_out[@]} -eq 0 ] || say "Left out, ./run test all has them: ${left_out[*]/versions/versions of Kubernetes beside 1.36}"
+  [ ${#left_out[@]} -eq 0 ] || say "Left out, as ./run test all has it: ${left_out[*]} (the release image, versions of Kubernetes beside 1.36)"
   format_check
   # What the sanitizers cannot run is run with the release; else their tests are dev's.
   unit asan

@@ -16,7 +16,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # g++'s precompiled headers mean nothing to clang.
-PRECOMPILED = re.compile(r" -Winvalid-pch -include [^ ]*| -fpch-preprocess")
+PRECOMPILED = re.compile(r' -Winvalid-pch -include ("[^"]*"|[^ ]*)| -fpch-preprocess')
 
 
 @functools.cache
@@ -37,7 +37,9 @@ def included(build: pathlib.Path) -> dict[str, set[pathlib.Path]]:
 
 def stamps(build: pathlib.Path, options: list[str]) -> dict[str, str]:
     """By source what its result depends on, as one name."""
-    listed = subprocess.run(["git", "ls-files", "*.cc", "*.h"], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    # Also what is not committed yet.
+    listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard", "--", "*.cc", "*.h"], capture_output=True, text=True, check=True, cwd=ROOT)
+    listed = sorted(name for name in set(listed.stdout.split("\0")) if name and (ROOT / name).exists())
     headers = {ROOT / name for name in listed if name.endswith(".h")}
     known = included(build)
     version = subprocess.run(["clang-tidy", "--version"], capture_output=True, check=True).stdout
@@ -69,7 +71,7 @@ def main(arguments: list[str]) -> int:
         if done.returncode == 0:
             stamp.touch()
             return ""
-        return done.stdout or done.stderr
+        return done.stdout or done.stderr or f"{source}: clang-tidy ended with {done.returncode} and said nothing"
 
     waiting = {source: cache / stamp for source, stamp in stamps(build, options).items() if not (cache / stamp).exists()}
     print(f"{len(waiting)} sources to check", file=sys.stderr, flush=True)
