@@ -63,10 +63,17 @@ class Comparison:
     def per_cent(self, of) -> float:
         return 100 * (of(self.real) / self.mean(of) - 1)
 
+    def chance(self, of) -> float:
+        """How far one day may lie from the mean by chance: four standard deviations of the seeds, once in 16,000 days."""
+        values = [of(b) for b in self.backtests]
+        return 4 * statistics.stdev(values) if len(values) > 1 else 0.0
+
     def mistakes(self, points: float = POINTS, per_cent: float = PER_CENT) -> list[str]:
-        found = [f"{self.policy}: {region}: {off:+.2f} points" for region, off in self.points().items() if abs(off) > points]
+        """What is off by more than these bounds and more than chance explains."""
+        found = [f"{self.policy}: {region}: {off:+.2f} points" for region, off in self.points().items()
+                 if abs(off) > max(points, 100 * self.chance(lambda b, region=region: b.shares[region]))]
         for what, of in (("gCO2e", lambda r: r.grams), ("EUR", lambda r: r.euros)):
-            if abs(self.per_cent(of)) > per_cent:
+            if abs(self.per_cent(of)) > max(per_cent, 100 * self.chance(of) / self.mean(of)):
                 found.append(f"{self.policy}: {what} per vCPU-hour: {self.per_cent(of):+.2f} %")
         return found
 
